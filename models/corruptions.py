@@ -1,8 +1,9 @@
 """Corruptions of a photograph: what the gates learn to distrust.
 
-Each takes an image, uint8 (h, w, 3), and a random generator, and returns a corrupted copy of the same
-shape. Global ones imitate a camera (noise, blur, exposure, colour cast), local ones a foreign thing
-in view (occlusion, cut-and-paste, scratches). Severity is drawn per image, from faint to gross.
+Each takes an image, uint8 (h, w, 3), and a random generator, and returns a corrupted copy of the
+same shape. Global ones imitate a camera (noise, blur, exposure, colour cast), local ones a foreign
+thing in view (occlusion, cut-and-paste, scratches). Severity is drawn per image, from faint to
+gross.
 """
 
 from collections.abc import Callable
@@ -48,7 +49,9 @@ def _rectangle(image: Pixels, rng: np.random.Generator) -> tuple[int, int, int, 
     height, width = image.shape[:2]
     aspect = np.exp(rng.uniform(-1, 1))
     side = np.sqrt(rng.uniform(0.02, 0.2) * height * width)
-    tall, wide = (int(np.clip(v, 2, m)) for v, m in ((side * aspect, height), (side / aspect, width)))
+    tall, wide = (
+        int(np.clip(v, 2, m)) for v, m in ((side * aspect, height), (side / aspect, width))
+    )
     return int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1)), tall, wide
 
 

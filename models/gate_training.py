@@ -5,11 +5,11 @@ Let f_l(x) be the frozen trunk's output of block l, h_l the gated network's, and
     e_l(h) = mean over channels c of  mean (h_lc(x') - f_lc(x))^2 / v_lc
     loss   = mean over blocks l of    e_l(gated) / e_l(ungated)
 
-v_lc is the variance of the clean feature. With identity gates the loss is 1, and 1 - loss is the share
-of the feature error that the gates remove. Only gates learn; gradients pass through the trunk.
-v, e_l(ungated) and the mean and deviation that standardise each squeeze come from one pass over
-the first training images. Every batch is a function of (seed, step), so a resumed run equals one
-that never stopped.
+v_lc is the variance of the clean feature. With identity gates the loss is 1, and 1 - loss is the
+share of the feature error that the gates remove. Only gates learn; gradients pass through the
+trunk. v, e_l(ungated) and the mean and deviation that standardise each squeeze come from one pass
+over the first training images. Every batch is a function of (seed, step), so a resumed run equals
+one that never stopped.
 """
 
 import hashlib
@@ -139,7 +139,13 @@ class GateTrainer:
             actual = self.trunk.features(corrupted)
             sums.append(
                 [
-                    torch.stack([(h - f).square().mean((0, 2, 3)), f.mean((0, 2, 3)), f.square().mean((0, 2, 3))])
+                    torch.stack(
+                        [
+                            (h - f).square().mean((0, 2, 3)),
+                            f.mean((0, 2, 3)),
+                            f.square().mean((0, 2, 3)),
+                        ]
+                    )
                     for h, f in zip(actual, wanted, strict=True)
                 ]
             )
@@ -170,7 +176,7 @@ class GateTrainer:
             wanted = self.trunk.features(clean)
         loss = self.scale.ratios(self.gated.features(corrupted), wanted).mean()
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own lack
         self.optimiser.step()
         self.schedule.step()
         self.step += 1
@@ -178,7 +184,7 @@ class GateTrainer:
 
     @torch.no_grad()
     def evaluate(self, images: Images) -> tuple[Tensor, Tensor]:
-        """Return (gated, ungated) error of every block on other images, corrupted alike each time."""
+        """Return (gated, ungated) error of every block on other images, always corrupted alike."""
         rng = np.random.default_rng([self.seed, 3])
         gated, ungated = [], []
         for start in range(0, len(images), self.batch):

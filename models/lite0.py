@@ -58,7 +58,7 @@ class SameConv(nn.Conv2d):
     ) -> None:
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
 
-    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d p q"]:  # noqa: A002 torch's name
+    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d p q"]:
         """Pad by what the last window lacks, the larger half at the bottom and right."""
         top, left = (
             max((-(-side // stride) - 1) * stride + kernel - side, 0)

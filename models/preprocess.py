@@ -1,7 +1,8 @@
 """From pixels to the network's input: antialiased resize to a square, then normalisation.
 
-The resize is torch's antialiased bilinear on uint8, which gives Pillow's pixels; an image that already
-has the wanted side is left alone. The aspect ratio is not kept: all of the picture is seen.
+The resize is torch's antialiased bilinear on uint8, which gives Pillow's pixels; an image that
+already has the wanted side is left alone. The aspect ratio is not kept: all of the picture is
+seen.
 """
 
 import numpy as np
@@ -19,7 +20,8 @@ VERSION = "bilinear-antialias-square-1"
 
 def resize(image: UInt8[np.ndarray, "h w 3"], side_px: int) -> UInt8[np.ndarray, "3 s s"]:
     """Return the image resized to a square of ``side_px``, channels first."""
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+    writable = np.require(image, requirements=["C", "W"])  # torch warns of read-only memory
+    pixels = torch.from_numpy(writable).permute(2, 0, 1)[None]
     if pixels.shape[2:] != (side_px, side_px):
         pixels = functional.interpolate(
             pixels, size=(side_px, side_px), mode="bilinear", antialias=True

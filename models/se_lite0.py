@@ -1,8 +1,9 @@
 """SE-Lite0: the EfficientNet-Lite0 trunk with a Squeeze-and-Excitation gate on every block.
 
-The trunk carries ImageNet weights; the gates were trained by this project so that the gated network,
-shown a corrupted image, reproduces the trunk's features of the clean one (``models.train_gates``).
-A gate below 1/2 therefore says "this channel is unreliable in this image".
+The trunk carries ImageNet weights; the gates were trained by this project so that the gated
+network, shown a corrupted image, reproduces the trunk's features of the clean one
+(``models.train_gates``). A gate below 1/2 therefore says "this channel is unreliable in this
+image".
 """
 
 from models.checkpoints import load_gates, load_trunk

@@ -72,5 +72,5 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Rescale every channel of every image by its gate."""
-        gate = self.excite(self.squeeze(x))
+        gate: Tensor = self.excite(self.squeeze(x))
         return x * (self.gain * gate)[:, :, None, None]

@@ -1,13 +1,14 @@
 """Train the gates of SE-Lite0 on a folder of photographs: ``python -m models.train_gates POOL``.
 
-Seeded and resumable: run the same command again after an interruption. Progress is a bar; the log is
-``log.csv`` in the run's folder. At the end the gates and their digest are written to ``--out``.
+Seeded and resumable: run the same command again after an interruption. Progress is a bar; the log
+is ``log.csv`` in the run's folder. At the end the gates and their digest are written to ``--out``.
 """
 
 import argparse
 import csv
 import json
 import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from models.checkpoints import GATES_FILE, save_gates
 from models.gate_training import GateTrainer, is_held_out, read_pool
 from models.se_lite0 import lite0, se_lite0
 
+WriteRow = Callable[[Sequence[object]], object]
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
@@ -59,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         trainer.resume(checkpoint)
     options.run.mkdir(parents=True, exist_ok=True)
     with (options.run / "log.csv").open("a", newline="") as log:
-        train_all(trainer, checkpoint, csv.writer(log), options.every)
+        train_all(trainer, checkpoint, csv.writer(log).writerow, options.every)
     gated, ungated = trainer.evaluate(held_out)
     report = {
         "seed": options.seed,
@@ -77,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{options.out}  SHA-256 {digest}")
 
 
-def train_all(trainer: GateTrainer, checkpoint: Path, log: "csv._writer", every: int) -> None:
+def train_all(trainer: GateTrainer, checkpoint: Path, write_row: WriteRow, every: int) -> None:
     """Train to the last step; the next batch is prepared while the current one is learned."""
     losses: list[float] = []
     with (
@@ -92,7 +94,7 @@ def train_all(trainer: GateTrainer, checkpoint: Path, log: "csv._writer", every:
             bar.set_postfix(loss=f"{losses[-1]:.4f}")
             bar.update()
             if trainer.step % every == 0 or trainer.step == trainer.steps:
-                log.writerow([trainer.step, f"{sum(losses) / len(losses):.5f}"])
+                write_row([trainer.step, f"{sum(losses) / len(losses):.5f}"])
                 losses.clear()
                 trainer.save(checkpoint)
 

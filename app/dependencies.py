@@ -1,0 +1,78 @@
+"""What a route may ask for: the service, and the images of the request."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request, Response
+
+from app import sources
+from app.results import Scored
+from app.service import Service
+from app.sources import MULTIPART, OCTETS, Source
+
+
+def _service(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
+
+
+async def _images(request: Request, service: ServiceDep) -> list[Source]:
+    return await sources.from_request(request, service.settings.max_request_images)
+
+
+ImagesDep = Annotated[list[Source], Depends(_images)]
+
+
+class ScoreAnswer:
+    """Makes a scored request an answer: timings in a header, the error of a raw image raised."""
+
+    def __init__(self, request: Request, response: Response) -> None:
+        self._is_raw = sources.media_type(request) != MULTIPART
+        self._response = response
+
+    def of(self, scored: Scored) -> Scored:
+        """Return what was scored, with ``Server-Timing`` set on the response.
+
+        Raises:
+            ImageError, InferenceError: if the request was one raw image that cannot be scored.
+        """
+        first = scored.results[0]
+        if first.error is not None and self._is_raw:
+            raise first.error
+        timings = [result.timings for result in scored.results if result.timings]
+        if timings:
+            longest = {
+                stage: max(getattr(item, f"{stage}_s") for item in timings)
+                for stage in ("decode", "queue", "forward", "judge")
+            }
+            self._response.headers["Server-Timing"] = ", ".join(
+                f"{stage};dur={1e3 * seconds:.2f}" for stage, seconds in longest.items()
+            )
+        return scored
+
+
+def _binary(media_type: str) -> dict[str, object]:
+    return {media_type: {"schema": {"type": "string", "format": "binary"}}}
+
+
+_FORM = {
+    MULTIPART: {
+        "schema": {
+            "type": "object",
+            "required": [sources.FIELD],
+            "additionalProperties": False,
+            "properties": {
+                sources.FIELD: {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"type": "string", "format": "binary"},
+                }
+            },
+        }
+    }
+}
+IMAGES_BODY = {
+    "requestBody": {"required": True, "content": _FORM | _binary("image/*") | _binary(OCTETS)}
+}
+"""How OpenAPI describes a body of images; the routes read it through ``ImagesDep``."""

@@ -1,0 +1,142 @@
+"""From sources to embeddings: read, decode and resize on a pool, embed through the batcher.
+
+An image that fails (its bytes, or the backbone on it) yields its error in its own place; the
+others go on. ``embed_now`` is for scoring: admitted whole or refused. ``embed_all`` is for
+fitting: a stream of any length in bounded memory.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from app import imaging
+from app.batching import Batcher, Embedded, Prepared
+from app.errors import ImageError, InferenceError
+from app.settings import Settings
+from app.sources import Source
+from app.telemetry import Telemetry
+from detector.embedder import Embedder, Embedding
+
+R = TypeVar("R")
+Failure = ImageError | InferenceError
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """One image's embedding and the seconds it took to get there."""
+
+    embedding: Embedding
+    decode_s: float
+    queue_s: float
+    forward_s: float
+
+
+class Ingest:
+    """The decode pool and the batcher behind it."""
+
+    def __init__(self, settings: Settings, embedder: Embedder, telemetry: Telemetry) -> None:
+        self.batcher = Batcher(
+            embedder, telemetry, max_batch=settings.max_batch, max_queue=settings.queue_images
+        )
+        self._settings = settings
+        self._embedder = embedder
+        self._telemetry = telemetry
+        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+
+    def start(self) -> None:
+        """Begin to embed."""
+        self.batcher.start()
+
+    async def stop(self) -> None:
+        """Stop the batcher, then the pool."""
+        await self.batcher.stop()
+        self._pool.shutdown(wait=True)
+
+    async def in_pool(self, call: Callable[[], R]) -> R:
+        """Run a call on the pool, off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    async def embed_now(self, sources: Sequence[Source], side_px: int) -> list[Arrived | Failure]:
+        """Return embedding or failure of every source, in order.
+
+        Raises:
+            OverloadedError: if the queue has no room for all of them.
+            UnavailableError: if the service is starting or stopping.
+        """
+        self.batcher.require_room(len(sources))
+        decoded = await asyncio.gather(*(self._decode(source, side_px) for source in sources))
+        images = [image for image, _ in decoded if not isinstance(image, ImageError)]
+        futures = iter(self.batcher.submit(images))
+        return [
+            image if isinstance(image, ImageError) else await _arrival(next(futures), decode_s)
+            for image, decode_s in decoded
+        ]
+
+    async def embed_all(
+        self, sources: Sequence[Source], side_px: int
+    ) -> AsyncIterator[tuple[Source, Embedding | Failure]]:
+        """Yield every source with its embedding or failure, in order.
+
+        A window of images is under way at once, so that decoding and embedding overlap.
+
+        Raises:
+            UnavailableError: if the service is stopping.
+        """
+        window: deque[tuple[Source, asyncio.Task[Embedding | Failure]]] = deque()
+        remaining = iter(sources)
+        try:
+            while True:
+                while len(window) < 2 * self._settings.max_batch:
+                    source = next(remaining, None)
+                    if source is None:
+                        break
+                    task = asyncio.create_task(self._embed_when_room(source, side_px))
+                    window.append((source, task))
+                if not window:
+                    return
+                source, task = window[0]
+                outcome = await task
+                window.popleft()
+                yield source, outcome
+        finally:
+            for _, task in window:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in window), return_exceptions=True)
+
+    async def _embed_when_room(self, source: Source, side_px: int) -> Embedding | Failure:
+        image, decode_s = await self._decode(source, side_px)
+        if isinstance(image, ImageError):
+            return image
+        arrival = await _arrival(await self.batcher.submit_when_room(image), decode_s)
+        return arrival.embedding if isinstance(arrival, Arrived) else arrival
+
+    async def _decode(self, source: Source, side_px: int) -> tuple[Prepared | ImageError, float]:
+        """Return the prepared image, or why there is none, and the seconds it took."""
+        content = await source.read()
+        started_s = time.perf_counter()
+        try:
+            image = await self.in_pool(partial(self._prepare, content, side_px))
+        except ImageError as error:
+            self._telemetry.images_rejected.labels(error.reason).inc()
+            return error, 0.0
+        return image, time.perf_counter() - started_s
+
+    def _prepare(self, content: bytes, side_px: int) -> Prepared:
+        limits = self._settings
+        pixels = imaging.decode(
+            content, max_pixels=limits.max_image_pixels, min_side=limits.min_image_side
+        )
+        return self._embedder.prepare(pixels, side_px)
+
+
+async def _arrival(future: "asyncio.Future[Embedded]", decode_s: float) -> Arrived | InferenceError:
+    try:
+        embedded = await future
+    except InferenceError as error:
+        return error
+    return Arrived(embedded.embedding, decode_s, embedded.queue_s, embedded.forward_s)

@@ -1,0 +1,55 @@
+"""The composition root: the only place that builds the parts and joins them."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from app import __version__, middleware, problems
+from app.routes import detectors, health, learning, score, threshold
+from app.service import Service
+from app.settings import Settings
+from app.storage import Storage
+from app.telemetry import Telemetry
+from detector.embedder import Embedder
+
+
+def create_service(settings: Settings) -> Service:
+    """Return a service on the settings' backbone and data directory, not yet started.
+
+    Raises:
+        BackboneError: if the backbone is unknown, its weights are wrong or the device is missing.
+    """
+    embedder = Embedder(settings.backbone, settings.device, settings.threads)
+    telemetry = Telemetry()
+    telemetry.build_info.labels(__version__, embedder.name, embedder.device).set(1)
+    return Service(settings, embedder, Storage(settings.data_dir), telemetry)
+
+
+def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
+    """Return the application; the service starts and stops with it."""
+    service = service or create_service(settings)
+    app = FastAPI(
+        title="gatewatch",
+        version=__version__,
+        summary="Learns what normal images look like and tells how far a new one is from them.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=partial(_lifespan, service),
+        max_body_size=settings.max_body_bytes,
+        separate_input_output_schemas=False,
+    )
+    app.state.service = service
+    for routes in (detectors, learning, threshold, score, health):
+        app.include_router(routes.router)
+    problems.install(app)
+    app.add_middleware(middleware.Observe, telemetry=service.telemetry)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(service: Service, _app: FastAPI) -> AsyncIterator[None]:
+    async with service:
+        logging.getLogger("gatewatch").info("ready")
+        yield

@@ -1,0 +1,66 @@
+"""Around every request: an id, a log line, a count and a duration."""
+
+import json
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.telemetry import Telemetry
+
+log = logging.getLogger("gatewatch.access")
+
+REQUEST_ID = "x-request-id"
+_ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+UNCOUNTED = {"/livez", "/readyz", "/health", "/metrics"}
+
+
+class Observe:
+    """Plain ASGI, so that bodies stream through untouched."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; take the id a client sent, if it is harmless, or make one."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = sent if _ACCEPTABLE.fullmatch(sent) else uuid.uuid4().hex
+        scope["request_id"] = request_id
+        status = 500
+        started_s = time.perf_counter()
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        finally:
+            self._count(scope, request_id, status, time.perf_counter() - started_s)
+
+    def _count(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        # The path's template, never the path: labels must stay few.
+        route = getattr(scope.get("route"), "path", "unmatched")
+        if route in UNCOUNTED:
+            return
+        method = scope["method"] if route != "unmatched" else "any"
+        self._telemetry.requests.labels(route, method, str(status)).inc()
+        self._telemetry.request_seconds.labels(route).observe(seconds)
+        line = {
+            "request_id": request_id,
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "ms": round(1e3 * seconds, 2),
+        }
+        log.info(json.dumps(line))

@@ -1,0 +1,138 @@
+"""From failure to HTTP answer: one table, one shape (RFC 9457, application/problem+json)."""
+
+import logging
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from app import errors
+from detector import errors as domain
+from detector.errors import DetectorError
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[DetectorError], int] = {
+    errors.UnknownDetectorError: 404,
+    errors.DetectorExistsError: 409,
+    errors.ConflictError: 409,
+    errors.UndecodableImageError: 422,
+    errors.UnsupportedImageError: 415,
+    errors.ImageTooLargeError: 413,
+    errors.NoImagesError: 422,
+    errors.MalformedUploadError: 400,
+    errors.UnsupportedMediaTypeError: 415,
+    errors.TooManyImagesError: 413,
+    errors.OverloadedError: 503,
+    errors.UnavailableError: 503,
+    errors.InferenceError: 500,
+    domain.NotFittedError: 409,
+    domain.NotCalibratedError: 409,
+    domain.FingerprintMismatchError: 409,
+    domain.DegenerateDataError: 422,
+    domain.InsufficientCalibrationError: 422,
+    domain.InvalidSpecError: 422,
+    domain.ArtefactError: 500,
+    domain.BackboneError: 500,
+}
+RETRY_AFTER_S = 1
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """What went wrong: ``type`` is stable, ``detail`` says what to do."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def of(error: DetectorError) -> Problem:
+    """Return the problem that stands for an expected failure."""
+    kind = next(kind for kind in type(error).__mro__ if kind in STATUS)
+    words = re.findall("[A-Z][a-z0-9]*", kind.__name__.removesuffix("Error"))
+    return Problem(
+        type="urn:gatewatch:problem:" + "-".join(words).lower(),
+        title=" ".join(words).capitalize(),
+        status=STATUS[kind],
+        detail=str(error),
+    )
+
+
+def docs(*kinds: type[DetectorError]) -> dict[int | str, dict[str, Any]]:
+    """Return a route's ``responses`` for these failures, for bad parameters and for bad bodies."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    by_status: dict[int, list[str]] = {422: ["A parameter or the body is not valid."]}
+    for kind in kinds:
+        text = (kind.__doc__ or "").strip().splitlines()[0]
+        by_status.setdefault(STATUS[kind], []).append(text)
+    return {
+        status: {"description": " ".join(texts), "content": content}
+        for status, texts in by_status.items()
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer every failure of the app, expected or not, with a problem."""
+    app.add_exception_handler(DetectorError, _domain)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _answer(
+    request: Request, problem: Problem, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    content = problem.model_dump() | {"request_id": request.scope.get("request_id")}
+    return JSONResponse(content, problem.status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+async def _domain(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DetectorError)
+    problem = of(error)
+    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request failed", exc_info=error)
+    retry = {"Retry-After": str(RETRY_AFTER_S)}
+    return _answer(request, problem, retry if problem.status == 503 else None)
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [
+        {"where": ".".join(map(str, item["loc"])), "message": item["msg"]}
+        for item in error.errors()
+    ]
+    detail = "; ".join(f"{item['where']}: {item['message']}" for item in found)
+    problem = Problem(
+        type="urn:gatewatch:problem:invalid-request",
+        title="Invalid request",
+        status=422,
+        detail=detail,
+        errors=found,
+    )
+    return _answer(request, problem)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    title = HTTPStatus(error.status_code).phrase
+    problem = Problem(
+        type="about:blank", title=title, status=error.status_code, detail=str(error.detail)
+    )
+    return _answer(request, problem, error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected failure", exc_info=error)
+    detail = "The server failed; its log has the cause under this request_id."
+    problem = Problem(type="about:blank", title="Internal error", status=500, detail=detail)
+    return _answer(request, problem)

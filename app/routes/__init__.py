@@ -1,0 +1,1 @@
+"""Routes: declarations only; what they do is in the service."""

@@ -1,0 +1,41 @@
+"""Create, list, show and delete detectors."""
+
+from fastapi import APIRouter, status
+
+from app.dependencies import ServiceDep
+from app.errors import DetectorExistsError, UnknownDetectorError
+from app.problems import docs
+from app.schemas import DetectorInfo, DetectorList, DetectorName, NewDetector
+from detector.errors import InvalidSpecError
+
+router = APIRouter(prefix="/v1/detectors", tags=["detectors"])
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=docs(DetectorExistsError, InvalidSpecError),
+)
+def create(body: NewDetector, service: ServiceDep) -> DetectorInfo:
+    """Create a detector; it must be fitted before it can score."""
+    return DetectorInfo.of(service.create(**body.model_dump()))
+
+
+@router.get("")
+def list_all(service: ServiceDep) -> DetectorList:
+    """List all detectors."""
+    return DetectorList(detectors=[DetectorInfo.of(stored) for stored in service.all()])
+
+
+@router.get("/{name}", responses=docs(UnknownDetectorError))
+def show(name: DetectorName, service: ServiceDep) -> DetectorInfo:
+    """Show one detector."""
+    return DetectorInfo.of(service.get(name))
+
+
+@router.delete(
+    "/{name}", status_code=status.HTTP_204_NO_CONTENT, responses=docs(UnknownDetectorError)
+)
+def delete(name: DetectorName, service: ServiceDep) -> None:
+    """Delete a detector and what it has learned."""
+    service.delete(name)

@@ -1,0 +1,56 @@
+"""Is it alive, is it ready, what is it, how is it doing."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+
+from app import __version__
+from app.dependencies import ServiceDep
+from app.imaging import MEDIA_TYPES
+from app.schemas import Health, Info
+from app.telemetry import scrape
+from detector.descriptors import DESCRIPTORS
+from detector.scorers import SCORERS
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/livez")
+async def alive() -> Health:
+    """Say that the process answers."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", responses={503: {"model": Health, "description": "Not ready to score."}})
+@router.get("/health", responses={503: {"model": Health, "description": "Not ready to score."}})
+async def ready(service: ServiceDep, response: Response) -> Health:
+    """Say whether an image sent now would be scored."""
+    response.status_code = 200 if service.ready else 503
+    return Health(status="ok" if service.ready else "unavailable")
+
+
+@router.get("/v1/info")
+async def info(service: ServiceDep) -> Info:
+    """Say what runs here and what it accepts."""
+    return Info(
+        version=__version__,
+        backbone=service.embedder.name,
+        backbone_fingerprint=service.embedder.fingerprint,
+        device=service.embedder.device,
+        scorers=list(SCORERS),
+        descriptors=list(DESCRIPTORS),
+        media_types=list(MEDIA_TYPES),
+        limits=service.settings.limits,
+    )
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(
+    service: ServiceDep, accept: Annotated[str, Header(include_in_schema=False)] = ""
+) -> Response:
+    """Give every series in the format Prometheus reads."""
+    return scrape(service.telemetry, accept)

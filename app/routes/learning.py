@@ -1,0 +1,65 @@
+"""Fit a detector to normal images, and calibrate it with others."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from app.dependencies import IMAGES_BODY, ImagesDep, ServiceDep
+from app.errors import (
+    ConflictError,
+    MalformedUploadError,
+    NoImagesError,
+    TooManyImagesError,
+    UnavailableError,
+    UnknownDetectorError,
+    UnsupportedMediaTypeError,
+)
+from app.problems import docs
+from app.schemas import Calibrated, DetectorName, Fitted, Rate
+from detector.errors import (
+    DegenerateDataError,
+    FingerprintMismatchError,
+    InsufficientCalibrationError,
+    NotFittedError,
+)
+
+router = APIRouter(prefix="/v1/detectors/{name}", tags=["learning"])
+
+UPLOAD_ERRORS = (
+    UnknownDetectorError,
+    MalformedUploadError,
+    NoImagesError,
+    TooManyImagesError,
+    UnsupportedMediaTypeError,
+    UnavailableError,
+    ConflictError,
+    FingerprintMismatchError,
+)
+
+
+@router.post("/fit", responses=docs(*UPLOAD_ERRORS, DegenerateDataError), openapi_extra=IMAGES_BODY)
+async def fit(
+    name: DetectorName,
+    images: ImagesDep,
+    service: ServiceDep,
+    mode: Annotated[
+        Literal["replace", "extend"], Query(description="Start anew, or add to what is known.")
+    ] = "replace",
+) -> Fitted:
+    """Fit to normal images; calibration and threshold are dropped, for they would be stale."""
+    return Fitted.of(await service.fit(name, images, extend=mode == "extend"))
+
+
+@router.post(
+    "/calibrate",
+    responses=docs(*UPLOAD_ERRORS, NotFittedError, InsufficientCalibrationError),
+    openapi_extra=IMAGES_BODY,
+)
+async def calibrate(
+    name: DetectorName,
+    images: ImagesDep,
+    service: ServiceDep,
+    target: Annotated[Rate, Query(description="Highest false-alarm rate, as a fraction.")] = 0.05,
+) -> Calibrated:
+    """Score normal images that were not fitted, and set the threshold for a false-alarm rate."""
+    return Calibrated.of(await service.calibrate(name, images, target=target))

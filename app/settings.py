@@ -1,0 +1,89 @@
+"""Every knob of the service: one field is one ``GATEWATCH_*`` environment variable."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "GATEWATCH_"
+
+
+class Settings(BaseSettings):
+    """The configuration; built once where the process starts, then passed down."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, use_attribute_docstrings=True, extra="forbid"
+    )
+
+    host: str = "127.0.0.1"
+    """Address the server listens on."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port the server listens on."""
+    data_dir: Path = Path("data")
+    """Directory of the database and the detectors' files."""
+    backbone: str = "se-lite0"
+    """Backbone that embeds images."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the backbone runs; auto takes CUDA when there is one."""
+    threads: PositiveInt | None = None
+    """CPU threads of one backbone pass; unset leaves torch's choice."""
+    decode_threads: PositiveInt = 2
+    """Images decoded at the same time."""
+    max_batch: PositiveInt = 16
+    """Most images in one backbone pass."""
+    queue_images: PositiveInt = 1024
+    """Most images that wait for the backbone; beyond it a request is refused with 503.
+    At least max_request_images, else such a request could never be taken."""
+    max_body_bytes: PositiveInt = 512 * 1024**2
+    """Largest request body, in bytes."""
+    max_request_images: PositiveInt = 1000
+    """Most images in one multipart request."""
+    max_image_pixels: PositiveInt = 50_000_000
+    """Largest image, width times height, read from its header before it is decoded."""
+    min_image_side: PositiveInt = 16
+    """Smallest width and height of an image, in pixels."""
+    drain_seconds: PositiveFloat = 10.0
+    """How long a stopping server waits for requests under way."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is logged."""
+
+    @model_validator(mode="after")
+    def _largest_request_fits(self) -> "Settings":
+        if self.queue_images < self.max_request_images:
+            raise ValueError("queue_images must be at least max_request_images")
+        return self
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """What a client may send at most, and at least."""
+        return {
+            name: getattr(self, name)
+            for name in (
+                "max_body_bytes",
+                "max_request_images",
+                "max_image_pixels",
+                "min_image_side",
+                "queue_images",
+            )
+        }
+
+
+def check_environment(environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse variables with our prefix that no setting reads, so that a typing error is noticed.
+
+    Raises:
+        ValueError: naming the strays and the settings that exist.
+    """
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    strays = sorted(
+        name
+        for name in environment
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    )
+    if strays:
+        raise ValueError(
+            f"unknown setting(s) {', '.join(strays)}; there are: {', '.join(sorted(known))}"
+        )

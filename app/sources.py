@@ -1,0 +1,114 @@
+"""Where images come from: a name and a way to read the bytes, from a request or from a folder.
+
+Bytes are read when they are needed, not before, so that a large upload need not fit in memory.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from python_multipart.exceptions import MultipartParseError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
+
+from app.errors import (
+    MalformedUploadError,
+    NoImagesError,
+    TooManyImagesError,
+    UnsupportedMediaTypeError,
+)
+
+FIELD = "images"
+MULTIPART = "multipart/form-data"
+OCTETS = "application/octet-stream"
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One image that has not been read yet."""
+
+    name: str
+    read: Callable[[], Awaitable[bytes]]
+
+
+def from_bytes(name: str, content: bytes) -> Source:
+    """Return bytes at hand as a source."""
+
+    async def read() -> bytes:
+        return content
+
+    return Source(name, read)
+
+
+def from_path(path: Path) -> Source:
+    """Return a file as a source."""
+
+    async def read() -> bytes:
+        return path.read_bytes()
+
+    return Source(str(path), read)
+
+
+def from_folder(folder: Path) -> list[Source]:
+    """Return the images below a folder, sorted by path.
+
+    Raises:
+        NoImagesError: if there are none.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not paths:
+        raise NoImagesError(f"no image in {folder}; looked for {', '.join(sorted(SUFFIXES))}")
+    return [from_path(path) for path in paths]
+
+
+def media_type(request: Request) -> str:
+    """Return a request's media type without its parameters, in lower case."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+async def from_request(request: Request, max_images: int) -> list[Source]:
+    """Return the images of a request: a raw body, or a multipart form's ``images`` fields.
+
+    Raises:
+        UnsupportedMediaTypeError: if the body is neither.
+        NoImagesError: if there is no image.
+        TooManyImagesError: if there are more than ``max_images``.
+        MalformedUploadError: if the form cannot be read or has other fields.
+    """
+    sent = media_type(request)
+    if sent == MULTIPART:
+        return await _from_form(request, max_images)
+    if sent.startswith("image/") or sent == OCTETS:
+        try:
+            return [from_bytes("", await request.body())]
+        except ClientDisconnect as error:
+            raise MalformedUploadError("the body ended early") from error
+    got = f"got {sent!r}" if sent else "got none"
+    raise UnsupportedMediaTypeError(f"send Content-Type image/*, {OCTETS} or {MULTIPART}; {got}")
+
+
+async def _from_form(request: Request, max_images: int) -> list[Source]:
+    try:
+        # One more than allowed, so that the excess is ours to report.
+        form = await request.form(max_files=max_images + 1, max_fields=16)
+    except (MultiPartException, MultipartParseError, ClientDisconnect, KeyError) as error:
+        raise MalformedUploadError(f"the multipart body cannot be read: {error}") from error
+    except HTTPException as error:  # Starlette's wrapping of the same, when inside an app
+        if error.status_code != 400:
+            raise
+        if "Too many files" in str(error.detail):
+            raise TooManyImagesError(f"at most {max_images} images in one request") from error
+        raise MalformedUploadError(f"the multipart body cannot be read: {error.detail}") from error
+    sources = []
+    for field, value in form.multi_items():
+        if field != FIELD or not isinstance(value, UploadFile):
+            raise MalformedUploadError(f"unexpected field {field!r}: send files as {FIELD!r}")
+        sources.append(Source(value.filename or "", value.read))
+    if not sources:
+        raise NoImagesError(f"the form has no image: send files as {FIELD!r}")
+    if len(sources) > max_images:
+        raise TooManyImagesError(f"{len(sources)} images; at most {max_images} in one request")
+    return sources

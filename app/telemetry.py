@@ -1,0 +1,149 @@
+"""What Prometheus reads: every series of the service, in a registry of its own."""
+
+from fastapi import Response
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    exposition,
+)
+
+from app.results import Timings
+from detector.detector import Detector, Verdict
+
+disable_created_metrics()  # a series of times beside every counter would double the scrape
+
+REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+RATIO_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
+P_VALUE_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+VERDICTS = ("normal", "anomalous", "uncalibrated")
+REJECTIONS = ("decode", "too_large", "unsupported", "overload")
+
+
+class Telemetry:
+    """The series; ``model`` is a detector's name, so cardinality is bounded by the detectors."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "gatewatch_requests_total",
+            "HTTP requests answered.",
+            ["route", "method", "status"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "gatewatch_request_duration_seconds",
+            "Time from a request's first byte to its answer's last.",
+            ["route"],
+            buckets=disable_created_metrics()  # a series of times beside every counter would double the scrape
+
+REQUEST_BUCKETS,
+            registry=registry,
+        )
+        self.images_scored = Counter(
+            "gatewatch_images_scored_total",
+            "Images scored, by verdict.",
+            ["model", "verdict"],
+            registry=registry,
+        )
+        self.images_rejected = Counter(
+            "gatewatch_images_rejected_total",
+            "Images that were not scored or fitted, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.score_ratio = Histogram(
+            "gatewatch_anomaly_score_ratio",
+            "Score over threshold: above 1 an image is flagged.",
+            ["model"],
+            buckets=RATIO_BUCKETS,
+            registry=registry,
+        )
+        self.p_value = Histogram(
+            "gatewatch_conformal_p_value",
+            "Conformal p-value of scored images: uniform when traffic is like the calibration.",
+            ["model"],
+            buckets=P_VALUE_BUCKETS,
+            registry=registry,
+        )
+        self.stage_seconds = Histogram(
+            "gatewatch_stage_duration_seconds",
+            "Time of one image in a stage; forward is that of its whole batch.",
+            ["stage"],
+            buckets=STAGE_BUCKETS,
+            registry=registry,
+        )
+        self.batch_images = Histogram(
+            "gatewatch_batch_images",
+            "Images in one backbone pass.",
+            buckets=BATCH_BUCKETS,
+            registry=registry,
+        )
+        self.queue_images = Gauge(
+            "gatewatch_queue_images", "Images that wait for the backbone.", registry=registry
+        )
+        self.reference_images = Gauge(
+            "gatewatch_reference_images",
+            "Images a detector was fitted to.",
+            ["model"],
+            registry=registry,
+        )
+        self.calibration_images = Gauge(
+            "gatewatch_calibration_images",
+            "Calibration scores of a detector.",
+            ["model"],
+            registry=registry,
+        )
+        self.build_info = Gauge(
+            "gatewatch_build_info",
+            "Always 1; the labels say what runs.",
+            ["version", "backbone", "device"],
+            registry=registry,
+        )
+        for reason in REJECTIONS:
+            self.images_rejected.labels(reason)
+
+    def detector(self, detector: Detector) -> None:
+        """Show a detector's state; its series exist from then on."""
+        name = detector.spec.name
+        self.reference_images.labels(name).set(detector.fitted_images)
+        self.calibration_images.labels(name).set(detector.calibration_images)
+        for verdict in VERDICTS:
+            self.images_scored.labels(name, verdict)
+
+    def scored(self, name: str, verdict: Verdict, timings: Timings) -> None:
+        """Count one scored image."""
+        self.images_scored.labels(name, verdict.word).inc()
+        if verdict.threshold is not None and verdict.threshold > 0:
+            self.score_ratio.labels(name).observe(verdict.score / verdict.threshold)
+        if verdict.p_value is not None:
+            self.p_value.labels(name).observe(verdict.p_value)
+        stages = {
+            "decode": timings.decode_s,
+            "queue": timings.queue_s,
+            "forward": timings.forward_s,
+            "score": timings.judge_s,
+        }
+        for stage, seconds in (stages | {"total": sum(stages.values())}).items():
+            self.stage_seconds.labels(stage).observe(seconds)
+
+    def forget(self, name: str) -> None:
+        """Remove the series of a deleted detector."""
+        for series in (
+            self.reference_images,
+            self.calibration_images,
+            self.score_ratio,
+            self.p_value,
+        ):
+            series.remove_by_labels({"model": name})
+        self.images_scored.remove_by_labels({"model": name})
+
+
+def scrape(telemetry: Telemetry, accept: str) -> Response:
+    """Return every series, as OpenMetrics or in Prometheus' text format by the Accept header."""
+    encode, content_type = exposition.choose_encoder(accept)
+    return Response(encode(telemetry.registry), headers={"content-type": content_type})

@@ -1,0 +1,1 @@
+"""A demonstration of the service on defects planted in real photographs: ``python -m demo``."""

@@ -1,0 +1,50 @@
+"""Every expected failure of the domain, without a word about HTTP.
+
+::
+
+    DetectorError
+    ├── NotFittedError              judged before anything was fitted
+    ├── NotCalibratedError          a threshold was asked of a detector without calibration scores
+    ├── DegenerateDataError         the images carry no variation to model
+    ├── InsufficientCalibrationError  too few scores for the wanted false-alarm rate
+    ├── FingerprintMismatchError    fitted on another backbone or preprocessing
+    ├── InvalidSpecError            a name, size, scorer or threshold that cannot be
+    ├── ArtefactError               a file that is not a detector, or a damaged one
+    └── BackboneError               the backbone is unknown or its weights cannot be loaded
+"""
+
+
+class DetectorError(Exception):
+    """Root of the tree: every expected failure of the domain."""
+
+
+class NotFittedError(DetectorError):
+    """The detector has seen no normal images yet; fit it first."""
+
+
+class NotCalibratedError(DetectorError):
+    """The detector has no calibration scores; calibrate it with held-out normal images first."""
+
+
+class DegenerateDataError(DetectorError):
+    """The fitted images are so alike, or so few, that no distance can be defined."""
+
+
+class InsufficientCalibrationError(DetectorError):
+    """More calibration images are needed for this false-alarm rate; the message says how many."""
+
+
+class FingerprintMismatchError(DetectorError):
+    """The detector was fitted on another backbone or preprocessing; fit it again."""
+
+
+class InvalidSpecError(DetectorError):
+    """A detector cannot be made or set this way; the message says what is allowed."""
+
+
+class ArtefactError(DetectorError):
+    """The file is not a detector of this program, or it is damaged."""
+
+
+class BackboneError(DetectorError):
+    """The backbone does not exist or its weights cannot be loaded."""

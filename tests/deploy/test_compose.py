@@ -1,0 +1,123 @@
+"""The compose file, Prometheus and Grafana agree with one another and with the image."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"
+
+
+def load(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+COMPOSE = load(ROOT / "docker-compose.yml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+
+def mounts(service: dict[str, Any]) -> dict[str, str]:
+    """Where each volume or folder of a service is mounted: target to source."""
+    parts = [volume.split(":") for volume in service.get("volumes", [])]
+    return {part[1]: part[0] for part in parts}
+
+
+def host_path(service: dict[str, Any], inside: str) -> Path:
+    """The file or folder of this repository that a path inside a container stands for."""
+    for target, source in mounts(service).items():
+        if inside == target or inside.startswith(f"{target}/"):
+            return ROOT / source / inside.removeprefix(target).lstrip("/")
+    raise AssertionError(f"{inside} is not mounted")
+
+
+def listens(address: str) -> bool:
+    """Whether HOST:PORT is a service of the compose file and the port is one it publishes."""
+    host, port = address.split(":")
+    return any(entry.endswith(f":{port}") for entry in SERVICES[host]["ports"])
+
+
+def test_services_are_the_three_expected() -> None:
+    assert set(SERVICES) == {"gatewatch", "prometheus", "grafana"}
+
+
+@pytest.mark.parametrize("name", ["gatewatch", "prometheus", "grafana"])
+def test_service_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "unless-stopped"
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", ["gatewatch", "prometheus", "grafana"])
+def test_ports_are_published_on_the_loopback_interface_only(name: str) -> None:
+    assert SERVICES[name]["ports"]
+    for port in SERVICES[name]["ports"]:
+        assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port), port
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_images_from_others_are_pinned(name: str) -> None:
+    assert re.search(r":v?\d+\.\d+\.\d+$", SERVICES[name]["image"])
+
+
+def test_every_volume_is_declared_or_exists() -> None:
+    for service in SERVICES.values():
+        for source in mounts(service).values():
+            assert (
+                (ROOT / source).is_dir()
+                if source.startswith(".")
+                else (source in COMPOSE["volumes"])
+            ), source
+
+
+def test_waiting_for_health_needs_a_health_check() -> None:
+    for service in SERVICES.values():
+        for other, rule in service.get("depends_on", {}).items():
+            if rule["condition"] == "service_healthy":
+                assert "healthcheck" in SERVICES[other], other
+
+
+def test_data_of_gatewatch_outlives_its_container() -> None:
+    assert mounts(SERVICES["gatewatch"])["/data"] == "gatewatch-data"
+
+
+def test_anonymous_viewers_are_off_by_default() -> None:
+    environment = SERVICES["grafana"]["environment"]
+    assert environment["GF_AUTH_ANONYMOUS_ENABLED"].endswith(":-false}")
+    assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+
+
+def test_prometheus_scrapes_gatewatch() -> None:
+    service = SERVICES["prometheus"]
+    flags = dict(flag.lstrip("-").split("=", 1) for flag in service["command"])
+    config = load(host_path(service, flags["config.file"]))
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    ((address,),) = (entry["targets"] for entry in jobs["gatewatch"]["static_configs"])
+    assert address.startswith("gatewatch:")
+    assert listens(address)
+    assert flags["enable-feature"] == "exemplar-storage"
+    assert flags["storage.tsdb.path"] in mounts(service)
+
+
+def test_grafana_reads_from_the_prometheus_of_the_compose_file() -> None:
+    config = load(PROVISIONING / "datasources" / "prometheus.yml")
+    (source,) = config["datasources"]
+    assert listens(source["url"].removeprefix("http://"))
+    scraped = load(ROOT / "deploy" / "prometheus" / "prometheus.yml")
+    assert source["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
+
+
+def test_grafana_finds_the_dashboards() -> None:
+    grafana = SERVICES["grafana"]
+    assert host_path(grafana, "/etc/grafana/provisioning") == PROVISIONING
+    (provider,) = load(PROVISIONING / "dashboards" / "gatewatch.yml")["providers"]
+    folder = host_path(grafana, provider["options"]["path"])
+    assert [path.name for path in folder.iterdir()] == ["gatewatch.json"]
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert host_path(grafana, home).is_file()
