@@ -39,9 +39,7 @@ class Telemetry:
             "gatewatch_request_duration_seconds",
             "Time from a request's first byte to its answer's last.",
             ["route"],
-            buckets=disable_created_metrics()  # a series of times beside every counter would double the scrape
-
-REQUEST_BUCKETS,
+            buckets=REQUEST_BUCKETS,
             registry=registry,
         )
         self.images_scored = Counter(

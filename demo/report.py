@@ -67,7 +67,8 @@ def table(results: Sequence[Scored]) -> Table:
 
 
 def _scores(results: Sequence[Scored], kind: str) -> NDArray[np.float64]:
-    return np.array([result.score for result in results if result.kind == kind])
+    scores = [result.score for result in results if result.kind == kind]
+    return np.array(scores, dtype=np.float64)
 
 
 def ranked_above(results: Sequence[Scored], kind: str) -> bool:
@@ -76,8 +77,8 @@ def ranked_above(results: Sequence[Scored], kind: str) -> bool:
 
 
 def auroc(results: Sequence[Scored]) -> float:
-    """Return how well the scores separate defective pictures from good ones; 1 is perfectly."""
-    scores = np.array([result.score for result in results])
+    """Return how well the scores separate defective pictures from good ones; 1 is a perfect order."""
+    scores = np.array([result.score for result in results], dtype=np.float64)
     return metrics.auroc(scores, np.array([result.kind != GOOD for result in results]))
 
 
