@@ -53,7 +53,7 @@ def table(results: Sequence[Scored]) -> Table:
     out.add_column("verdict", no_wrap=True)
     out.add_column("ms", justify="right")
     for result in results:
-        numbers = (f"{result.score:.4g}", f"{result.threshold:.4g}", f"{result.p_value:.3f}")
+        numbers = (f"{result.score:.1f}", f"{result.threshold:.1f}", f"{result.p_value:.3f}")
         colour = "#{:02x}{:02x}{:02x}".format(*COLOURS.get(result.verdict, OTHER_COLOUR))
         verdict = f"[{colour}]{result.verdict}[/]"
         out.add_row(
@@ -77,7 +77,7 @@ def ranked_above(results: Sequence[Scored], kind: str) -> bool:
 
 
 def auroc(results: Sequence[Scored]) -> float:
-    """Return how well the scores separate defective pictures from good ones; 1 is a perfect order."""
+    """Return the area under the ROC curve, defective against good; 1 is a perfect order."""
     scores = np.array([result.score for result in results], dtype=np.float64)
     return metrics.auroc(scores, np.array([result.kind != GOOD for result in results]))
 
@@ -93,7 +93,7 @@ def summary(results: Sequence[Scored]) -> Table:
         scores = _scores(results, kind)
         flagged = sum(r.verdict == "anomalous" for r in results if r.kind == kind)
         answer = "" if kind == GOOD else "yes" if ranked_above(results, kind) else "[bold]no[/]"
-        extremes = (f"{scores.min():.4g}", f"{scores.max():.4g}")
+        extremes = (f"{scores.min():.1f}", f"{scores.max():.1f}")
         out.add_row(kind, *extremes, f"{flagged} of {scores.size}", answer)
     return out
 
@@ -116,5 +116,5 @@ def poster(results: Sequence[Scored], heading: str) -> Image.Image:
         canvas.paste(Image.fromarray(result.picture), (x + FRAME_PX, y + FRAME_PX))
         below = y + height + 2 * FRAME_PX + 3
         draw.text((x, below), result.kind, INK, font)
-        draw.text((x, below + 20), f"{result.score:.4g}  {result.verdict}", colour, font)
+        draw.text((x, below + 20), f"{result.score:.1f}  {result.verdict}", colour, font)
     return canvas
