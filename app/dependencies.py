@@ -1,5 +1,7 @@
 """What a route may ask for: the service, and the images of the request."""
 
+from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator
 from typing import Annotated, cast
 
 from fastapi import Depends, Request, Response
@@ -17,8 +19,11 @@ def _service(request: Request) -> Service:
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
-async def _images(request: Request, service: ServiceDep) -> list[Source]:
-    return await sources.from_request(request, service.settings.max_request_images)
+async def _images(request: Request, service: ServiceDep) -> AsyncIterator[list[Source]]:
+    try:
+        yield await sources.from_request(request, service.settings.max_request_images)
+    finally:
+        await request.close()  # the uploaded files, which may lie on the disk
 
 
 ImagesDep = Annotated[list[Source], Depends(_images)]

@@ -40,9 +40,11 @@ class Ingest:
     """The decode pool and the batcher behind it."""
 
     def __init__(self, settings: Settings, embedder: Embedder, telemetry: Telemetry) -> None:
+        max_batch = settings.max_batch or embedder.best_batch
         self.batcher = Batcher(
-            embedder, telemetry, max_batch=settings.max_batch, max_queue=settings.queue_images
+            embedder, telemetry, max_batch=max_batch, max_queue=settings.queue_images
         )
+        self._window = 2 * max_batch
         self._settings = settings
         self._embedder = embedder
         self._telemetry = telemetry
@@ -91,7 +93,7 @@ class Ingest:
         remaining = iter(sources)
         try:
             while True:
-                while len(window) < 2 * self._settings.max_batch:
+                while len(window) < self._window:
                     source = next(remaining, None)
                     if source is None:
                         break

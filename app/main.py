@@ -37,13 +37,13 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
         summary="Learns what normal images look like and tells how far a new one is from them.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=partial(_lifespan, service),
-        max_body_size=settings.max_body_bytes,
         separate_input_output_schemas=False,
     )
     app.state.service = service
     for routes in (detectors, learning, threshold, score, health):
         app.include_router(routes.router)
     problems.install(app)
+    app.add_middleware(middleware.LimitBody, max_bytes=settings.max_body_bytes)
     app.add_middleware(middleware.Observe, telemetry=service.telemetry)
     return app
 

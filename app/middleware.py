@@ -1,4 +1,4 @@
-"""Around every request: an id, a log line, a count and a duration."""
+"""Around every request: an id, a log line, a count and a duration; and a limit on its body."""
 
 import json
 import logging
@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 
+from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,7 +54,8 @@ class Observe:
         route = getattr(scope.get("route"), "path", "unmatched")
         if route in UNCOUNTED:
             return
-        method = scope["method"] if route != "unmatched" else "any"
+        # A method that no route has is the client's invention, and may be any word.
+        method = "any" if route == "unmatched" or status == 405 else scope["method"]
         self._telemetry.requests.labels(route, method, str(status)).inc()
         self._telemetry.request_seconds.labels(route).observe(seconds)
         line = {
@@ -64,3 +66,34 @@ class Observe:
             "ms": round(1e3 * seconds, 2),
         }
         log.info(json.dumps(line))
+
+
+class LimitBody:
+    """Refuses a body over the limit as it is read, so that the answer is a problem like any other.
+
+    Starlette's own limit answers in plain text, outside of ``Observe``.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; reading more than the limit, or announcing it, is a 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "")
+        announced = int(length) if length.isdecimal() else 0
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            if announced <= self._max_bytes:
+                message = await receive()
+                received += len(message.get("body", b""))
+                if received <= self._max_bytes:
+                    return message
+            raise HTTPException(413, f"the body has more than {self._max_bytes} bytes")
+
+        await self._app(scope, limited, send)

@@ -68,10 +68,12 @@ def of(error: DetectorError) -> Problem:
     )
 
 
-def docs(*kinds: type[DetectorError]) -> dict[int | str, dict[str, Any]]:
+def docs(*kinds: type[DetectorError], body: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return a route's ``responses`` for these failures, for bad parameters and for bad bodies."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     by_status: dict[int, list[str]] = {422: ["A parameter or the body is not valid."]}
+    if body:
+        by_status |= {400: ["The body cannot be read."], 413: ["The body has too many bytes."]}
     for kind in kinds:
         text = (kind.__doc__ or "").strip().splitlines()[0]
         by_status.setdefault(STATUS[kind], []).append(text)
@@ -92,15 +94,17 @@ def install(app: FastAPI) -> None:
 def _answer(
     request: Request, problem: Problem, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    content = problem.model_dump() | {"request_id": request.scope.get("request_id")}
-    return JSONResponse(content, problem.status, dict(headers or {}), media_type=MEDIA_TYPE)
+    request_id = request.scope.get("request_id", "")
+    content = problem.model_dump() | {"request_id": request_id}
+    named = {"X-Request-ID": request_id} | dict(headers or {})  # an unexpected one passes no other
+    return JSONResponse(content, problem.status, named, media_type=MEDIA_TYPE)
 
 
 async def _domain(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DetectorError)
     problem = of(error)
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("request failed", exc_info=error)
+        log.error("request %s failed", request.scope.get("request_id"), exc_info=error)
     retry = {"Retry-After": str(RETRY_AFTER_S)}
     return _answer(request, problem, retry if problem.status == 503 else None)
 
@@ -132,7 +136,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("unexpected failure", exc_info=error)
+    log.error("request %s failed", request.scope.get("request_id"), exc_info=error)
     detail = "The server failed; its log has the cause under this request_id."
     problem = Problem(type="about:blank", title="Internal error", status=500, detail=detail)
     return _answer(request, problem)

@@ -11,10 +11,9 @@ from app.results import Judged, Learned, Rejected, Scored
 from app.storage import Stored
 from detector import detector as domain
 from detector.descriptors import DESCRIPTORS
-from detector.detector import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
+from detector.detector import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, NAME
 from detector.scorers import SCORERS
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 DetectorName = Annotated[str, StringConstraints(pattern=NAME)]
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 

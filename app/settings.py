@@ -32,8 +32,8 @@ class Settings(BaseSettings):
     """CPU threads of one backbone pass; unset leaves torch's choice."""
     decode_threads: PositiveInt = 2
     """Images decoded at the same time."""
-    max_batch: PositiveInt = 16
-    """Most images in one backbone pass."""
+    max_batch: PositiveInt | None = None
+    """Most images in one backbone pass; unset: 4 on the CPU, 32 on CUDA."""
     queue_images: PositiveInt = 1024
     """Most images that wait for the backbone; beyond it a request is refused with 503.
     At least max_request_images, else such a request could never be taken."""

@@ -3,14 +3,13 @@
 Bytes are read when they are needed, not before, so that a large upload need not fit in memory.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from python_multipart.exceptions import MultipartParseError
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from app.errors import (
@@ -69,39 +68,62 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-async def from_request(request: Request, max_images: int) -> list[Source]:
-    """Return the images of a request: a raw body, or a multipart form's ``images`` fields.
+@asynccontextmanager
+async def from_request(request: Request, max_images: int) -> AsyncIterator[list[Source]]:
+    """Give the images of a request: a raw body, or a multipart form's ``images`` fields.
 
     Raises:
         UnsupportedMediaTypeError: if the body is neither.
         NoImagesError: if there is no image.
         TooManyImagesError: if there are more than ``max_images``.
-        MalformedUploadError: if the form cannot be read or has other fields.
+        MalformedUploadError: if the form cannot be read, is cut short or has other fields.
     """
     sent = media_type(request)
     if sent == MULTIPART:
-        return await _from_form(request, max_images)
-    if sent.startswith("image/") or sent == OCTETS:
+        form = await _form(request, max_images)
         try:
-            return [from_bytes("", await request.body())]
+            yield _files(form, max_images)
+        finally:
+            await form.close()
+    elif sent.startswith("image/") or sent == OCTETS:
+        try:
+            content = await request.body()
         except ClientDisconnect as error:
             raise MalformedUploadError("the body ended early") from error
-    got = f"got {sent!r}" if sent else "got none"
-    raise UnsupportedMediaTypeError(f"send Content-Type image/*, {OCTETS} or {MULTIPART}; {got}")
+        yield [from_bytes("", content)]
+    else:
+        got = f"got {sent!r}" if sent else "got none"
+        raise UnsupportedMediaTypeError(
+            f"send Content-Type image/*, {OCTETS} or {MULTIPART}; {got}"
+        )
 
 
-async def _from_form(request: Request, max_images: int) -> list[Source]:
+class _Parser(MultiPartParser):
+    """Starlette's, which takes a form that is cut short for a shorter one: this one notices."""
+
+    complete = False
+
+    def on_end(self) -> None:
+        self.complete = True
+
+
+async def _form(request: Request, max_images: int) -> FormData:
     try:
         # One more than allowed, so that the excess is ours to report.
-        form = await request.form(max_files=max_images + 1, max_fields=16)
-    except (MultiPartException, MultipartParseError, ClientDisconnect, KeyError) as error:
-        raise MalformedUploadError(f"the multipart body cannot be read: {error}") from error
-    except HTTPException as error:  # Starlette's wrapping of the same, when inside an app
-        if error.status_code != 400:
-            raise
-        if "Too many files" in str(error.detail):
+        parser = _Parser(request.headers, request.stream(), max_files=max_images + 1, max_fields=16)
+        form = await parser.parse()
+    except (MultiPartException, ClientDisconnect, UnicodeError) as error:
+        reason = getattr(error, "message", "") or str(error) or "it ended early"
+        if "Too many files" in reason:
             raise TooManyImagesError(f"at most {max_images} images in one request") from error
-        raise MalformedUploadError(f"the multipart body cannot be read: {error.detail}") from error
+        raise MalformedUploadError(f"the multipart body cannot be read: {reason}") from error
+    if not parser.complete:
+        await form.close()
+        raise MalformedUploadError("the multipart body ends before its closing boundary")
+    return form
+
+
+def _files(form: FormData, max_images: int) -> list[Source]:
     sources = []
     for field, value in form.multi_items():
         if field != FIELD or not isinstance(value, UploadFile):

@@ -71,12 +71,12 @@ class Service:
             raise DemoError(f"{method} {path}: {response.status_code} {response.text}")
         return (response.json() if response.content else None), elapsed_ms
 
-    def create(self, name: str) -> None:
+    def create(self, name: str, **spec: Any) -> None:
         """Create a detector, in place of an earlier one of that name."""
         listing, _ = self.request("GET", "/v1/detectors")
         if name in {detector["name"] for detector in listing["detectors"]}:
             self.request("DELETE", f"/v1/detectors/{name}")
-        self.request("POST", "/v1/detectors", json={"name": name})
+        self.request("POST", "/v1/detectors", json={"name": name} | spec)
 
     def fit(self, name: str, images: Sequence[Upload], mode: str) -> float:
         """Fit a detector on images, ``replace`` or ``extend``; return the milliseconds it took."""

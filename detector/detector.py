@@ -4,6 +4,7 @@ Learning, calibrating and setting a threshold each give a new detector with the 
 judging changes nothing, so any number of readers need no lock.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from detector.errors import InvalidSpecError, NotCalibratedError, NotFittedError
 from detector.moments import BlockMoments, Moments, merge
 from detector.scorers import SCORERS, Scorer
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"  # part of a file name, and of a URL
 MIN_IMAGE_SIZE, DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE = 64, 256, 1024
 
 
@@ -26,7 +28,7 @@ class Spec:
     """What a detector is before it has seen an image.
 
     Raises:
-        InvalidSpecError: if scorer, descriptor or image size is not one that exists.
+        InvalidSpecError: if name, scorer, descriptor or image size is not one that exists.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Spec:
     image_size: int = DEFAULT_IMAGE_SIZE
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(NAME, self.name):
+            raise InvalidSpecError(f"the name {self.name!r} does not match {NAME}")
         if self.scorer not in SCORERS:
             raise InvalidSpecError(f"no scorer {self.scorer!r}; there is: {', '.join(SCORERS)}")
         if not self.descriptor:

@@ -8,8 +8,8 @@ Let f_l(x) be the frozen trunk's output of block l, h_l the gated network's, and
 v_lc is the variance of the clean feature. With identity gates the loss is 1, and 1 - loss is the
 share of the feature error that the gates remove. Only gates learn; gradients pass through the
 trunk. v, e_l(ungated) and the mean and deviation that standardise each squeeze come from one pass
-over the first training images. Every batch is a function of (seed, step), so a resumed run equals
-one that never stopped.
+over a sample of the training images. Every batch is a function of (seed, step), so a resumed run
+equals one that never stopped.
 """
 
 import hashlib
@@ -121,16 +121,17 @@ class GateTrainer:
 
     @torch.no_grad()
     def _measure(self, gates: Sequence[Excitation], count: int) -> Scale:
-        """One pass over the first images: squeeze moments, feature variance, ungated error."""
+        """One pass over a random sample: squeeze moments, feature variance, ungated error."""
         squeezes: list[list[Tensor]] = [[] for _ in gates]
 
         def keep(index: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
             return lambda _module, inputs: squeezes[index].append(inputs[0])
 
         sums: list[list[Tensor]] = []  # per batch: for each block (error, mean, mean square)
-        rng = np.random.default_rng([self.seed, 2**31])
+        rng = np.random.default_rng([self.seed, 2])
+        sample = rng.permutation(len(self.images))[:count]  # files come sorted, kind by kind
         for start in range(0, count, self.batch):
-            clean, corrupted = corrupted_pair(self.images[start : start + self.batch], rng)
+            clean, corrupted = corrupted_pair(self.images[sample[start : start + self.batch]], rng)
             hooks = [g.register_forward_pre_hook(keep(i)) for i, g in enumerate(gates)]
             # The gates are the identity at first, so the gated network is the trunk here.
             wanted = self.gated.features(clean)

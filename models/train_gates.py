@@ -29,7 +29,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("pool", type=Path, help="folder of photographs, searched recursively")
     parser.add_argument("--run", type=Path, default=Path("runs/se_lite0"), help="log, checkpoint")
     parser.add_argument("--out", type=Path, default=GATES_FILE, help="where the gates are written")
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--side", type=int, default=160, help="pixels")
     parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate")

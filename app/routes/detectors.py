@@ -14,7 +14,7 @@ router = APIRouter(prefix="/v1/detectors", tags=["detectors"])
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=docs(DetectorExistsError, InvalidSpecError),
+    responses=docs(DetectorExistsError, InvalidSpecError, body=True),
 )
 def create(body: NewDetector, service: ServiceDep) -> DetectorInfo:
     """Create a detector; it must be fitted before it can score."""

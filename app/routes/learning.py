@@ -37,7 +37,11 @@ UPLOAD_ERRORS = (
 )
 
 
-@router.post("/fit", responses=docs(*UPLOAD_ERRORS, DegenerateDataError), openapi_extra=IMAGES_BODY)
+@router.post(
+    "/fit",
+    responses=docs(*UPLOAD_ERRORS, DegenerateDataError, body=True),
+    openapi_extra=IMAGES_BODY,
+)
 async def fit(
     name: DetectorName,
     images: ImagesDep,
@@ -52,7 +56,7 @@ async def fit(
 
 @router.post(
     "/calibrate",
-    responses=docs(*UPLOAD_ERRORS, NotFittedError, InsufficientCalibrationError),
+    responses=docs(*UPLOAD_ERRORS, NotFittedError, InsufficientCalibrationError, body=True),
     openapi_extra=IMAGES_BODY,
 )
 async def calibrate(

@@ -39,6 +39,7 @@ router = APIRouter(prefix="/v1/detectors/{name}", tags=["score"])
         ImageTooLargeError,
         OverloadedError,
         InferenceError,
+        body=True,
     ),
     openapi_extra=IMAGES_BODY,
 )

@@ -28,6 +28,7 @@ def read(name: DetectorName, service: ServiceDep) -> Threshold:
         InsufficientCalibrationError,
         ConflictError,
         UnavailableError,
+        body=True,
     ),
 )
 async def change(

@@ -1,0 +1,122 @@
+"""What the HTTP tests share: pictures as files, an app on a real service, uploads, problems."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI
+from numpy.typing import NDArray
+from PIL import Image
+from starlette.testclient import TestClient
+
+from app.main import create_app
+from app.service import Service
+from app.settings import Settings
+from app.storage import Storage
+from app.telemetry import Telemetry
+from detector.embedder import Embedder
+
+Pixels = NDArray[np.uint8]
+SIDE_PX = 64
+"""Image size of the detectors here: small, to be fast."""
+
+
+def encode(image: Image.Image | Pixels, kind: str = "PNG", **options: Any) -> bytes:
+    """Return a picture as the bytes of a file."""
+    file = io.BytesIO()
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def make_app(directory: Path, embedder: Embedder, **settings: Any) -> FastAPI:
+    """Return the app on a real service of its own; only the backbone is shared."""
+    knobs = Settings(data_dir=directory, device="cpu", **settings)
+    return create_app(knobs, Service(knobs, embedder, Storage(directory), Telemetry()))
+
+
+@contextmanager
+def running(directory: Path, embedder: Embedder, **settings: Any) -> Iterator[TestClient]:
+    """Run an app; a failure inside it is an answer, as behind a real server."""
+    app = make_app(directory, embedder, **settings)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def upload(
+    client: TestClient, name: str, verb: str, contents: Iterable[bytes], **query: Any
+) -> Any:
+    """Send images as a form; return the response."""
+    files = [("images", (f"{i}.png", content, "image/png")) for i, content in enumerate(contents)]
+    return client.post(f"/v1/detectors/{name}/{verb}", files=files, params=query)
+
+
+def create(client: TestClient, name: str, **spec: Any) -> None:
+    """Create a detector of small image size."""
+    body = {"name": name, "image_size": SIDE_PX} | spec
+    assert client.post("/v1/detectors", json=body).status_code == 201
+
+
+def calibrated(client: TestClient, name: str, contents: list[bytes], **spec: Any) -> None:
+    """Create a detector, fit it to half of the images and calibrate it with the others."""
+    create(client, name, **spec)
+    half = len(contents) // 2
+    for verb, part in (("fit", contents[:half]), ("calibrate", contents[half:])):
+        response = upload(client, name, verb, part)
+        assert response.status_code == 200, response.text
+
+
+def send(client: TestClient, name: str, content: bytes, media_type: str = "image/png") -> Any:
+    """Send one image as a raw body to be scored; return the response."""
+    headers = {"content-type": media_type}
+    return client.post(f"/v1/detectors/{name}/score", content=content, headers=headers)
+
+
+def result(client: TestClient, name: str, content: bytes) -> dict[str, Any]:
+    """Return the result of one image sent as a raw body."""
+    response = send(client, name, content)
+    assert response.status_code == 200, response.text
+    (only,) = strict(response)["results"]
+    return dict(only)
+
+
+def strict(response: Any) -> Any:
+    """Return the JSON of a response that may hold no NaN and no infinity."""
+    return json.loads(response.content, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def problem(response: Any, status: int, kind: str) -> dict[str, Any]:
+    """Check that a response is a problem of this status and kind; return its body."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = strict(response)
+    stem = "about:blank" if kind == "about:blank" else f"urn:gatewatch:problem:{kind}"
+    assert body["type"] == stem
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", body["request_id"])
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert (response.headers.get("retry-after") is not None) == (status == 503)
+    return dict(body)
+
+
+def spoil(embedder: Embedder, is_bad: Callable[[Pixels], bool]) -> Callable[[list[Pixels]], Any]:
+    """Return the embedder's ``embed``, failing where an image is bad."""
+    real = embedder.embed
+
+    def embed(images: list[Pixels]) -> Any:
+        if any(is_bad(image) for image in images):
+            raise RuntimeError("the device failed")
+        return real(images)
+
+    return embed
