@@ -71,6 +71,7 @@ class Batcher:
             await asyncio.gather(self._worker, return_exceptions=True)
         while not self._queue.empty():
             self._fail([self._queue.get_nowait()], UnavailableError("the service is stopping"))
+            await asyncio.sleep(0)  # whoever waited for room takes the free place
         self._device.shutdown(wait=True)
 
     def submit(self, images: Sequence[Prepared]) -> "list[asyncio.Future[Embedded]]":

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from app import __version__, sources
 from app.errors import UnknownDetectorError
-from app.main import create_app, create_service
+from app.main import create_app, create_service, describe
 from app.results import Rejected
 from app.schemas import Scores
 from app.service import Service
@@ -85,7 +85,7 @@ def serve(
         log_level=settings.log_level,
         access_log=False,  # the middleware writes one line per request
         timeout_keep_alive=65,  # longer than a load balancer's usual 60 s
-        timeout_graceful_shutdown=int(settings.drain_seconds),
+        timeout_graceful_shutdown=settings.drain_seconds,
     )
 
 
@@ -189,7 +189,7 @@ def _table(scores: Scores) -> Table:
 @cli.command()
 def openapi() -> None:
     """Print the OpenAPI description of the API."""
-    typer.echo(json.dumps(create_app(_settings()).openapi(), indent=2))
+    typer.echo(json.dumps(describe().openapi(), indent=2))
 
 
 @cli.command()

@@ -1,7 +1,6 @@
 """What a route may ask for: the service, and the images of the request."""
 
 from collections.abc import AsyncIterator
-from collections.abc import AsyncIterator
 from typing import Annotated, cast
 
 from fastapi import Depends, Request, Response
@@ -20,10 +19,8 @@ ServiceDep = Annotated[Service, Depends(_service)]
 
 
 async def _images(request: Request, service: ServiceDep) -> AsyncIterator[list[Source]]:
-    try:
-        yield await sources.from_request(request, service.settings.max_request_images)
-    finally:
-        await request.close()  # the uploaded files, which may lie on the disk
+    async with sources.from_request(request, service.settings.max_request_images) as images:
+        yield images  # and then the uploaded files, which may lie on the disk, are closed
 
 
 ImagesDep = Annotated[list[Source], Depends(_images)]

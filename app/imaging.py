@@ -7,12 +7,13 @@ JPEG pixels come from simplejpeg, everything else from Pillow.
 """
 
 import io
+import warnings
 from typing import Any
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from app.errors import ImageError, ImageTooLargeError, UndecodableImageError, UnsupportedImageError
 
@@ -22,6 +23,8 @@ _EXIF_ORIENTATION = 0x0112
 
 # Our own limit on pixels applies, read from the header; Pillow's would warn on top of it.
 Image.MAX_IMAGE_PIXELS = None
+# Pillow warns of damaged metadata, once per place in its code; strangers' files are full of it.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 Pixels = NDArray[np.uint8]
 
@@ -56,17 +59,24 @@ def _check(image: Image.Image, max_pixels: int, min_side: int) -> None:
     if min(width, height) < min_side:
         small = f"{width} x {height} pixels: each side must have at least {min_side}"
         raise UnsupportedImageError(small)
-    if getattr(image, "n_frames", 1) > 1:
+    if getattr(image, "is_animated", False):  # n_frames would walk all pages of a TIFF
         raise UnsupportedImageError("an animation or several pages: send one picture at a time")
 
 
 def _pixels(image: Image.Image, content: bytes) -> Pixels:
     if image.format == "JPEG" and image.mode in {"RGB", "L"}:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
         pixels: Pixels = simplejpeg.decode_jpeg(content, colorspace="RGB")
-        return np.ascontiguousarray(_oriented(pixels, orientation))
-    image = ImageOps.exif_transpose(image)
-    return np.array(_rgb(image))
+    else:
+        pixels = np.array(_rgb(image))
+    # The orientation is asked last, for Pillow turns a TIFF, and forgets its tag, as it loads it.
+    return np.ascontiguousarray(_oriented(pixels, _orientation(image)))
+
+
+def _orientation(image: Image.Image) -> Any:
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # damaged metadata is no reason to refuse a picture
+        return 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -72,12 +72,11 @@ class Ingest:
         """
         self.batcher.require_room(len(sources))
         decoded = await asyncio.gather(*(self._decode(source, side_px) for source in sources))
-        images = [image for image, _ in decoded if not isinstance(image, ImageError)]
-        futures = iter(self.batcher.submit(images))
-        return [
-            image if isinstance(image, ImageError) else await _arrival(next(futures), decode_s)
-            for image, decode_s in decoded
-        ]
+        usable = [(image, s) for image, s in decoded if not isinstance(image, ImageError)]
+        futures = self.batcher.submit([image for image, _ in usable])
+        waits = [_arrival(future, s) for future, (_, s) in zip(futures, usable, strict=True)]
+        arrivals = iter(await asyncio.gather(*waits))
+        return [image if isinstance(image, ImageError) else next(arrivals) for image, _ in decoded]
 
     async def embed_all(
         self, sources: Sequence[Source], side_px: int

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
+from starlette.types import Lifespan
 
 from app import __version__, middleware, problems
 from app.routes import detectors, health, learning, score, threshold
@@ -28,21 +29,28 @@ def create_service(settings: Settings) -> Service:
     return Service(settings, embedder, Storage(settings.data_dir), telemetry)
 
 
-def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
-    """Return the application; the service starts and stops with it."""
-    service = service or create_service(settings)
+def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """Return the routes and their description, without anything behind them."""
     app = FastAPI(
         title="gatewatch",
         version=__version__,
         summary="Learns what normal images look like and tells how far a new one is from them.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=partial(_lifespan, service),
+        lifespan=lifespan,
         separate_input_output_schemas=False,
     )
-    app.state.service = service
     for routes in (detectors, learning, threshold, score, health):
         app.include_router(routes.router)
     problems.install(app)
+    return app
+
+
+def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
+    """Return the application; the service starts and stops with it."""
+    service = service or create_service(settings)
+    app = describe(partial(_lifespan, service))
+    app.state.service = service
+    # Ours, not FastAPI's, whose answer is no problem document and bears no request id.
     app.add_middleware(middleware.LimitBody, max_bytes=settings.max_body_bytes)
     app.add_middleware(middleware.Observe, telemetry=service.telemetry)
     return app

@@ -132,7 +132,13 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     problem = Problem(
         type="about:blank", title=title, status=error.status_code, detail=str(error.detail)
     )
-    return _answer(request, problem, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # Starlette names the methods of the first route of this path, not of all.
+        template = getattr(request.scope.get("route"), "path", "")
+        methods = request.app.openapi()["paths"].get(template, {})
+        headers["Allow"] = ", ".join(sorted(map(str.upper, methods))) or headers.get("Allow", "")
+    return _answer(request, problem, headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -43,7 +43,8 @@ class Service:
         self.telemetry = telemetry
         self._storage = storage
         self._ingest = Ingest(settings, embedder, telemetry)
-        self._writing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Weak, so that a lock lives only as long as somebody holds or awaits it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._warm = False
 
     async def __aenter__(self) -> "Service":
@@ -117,8 +118,8 @@ class Service:
             UnknownDetectorError, NoImagesError, DegenerateDataError, FingerprintMismatchError,
             ConflictError
         """
-        async with self._writing[name]:
-            old = base = self._storage.get(name).detector
+        async with self._writing(name):
+            old = base = (await asyncio.to_thread(self.get, name)).detector
             if extend and old.moments:
                 self._check_fingerprint(old)
             else:  # a fresh fit may move to the backbone that runs now
@@ -146,8 +147,8 @@ class Service:
             UnknownDetectorError, NotFittedError, NoImagesError, InvalidSpecError,
             InsufficientCalibrationError, FingerprintMismatchError, ConflictError
         """
-        async with self._writing[name]:
-            old = self._usable(name)
+        async with self._writing(name):
+            old = await self._usable(name)
             conformal.rank(len(sources), target)  # refuse before the work, not after it
             scores: list[np.ndarray] = []
             rejected: list[Rejected] = []
@@ -166,8 +167,8 @@ class Service:
             UnknownDetectorError, NotFittedError, NotCalibratedError, InvalidSpecError,
             InsufficientCalibrationError, ConflictError
         """
-        async with self._writing[name]:
-            old = self._storage.get(name).detector
+        async with self._writing(name):
+            old = (await asyncio.to_thread(self.get, name)).detector
             if target is not None:
                 new = old.with_target(target)
             elif value is not None:
@@ -183,7 +184,7 @@ class Service:
             UnknownDetectorError, NotFittedError, FingerprintMismatchError, OverloadedError,
             UnavailableError
         """
-        detector = self._usable(name)
+        detector = await self._usable(name)
         arrivals = await self._ingest.embed_now(sources, detector.spec.image_size)
         results = await self._judge(detector, sources, arrivals)
         for result in results:
@@ -235,9 +236,9 @@ class Service:
         if ready:
             yield Embedding.concatenate(ready)
 
-    def _usable(self, name: str) -> Detector:
-        """Return a fitted detector of the backbone that runs."""
-        detector = self._storage.get(name).detector
+    async def _usable(self, name: str) -> Detector:
+        """Return a fitted detector of the backbone that runs; a file may have to be read."""
+        detector = (await asyncio.to_thread(self.get, name)).detector
         detector.require_fitted()
         self._check_fingerprint(detector)
         return detector
@@ -251,7 +252,11 @@ class Service:
             )
 
     async def _put(self, old: Detector, new: Detector) -> Stored:
-        return self._show(await self._ingest.in_pool(partial(self._storage.put, old, new)))
+        return self._show(await asyncio.to_thread(self._storage.put, old, new))
+
+    def _writing(self, name: str) -> asyncio.Lock:
+        """Return the lock that keeps changes of one detector in this process in line."""
+        return self._locks.setdefault(name, asyncio.Lock())
 
     def _show(self, stored: Stored) -> Stored:
         self.telemetry.detector(stored.detector)

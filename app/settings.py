@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "GATEWATCH_"
@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     """Largest image, width times height, read from its header before it is decoded."""
     min_image_side: PositiveInt = 16
     """Smallest width and height of an image, in pixels."""
-    drain_seconds: PositiveFloat = 10.0
+    drain_seconds: PositiveInt = 10
     """How long a stopping server waits for requests under way."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""

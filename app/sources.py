@@ -3,12 +3,12 @@
 Bytes are read when they are needed, not before, so that a large upload need not fit in memory.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -99,28 +99,34 @@ async def from_request(request: Request, max_images: int) -> AsyncIterator[list[
 
 
 class _Parser(MultiPartParser):
-    """Starlette's, which takes a form that is cut short for a shorter one: this one notices."""
+    """Starlette's, but a form that is cut short is an error, not a shorter form."""
 
-    complete = False
+    def __init__(
+        self, headers: Headers, stream: AsyncGenerator[bytes, None], max_files: int
+    ) -> None:
+        super().__init__(headers, self._whole(stream), max_files=max_files, max_fields=16)
+        self._ended = False
 
     def on_end(self) -> None:
-        self.complete = True
+        """Note the closing boundary."""
+        self._ended = True
+
+    async def _whole(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for chunk in stream:
+            yield chunk
+        if not self._ended:
+            raise MultiPartException("It ends before its closing boundary.")
 
 
 async def _form(request: Request, max_images: int) -> FormData:
     try:
         # One more than allowed, so that the excess is ours to report.
-        parser = _Parser(request.headers, request.stream(), max_files=max_images + 1, max_fields=16)
-        form = await parser.parse()
+        return await _Parser(request.headers, request.stream(), max_images + 1).parse()
     except (MultiPartException, ClientDisconnect, UnicodeError) as error:
-        reason = getattr(error, "message", "") or str(error) or "it ended early"
+        reason = getattr(error, "message", str(error)) or "It ended early."
         if "Too many files" in reason:
             raise TooManyImagesError(f"at most {max_images} images in one request") from error
         raise MalformedUploadError(f"the multipart body cannot be read: {reason}") from error
-    if not parser.complete:
-        await form.close()
-        raise MalformedUploadError("the multipart body ends before its closing boundary")
-    return form
 
 
 def _files(form: FormData, max_images: int) -> list[Source]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
+    Row,
     String,
     Table,
     create_engine,
@@ -34,6 +35,7 @@ from sqlalchemy.exc import IntegrityError
 from app.errors import ConflictError, DetectorExistsError, UnknownDetectorError
 from detector.artefact import load_detector, save_detector
 from detector.detector import Detector
+from detector.errors import ArtefactError
 
 _METADATA = MetaData()
 _DETECTORS = Table(
@@ -85,11 +87,17 @@ class Storage:
             UnknownDetectorError: if there is none of this name.
             ArtefactError: if its file is missing or damaged.
         """
-        with self._engine.connect() as connection:
-            row = connection.execute(select(_DETECTORS).where(_DETECTORS.c.name == name)).first()
-        if row is None:
-            raise UnknownDetectorError(f"no detector {name!r}; POST /v1/detectors creates one")
-        return Stored(self._load(row.file), _utc(row.created_at), _utc(row.updated_at))
+        row = self._row(name)
+        while True:
+            try:
+                detector = self._load(row.file)
+            except ArtefactError:
+                newer = self._row(name)
+                if newer.file == row.file:
+                    raise
+                row = newer  # the file was removed because another took its place meanwhile
+            else:
+                return Stored(detector, _utc(row.created_at), _utc(row.updated_at))
 
     def create(self, detector: Detector) -> Stored:
         """Keep a new detector.
@@ -138,11 +146,17 @@ class Storage:
         """
         this = _DETECTORS.c.name == name
         with self._engine.begin() as connection:
-            file = connection.scalar(select(_DETECTORS.c.file).where(this))
-            connection.execute(delete(_DETECTORS).where(this))
+            file = connection.scalar(delete(_DETECTORS).where(this).returning(_DETECTORS.c.file))
         if file is None:
             raise UnknownDetectorError(f"no detector {name!r}")
         self._remove(file)
+
+    def _row(self, name: str) -> Row[Any]:
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_DETECTORS).where(_DETECTORS.c.name == name)).first()
+        if row is None:
+            raise UnknownDetectorError(f"no detector {name!r}; POST /v1/detectors creates one")
+        return row
 
     def _load(self, file: str) -> Detector:
         with self._cache_lock:

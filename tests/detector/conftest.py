@@ -1,28 +1,25 @@
 """A normal state seen through the real backbone, and the detectors fitted to it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from embedding_helpers import embed_all, select
+from embedding_helpers import Scene, embed_all, select
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from detector.detector import Detector, Spec
-from detector.embedder import Embedder, Embedding
+from detector.embedder import Embedder
 from detector.scorers import SCORERS
 
 SIDE_PX = 64
 
 
-@dataclass(frozen=True)
-class Scene:
-    """Embeddings of one normal state, in disjoint parts, and of pictures that are not of it."""
-
-    fit: Embedding
-    more: Embedding
-    calibration: Embedding
-    fresh: Embedding
-    anomalous: Embedding
+@pytest.fixture(autouse=True, scope="module")
+def one_blas_thread() -> Iterator[None]:
+    """Keep the many small matrices of these tests on one thread, where they are fastest."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(scope="session")

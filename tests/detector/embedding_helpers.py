@@ -1,6 +1,7 @@
 """Embeddings cut and composed for tests of the statistics."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,20 @@ from detector.embedder import Embedder, Embedding
 PARTS = ("gate", "mean", "std", "maximum")
 
 
+@dataclass(frozen=True)
+class Scene:
+    """Embeddings of one normal state, in disjoint parts, and of pictures that are not of it."""
+
+    fit: Embedding
+    more: Embedding
+    calibration: Embedding
+    fresh: Embedding
+    anomalous: Embedding
+
+
 def select(embedding: Embedding, indices: Sequence[int] | NDArray[np.intp]) -> Embedding:
     """Return the embedding of chosen images, in the order given; repeats are allowed."""
-    chosen = np.asarray(indices)
+    chosen = np.asarray(indices, dtype=np.intp)
     return Embedding(
         *({block: rows[chosen] for block, rows in getattr(embedding, p).items()} for p in PARTS)
     )

@@ -22,7 +22,7 @@ def normals(embedder: Embedder, data_dir: Path) -> Embedding:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("scorer", "descriptor"), [("prototype", "gate"), ("gaussian", "gate"), ("gaussian", "squeeze")]
+    ("scorer", "descriptor"), [("prototype", "gate"), ("gaussian", "squeeze")]
 )
 def test_the_mean_false_alarm_rate_is_the_target(
     embedder: Embedder, normals: Embedding, scorer: str, descriptor: str
@@ -39,9 +39,9 @@ def test_the_mean_false_alarm_rate_is_the_target(
         empty = Detector(spec)
         fitted = empty.learn(empty.moments_of(select(normals, fit)), extend=False)
         calibrated = fitted.calibrate(fitted.scores(select(normals, held_out)), 0.05)
-        scores = fitted.scores(select(normals, new))
         for target, found in rates.items():
-            found.append(float(np.mean(scores > calibrated.with_target(target).threshold.value)))
+            verdicts = calibrated.with_target(target).judge(select(normals, new))
+            found.append(float(np.mean([verdict.flagged for verdict in verdicts])))
 
     for target, found in rates.items():
         expected = np.floor(target * (CALIBRATION + 1) + 1e-9) / (CALIBRATION + 1)

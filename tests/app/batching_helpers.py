@@ -1,0 +1,108 @@
+"""An embedder that can fail and wait at will, and a limit on how long a test may hang."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.batching import Batcher
+from app.telemetry import Telemetry
+from detector.embedder import Embedder, Embedding
+
+R = TypeVar("R")
+Prepared = NDArray[np.uint8]
+POISON = 255
+"""The grey level of an image on which the double fails, as does the batch that holds it."""
+
+
+def run(test: Coroutine[Any, Any, R]) -> R:
+    """Run a test in an event loop; a test that hangs fails within seconds."""
+
+    async def limited() -> R:
+        return await asyncio.wait_for(test, 30)
+
+    return asyncio.run(limited())
+
+
+async def turns(count: int = 20) -> None:
+    """Let every other task of the loop go on as far as it can without the device."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def until(condition: Any) -> None:
+    """Wait until a condition holds."""
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+def image(level: int, side: int = 8) -> Prepared:
+    """Return a prepared image, (3, side, side), of one grey level: what the double gives back."""
+    return np.full((3, side, side), level, np.uint8)
+
+
+def level(embedding: Embedding) -> int:
+    """Return the grey level of the image that the double embedded."""
+    assert len(embedding) == 1
+    return int(embedding.mean["block"][0, 0])
+
+
+class Double:
+    """Embeds an image as its mean; waits while ``gate`` is closed; fails on ``POISON``."""
+
+    name, fingerprint, device = "double", "0" * 64, "cpu"
+    prepare = staticmethod(Embedder.prepare)
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.batches: list[list[tuple[int, int]]] = []
+        """Of every call: level and side of its images."""
+
+    def embed(self, images: Sequence[Prepared]) -> Embedding:
+        """Return rows of one number."""
+        self.entered.set()
+        assert self.gate.wait(20), "the test left the gate closed"
+        batch = np.stack(images)
+        self.batches.append([(int(one[0, 0, 0]), one.shape[-1]) for one in images])
+        if (batch == POISON).any():
+            raise RuntimeError("poison")
+        means = batch.mean(axis=(2, 3)).astype(np.float32)
+        return Embedding(*({"block": means} for _ in range(4)))
+
+    @property
+    def seen(self) -> list[int]:
+        """The levels of all images, in the order in which they were embedded."""
+        return [grey for batch in self.batches for grey, _ in batch]
+
+
+@asynccontextmanager
+async def running(
+    embedder: Any, *, max_batch: int = 4, max_queue: int = 8, telemetry: Telemetry | None = None
+) -> AsyncIterator[Batcher]:
+    """Give a batcher that runs, and stop it at the end."""
+    batcher = Batcher(embedder, telemetry or Telemetry(), max_batch=max_batch, max_queue=max_queue)
+    batcher.start()
+    try:
+        yield batcher
+    finally:
+        if isinstance(embedder, Double):
+            embedder.gate.set()
+        await batcher.stop()
+
+
+@asynccontextmanager
+async def occupied(
+    double: Double, **options: Any
+) -> AsyncIterator[tuple[Batcher, "asyncio.Future[Any]"]]:
+    """Give a batcher whose device is busy with an image of level 0, until the gate is opened."""
+    double.gate.clear()
+    async with running(double, **options) as batcher:
+        (first,) = batcher.submit([image(0)])
+        await until(double.entered.is_set)
+        yield batcher, first

@@ -1,0 +1,282 @@
+"""Every route when all is well, and how every failure is told."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from http_helpers import (
+    SIDE_PX,
+    calibrated,
+    create,
+    encode,
+    make_app,
+    problem,
+    result,
+    running,
+    send,
+    strict,
+    upload,
+)
+from starlette.testclient import TestClient
+
+from detector.embedder import Embedder
+
+BAD_NAMES = (".hidden", "-dash", "a b", "é", "a" * 64, "a%0A", "a%00", "%ED%A0%80", "a;b", "a'--")
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def pngs(texture: list[Any]) -> list[bytes]:
+    return [encode(pixels) for pixels in texture[:40]]
+
+
+@pytest.fixture(scope="module")
+def client(
+    tmp_path_factory: pytest.TempPathFactory, embedder: Embedder, pngs: list[bytes]
+) -> Iterator[TestClient]:
+    """An app with a detector in each of its three states."""
+    with running(tmp_path_factory.mktemp("routes"), embedder) as client:
+        create(client, "bare")
+        create(client, "fitted", scorer="prototype")
+        assert upload(client, "fitted", "fit", pngs[:5]).status_code == 200
+        calibrated(client, "whole", pngs)
+        yield client
+
+
+def test_a_detector_is_created_with_defaults(client: TestClient, embedder: Embedder) -> None:
+    """Contract: 201; the list and the detector's own address show the same."""
+    response = client.post("/v1/detectors", json={"name": "Default.1-a_b"})
+    assert response.status_code == 201
+    info = strict(response)
+    shown = {key: info[key] for key in ("state", "version", "scorer", "descriptor", "image_size")}
+    assert shown == {
+        "state": "created",
+        "version": 1,
+        "scorer": "gaussian",
+        "descriptor": "squeeze_stats",
+        "image_size": 256,
+    }
+    assert (info["backbone"], info["backbone_fingerprint"]) == (embedder.name, embedder.fingerprint)
+    assert (info["fitted_images"], info["calibration_images"], info["threshold"]) == (0, 0, None)
+    assert strict(client.get("/v1/detectors/Default.1-a_b")) == info
+    assert info in strict(client.get("/v1/detectors"))["detectors"]
+
+
+def test_the_list_is_sorted_and_shows_every_state(client: TestClient) -> None:
+    """Contract: by name, each as under its own address."""
+    listed = strict(client.get("/v1/detectors"))["detectors"]
+    states = {info["name"]: info["state"] for info in listed}
+    assert list(states) == sorted(states)
+    assert states["bare"] == "created"
+    assert states["fitted"] == "fitted"
+    assert states["whole"] == "calibrated"
+    assert all(strict(client.get(f"/v1/detectors/{i['name']}")) == i for i in listed)
+
+
+def test_a_deleted_detector_is_gone_and_its_name_is_free(client: TestClient) -> None:
+    """Contract: 204 without a body, then 404, then 201 again at version 1."""
+    create(client, "short-lived")
+    response = client.delete("/v1/detectors/short-lived")
+    assert (response.status_code, response.content) == (204, b"")
+    problem(client.get("/v1/detectors/short-lived"), 404, "unknown-detector")
+    problem(client.delete("/v1/detectors/short-lived"), 404, "unknown-detector")
+    create(client, "short-lived")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health"])
+def test_a_running_service_is_well(client: TestClient, path: str) -> None:
+    """Contract: 200 and ok."""
+    response = client.get(path)
+    assert (response.status_code, strict(response)) == (200, {"status": "ok"})
+
+
+UNKNOWN: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "", {}),
+    ("DELETE", "", {}),
+    ("POST", "/fit", {"files": [("images", b"x")]}),
+    ("POST", "/calibrate", {"files": [("images", b"x")]}),
+    ("POST", "/score", {"files": [("images", b"x")]}),
+    ("GET", "/threshold", {}),
+    ("PUT", "/threshold", {"json": {"method": "manual", "value": 1}}),
+]
+
+
+@pytest.mark.parametrize(("method", "tail", "body"), UNKNOWN)
+def test_an_unknown_detector_is_404(
+    client: TestClient, method: str, tail: str, body: dict[str, Any]
+) -> None:
+    """Contract: on every route below a detector; the message names it."""
+    found = problem(
+        client.request(method, f"/v1/detectors/nobody{tail}", **body), 404, "unknown-detector"
+    )
+    assert "nobody" in found["detail"]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_a_bad_name_is_422_in_every_place(client: TestClient, name: str) -> None:
+    """Contract: in the path of every route, and in the body."""
+    for method, tail, body in UNKNOWN:
+        problem(
+            client.request(method, f"/v1/detectors/{name}{tail}", **body), 422, "invalid-request"
+        )
+    problem(client.post("/v1/detectors", json={"name": name}), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../../etc/passwd", "a\n", "\x00", "x\ud800"])
+def test_a_name_is_no_path(client: TestClient, name: str) -> None:
+    """Contract: what could leave the data directory is never a name."""
+    content = '{"name": "' + name.encode("unicode_escape").decode().replace("\\x", "\\u00") + '"}'
+    problem(client.post("/v1/detectors", content=content, headers=JSON), 422, "invalid-request")
+
+
+SPECS: list[tuple[dict[str, Any], str]] = [
+    ({"name": "whole"}, "409 detector-exists"),
+    ({"name": "x", "backbone": "resnet50"}, "422 invalid-spec"),
+    ({"name": "x", "scorer": "psychic"}, "422 invalid-spec"),
+    ({"name": "x", "descriptor": "vibes"}, "422 invalid-spec"),
+    ({"name": "x", "scorer": "\ud800"}, "422 invalid-spec"),
+    ({"name": "x", "image_size": 63}, "422 invalid-request"),
+    ({"name": "x", "image_size": 1025}, "422 invalid-request"),
+    ({"name": "x", "image_size": 64.5}, "422 invalid-request"),
+    ({"name": "x", "image_size": float("inf")}, "422 invalid-request"),
+    ({"name": "x", "colour": "red"}, "422 invalid-request"),
+    ({"name": ["x"]}, "422 invalid-request"),
+    ({}, "422 invalid-request"),
+]
+
+
+@pytest.mark.parametrize(("body", "expected"), SPECS)
+def test_a_detector_that_cannot_be_is_refused(
+    client: TestClient, body: dict[str, Any], expected: str
+) -> None:
+    """Contract: duplicates 409; what no detector can be 422."""
+    status, kind = expected.split()
+    response = client.post("/v1/detectors", content=json.dumps(body), headers=JSON)
+    problem(response, int(status), kind)
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "kind"),
+    [
+        (b"", 422, "invalid-request"),
+        (b"{", 422, "invalid-request"),
+        (b"[]", 422, "invalid-request"),
+        (b"\xff\xfe", 422, "invalid-request"),
+        (b"[" * 100_000, 400, "about:blank"),
+        (b'{"name": "x", "image_size": ' + b"9" * 5000 + b"}", 400, "about:blank"),
+    ],
+)
+def test_a_body_that_is_no_json_is_refused(
+    client: TestClient, content: bytes, status: int, kind: str
+) -> None:
+    """Contract: never a 5xx, however deep or long."""
+    problem(client.post("/v1/detectors", content=content, headers=JSON), status, kind)
+
+
+NOT_YET: list[tuple[str, str, dict[str, Any], str]] = [
+    ("POST", "bare/score", {"files": [("images", b"x")]}, "not-fitted"),
+    ("POST", "bare/calibrate", {"files": [("images", b"x")]}, "not-fitted"),
+    ("GET", "bare/threshold", {}, "not-calibrated"),
+    ("PUT", "bare/threshold", {"json": {"method": "manual", "value": 1}}, "not-fitted"),
+    ("PUT", "bare/threshold", {"json": {"method": "conformal", "target": 0.5}}, "not-calibrated"),
+    ("GET", "fitted/threshold", {}, "not-calibrated"),
+    ("PUT", "fitted/threshold", {"json": {"method": "conformal", "target": 0.5}}, "not-calibrated"),
+]
+
+
+@pytest.mark.parametrize(("method", "tail", "body", "kind"), NOT_YET)
+def test_too_early_is_409(
+    client: TestClient, method: str, tail: str, body: dict[str, Any], kind: str
+) -> None:
+    """Contract: what needs a fit or a calibration says so; the detector stays as it was."""
+    before = strict(client.get("/v1/detectors"))
+    problem(client.request(method, f"/v1/detectors/{tail}", **body), 409, kind)
+    assert strict(client.get("/v1/detectors")) == before
+
+
+def test_a_detector_of_another_backbone_is_409_until_it_is_fitted_anew(
+    client: TestClient, embedder: Embedder, pngs: list[bytes]
+) -> None:
+    """Contract: score, calibrate and extend refuse; replace moves it to the backbone that runs."""
+    name = "moved"
+    calibrated(client, name, pngs[:40])
+    before = result(client, name, pngs[0])["score"]
+    fingerprint, embedder.fingerprint = embedder.fingerprint, "0" * 64
+    try:
+        problem(send(client, name, pngs[0]), 409, "fingerprint-mismatch")
+        problem(upload(client, name, "calibrate", pngs[:20]), 409, "fingerprint-mismatch")
+        problem(upload(client, name, "fit", pngs[:20], mode="extend"), 409, "fingerprint-mismatch")
+        assert upload(client, name, "fit", pngs[:20]).status_code == 200
+        assert result(client, name, pngs[0])["score"] == pytest.approx(before, rel=1e-5)
+    finally:
+        embedder.fingerprint = fingerprint
+
+
+def test_an_unknown_path_is_404_and_a_wrong_method_405(client: TestClient) -> None:
+    """Contract: both are problems; Allow names every method of the address (RFC 9110, 10.2.1)."""
+    problem(client.get("/nope"), 404, "about:blank")
+    allowed = {
+        "/v1/detectors": "GET, POST",
+        "/v1/detectors/whole": "DELETE, GET",
+        "/v1/detectors/whole/threshold": "GET, PUT",
+        "/v1/detectors/whole/score": "POST",
+        "/metrics": "GET",
+    }
+    for path, methods in allowed.items():
+        response = client.patch(path)
+        problem(response, 405, "about:blank")
+        assert response.headers["allow"] == methods
+
+
+@pytest.mark.parametrize("sent", ["order-66.a_B", "x" * 64])
+def test_a_harmless_request_id_comes_back(client: TestClient, sent: str) -> None:
+    """Contract: in the header of every answer, and in every problem."""
+    headers = {"X-Request-ID": sent}
+    assert client.get("/v1/info", headers=headers).headers["x-request-id"] == sent
+    assert problem(client.get("/nope", headers=headers), 404, "about:blank")["request_id"] == sent
+
+
+@pytest.mark.parametrize("sent", ["", "x" * 65, "a b", 'a"b', "a\tb", b"caf\xe9", "{}", "a/b"])
+def test_another_request_id_is_replaced(client: TestClient, sent: str) -> None:
+    """Contract: what could break a log line never reaches it; each request has its own."""
+    answers = [client.get("/nope", headers={"X-Request-ID": sent}) for _ in range(2)]
+    ids = [problem(answer, 404, "about:blank")["request_id"] for answer in answers]
+    assert all(re.fullmatch("[0-9a-f]{32}", made) for made in ids)
+    assert ids[0] != ids[1]
+
+
+def test_a_failure_nobody_foresaw_is_a_500_that_tells_nothing(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Contract: the log has the cause under the request's id, the answer has only the id."""
+
+    def fail(_name: str) -> None:
+        raise ZeroDivisionError("secret")
+
+    with monkeypatch.context() as broken, caplog.at_level(logging.ERROR, "app.problems"):
+        broken.setattr(client.app.state.service, "get", fail)  # type: ignore[attr-defined]
+        response = client.get("/v1/detectors/whole", headers={"X-Request-ID": "find-me"})
+    assert problem(response, 500, "about:blank")["request_id"] == "find-me"
+    assert "secret" not in response.text
+    assert "find-me" in caplog.text
+    assert "secret" in caplog.text
+    assert client.get("/v1/detectors/whole").status_code == 200
+
+
+def test_a_service_that_has_not_started_is_alive_but_not_ready(
+    tmp_path_factory: pytest.TempPathFactory, embedder: Embedder, pngs: list[bytes]
+) -> None:
+    """Contract: livez 200, readyz 503, scores 503 with Retry-After."""
+    directory = tmp_path_factory.mktemp("idle")
+    with running(directory, embedder) as client:
+        calibrated(client, "whole", pngs)
+    idle = TestClient(make_app(directory, embedder), raise_server_exceptions=False)
+    assert idle.get("/livez").status_code == 200
+    for path in ("/readyz", "/health"):
+        response = idle.get(path)
+        assert (response.status_code, strict(response)) == (503, {"status": "unavailable"})
+    problem(send(idle, "whole", pngs[0]), 503, "unavailable")
+    assert strict(idle.get("/v1/detectors/whole"))["image_size"] == SIDE_PX

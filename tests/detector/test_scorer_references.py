@@ -1,0 +1,98 @@
+"""Scorers: what SciPy and scikit-learn say of the same rows."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+from sklearn.covariance import oas as sklearn_oas
+
+from detector.descriptors import BlockRows
+from detector.errors import DegenerateDataError
+from detector.moments import Moments
+from detector.scorers import Gaussian, Prototype, Scorer
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def rows_of(seed: int, n: int, widths: tuple[int, ...]) -> BlockRows:
+    """Return random rows per block."""
+    rng = np.random.default_rng(seed)
+    return {f"b{d}": rng.normal(1, 2, size=(n, d)).astype(np.float32) for d in widths}
+
+
+def fit(scorer: type[Scorer], rows: BlockRows) -> Scorer:
+    """Return a scorer fitted to rows."""
+    return scorer({block: Moments.of(part) for block, part in rows.items()})
+
+
+@given(seed=SEEDS, n=st.integers(1, 40))
+def test_prototype_equals_scipy_euclidean(seed: int, n: int) -> None:
+    """Reference: scipy cdist on the blocks' rows side by side; float64, rtol 1e-10."""
+    train, test = rows_of(seed, n, (3, 8, 5)), rows_of(seed + 1, 6, (3, 8, 5))
+    together = [np.concatenate(list(r.values()), axis=1).astype(np.float64) for r in (train, test)]
+    expected = cdist(together[1], together[0].mean(0, keepdims=True))[:, 0]
+
+    parts = fit(Prototype, train).contributions(test)
+
+    np.testing.assert_allclose(parts.sum(axis=1), expected, rtol=1e-10)
+
+
+@given(seed=SEEDS)
+def test_prototype_contributions_share_the_squared_distance(seed: int) -> None:
+    """Reference: scipy cdist per block; contribution = d_l^2 / score."""
+    train, test = rows_of(seed, 12, (3, 8)), rows_of(seed + 1, 6, (3, 8))
+    distances = [
+        cdist(test[b].astype(float), train[b].astype(float).mean(0, keepdims=True)) for b in train
+    ]
+    squares = np.concatenate(distances, axis=1) ** 2
+
+    parts = fit(Prototype, train).contributions(test)
+
+    np.testing.assert_allclose(parts, squares / np.sqrt(squares.sum(1, keepdims=True)), rtol=1e-10)
+
+
+def test_prototype_of_the_mean_row_is_zero() -> None:
+    """Contract: no distance, no contributions, and no division by it."""
+    rows = {"a": np.ones((4, 3), np.float32), "b": np.ones((4, 2), np.float32)}
+
+    np.testing.assert_array_equal(fit(Prototype, rows).contributions(rows), np.zeros((4, 2)))
+
+
+@given(seed=SEEDS, n=st.integers(2, 60))
+def test_gaussian_equals_scipy_mahalanobis(seed: int, n: int) -> None:
+    """Reference: per block, scipy cdist with scikit-learn's OAS; float64, rtol 1e-8."""
+    train, test = rows_of(seed, n, (3, 8, 20)), rows_of(seed + 1, 6, (3, 8, 20))
+    expected = []
+    for block, rows in train.items():
+        wide = rows.astype(np.float64)
+        inverse = np.linalg.inv(sklearn_oas(wide)[0])
+        mean = wide.mean(0, keepdims=True)
+        expected.append(cdist(test[block].astype(float), mean, "mahalanobis", VI=inverse)[:, 0])
+
+    parts = fit(Gaussian, train).contributions(test)
+
+    np.testing.assert_allclose(parts, np.stack(expected, axis=1), rtol=1e-8)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 0.1, 1e6])
+def test_gaussian_does_not_depend_on_the_unit(factor: float) -> None:
+    """Law: rows in another unit have the same Mahalanobis distances, unlike Euclidean ones."""
+    train, test = rows_of(0, 20, (3, 8)), rows_of(1, 6, (3, 8))
+    unit = np.float32(factor)
+
+    scaled = fit(Gaussian, {b: r * unit for b, r in train.items()})
+
+    np.testing.assert_allclose(
+        scaled.contributions({b: r * unit for b, r in test.items()}),
+        fit(Gaussian, train).contributions(test),
+        rtol=1e-4,
+    )
+
+
+def test_gaussian_names_the_block_that_does_not_vary() -> None:
+    """Contract: one dead block is enough to refuse, and it is named."""
+    rows = rows_of(0, 20, (3, 8)) | {"dead": np.ones((20, 4), np.float32)}
+
+    with pytest.raises(DegenerateDataError, match=r"^block dead: .*do not vary"):
+        fit(Gaussian, rows)

@@ -1,0 +1,125 @@
+"""The backbone: its fingerprint, its registry and what it makes of pixels."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+from numpy.typing import NDArray
+from torch import nn
+
+from models import backbone, preprocess
+from models.backbone import Backbone, UnknownBackboneError, build
+from models.checkpoints import WeightsError
+from models.se_lite0 import SeLite0, se_lite0
+from models.squeeze_excite import SqueezeExcite
+from models.taps import Tapped
+
+Crops = Callable[[int, int], NDArray[np.uint8]]
+CPU = torch.device("cpu")
+
+
+def small() -> nn.Sequential:
+    """A small SE network, the same every time."""
+    torch.manual_seed(5)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), SqueezeExcite(8, 2))
+
+
+def fingerprint(network: nn.Module, name: str = "small") -> str:
+    return Backbone(name, network, CPU).fingerprint
+
+
+def test_fingerprint_is_stable() -> None:
+    """Law: the same name and weights give the same 64 hexadecimal digits, memory layout apart."""
+    expected = fingerprint(small())
+
+    assert len(expected) == 64
+    assert set(expected) <= set("0123456789abcdef")
+    assert fingerprint(small()) == expected
+    assert fingerprint(small().to(memory_format=torch.channels_last)) == expected
+    assert fingerprint(small().train()) == expected
+
+
+def test_shipped_backbone_has_one_fingerprint() -> None:
+    """Law: building twice gives the same fingerprint."""
+    assert build("se-lite0", CPU).fingerprint == build("se-lite0", CPU).fingerprint
+
+
+@pytest.mark.parametrize("key", sorted(small().state_dict()))
+def test_fingerprint_changes_with_one_weight(key: str) -> None:
+    """Law: the last bit of one number, in any tensor or buffer, changes the fingerprint."""
+    network = small()
+    values = network.state_dict()[key].view(-1)
+    if values.dtype.is_floating_point:
+        values[-1] = torch.nextafter(values[-1], torch.tensor(torch.inf))
+    else:
+        values[-1] += 1
+
+    assert fingerprint(network) != fingerprint(small())
+
+
+def test_fingerprint_changes_with_name_preprocessing_and_gates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Law: what decides the taps enters the fingerprint."""
+    seen = [fingerprint(small()), fingerprint(small(), name="other")]
+    for attribute, value in (("VERSION", "nearest-1"), ("MEAN", 128.0), ("DEVIATION", 1.0)):
+        monkeypatch.setattr(preprocess, attribute, value)
+        seen.append(fingerprint(small()))
+        monkeypatch.undo()
+    seen += [fingerprint(se_lite0(trained=trained), "se-lite0") for trained in (False, True)]
+
+    assert len(set(seen)) == len(seen)
+
+
+def test_unknown_name_lists_those_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: the error names what was asked for and every backbone there is."""
+    monkeypatch.setitem(backbone.BACKBONES, "a-small-one", small)
+
+    with pytest.raises(
+        UnknownBackboneError, match=r"no backbone 'se-lite9'; there is: a-small-one, se-lite0"
+    ):
+        build("se-lite9", CPU)
+
+
+def test_broken_weights_are_the_caller_s_to_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: an error of the weights passes through ``build``."""
+
+    def broken() -> nn.Module:
+        raise WeightsError("the file is gone")
+
+    monkeypatch.setitem(backbone.BACKBONES, "broken", broken)
+
+    with pytest.raises(WeightsError, match="the file is gone"):
+        build("broken", CPU)
+
+
+def test_embed_taps_normalised_pixels(gated: SeLite0, crops: Crops) -> None:
+    """Reference: taps of the same network on (pixels - 127) / 128; 1e-4 for the memory layout."""
+    pixels = torch.from_numpy(crops(4, 64)).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        expected = Tapped(se_lite0())((pixels.float() - 127) / 128)
+
+    actual = Backbone("se-lite0", se_lite0().train(), CPU).embed(pixels)
+
+    assert list(actual) == list(expected)
+    for name in expected:
+        for field in ("gate", "mean", "std", "maximum"):
+            values, wanted = getattr(actual[name], field), getattr(expected[name], field)
+            assert values.dtype == torch.float32
+            assert not values.requires_grad
+            torch.testing.assert_close(values, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_embed_refuses_what_is_not_prepared() -> None:
+    """Contract: under the shape checker pixels are uint8, square and of three channels."""
+    small_backbone = Backbone("small", small(), CPU)
+    for pixels in (
+        torch.zeros(1, 3, 8, 8),
+        torch.zeros(1, 3, 8, 9, dtype=torch.uint8),
+        torch.zeros(1, 1, 8, 8, dtype=torch.uint8),
+        torch.zeros(3, 8, 8, dtype=torch.uint8),
+    ):
+        with pytest.raises(TypeCheckError):
+            small_backbone.embed(pixels)
