@@ -52,6 +52,7 @@ class Batcher:
         self._telemetry = telemetry
         self._max_batch = max_batch
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(max_queue)
+        telemetry.queue_images.set_function(self._queue.qsize)  # as it is when it is asked for
         self._device = ThreadPoolExecutor(1, thread_name_prefix="device")
         self._worker: asyncio.Task[None] | None = None
 
@@ -126,7 +127,6 @@ class Batcher:
             items = [await self._queue.get()]
             while len(items) < self._max_batch and not self._queue.empty():
                 items.append(self._queue.get_nowait())
-            self._telemetry.queue_images.set(self._queue.qsize())
             waiting = [item for item in items if not item.future.done()]  # others were cancelled
             waiting.sort(key=lambda item: item.image.shape)
             try:

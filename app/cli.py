@@ -44,7 +44,7 @@ def _settings(**overrides: Any) -> Settings:
 
 
 def _run(work: Callable[[Service], Awaitable[None]]) -> None:
-    """Start a service on the data directory, do the work, stop it; domain errors end with 1."""
+    """Start a service on the data directory, do the work, stop it; expected failures end with 1."""
 
     async def started(settings: Settings) -> None:
         async with create_service(settings) as service:
@@ -52,7 +52,7 @@ def _run(work: Callable[[Service], Awaitable[None]]) -> None:
 
     try:
         asyncio.run(started(_settings()))
-    except DetectorError as error:
+    except (DetectorError, OSError) as error:
         typer.echo(f"gatewatch: {error}", err=True)
         raise typer.Exit(1) from error
 
@@ -75,7 +75,7 @@ def serve(
     settings = _settings(host=host, port=port)
     try:
         app = create_app(settings)
-    except DetectorError as error:
+    except (DetectorError, OSError) as error:
         typer.echo(f"gatewatch: {error}", err=True)
         raise typer.Exit(1) from error
     uvicorn.run(

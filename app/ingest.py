@@ -118,9 +118,9 @@ class Ingest:
 
     async def _decode(self, source: Source, side_px: int) -> tuple[Prepared | ImageError, float]:
         """Return the prepared image, or why there is none, and the seconds it took."""
-        content = await source.read()
-        started_s = time.perf_counter()
         try:
+            content = await source.read()
+            started_s = time.perf_counter()
             image = await self.in_pool(partial(self._prepare, content, side_px))
         except ImageError as error:
             self._telemetry.images_rejected.labels(error.reason).inc()

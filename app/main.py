@@ -7,6 +7,7 @@ from functools import partial
 
 from fastapi import FastAPI
 from starlette.types import Lifespan
+from threadpoolctl import threadpool_limits
 
 from app import __version__, middleware, problems
 from app.routes import detectors, health, learning, score, threshold
@@ -23,6 +24,9 @@ def create_service(settings: Settings) -> Service:
     Raises:
         BackboneError: if the backbone is unknown, its weights are wrong or the device is missing.
     """
+    # The statistics are many small systems: BLAS threads cost them far more than they give, and
+    # their number would show in the last bits of a score. It sets torch's threads in no way.
+    threadpool_limits(1, user_api="blas")
     embedder = Embedder(settings.backbone, settings.device, settings.threads)
     telemetry = Telemetry()
     telemetry.build_info.labels(__version__, embedder.name, embedder.device).set(1)

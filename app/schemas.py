@@ -12,6 +12,7 @@ from app.storage import Stored
 from detector import detector as domain
 from detector.descriptors import DESCRIPTORS
 from detector.detector import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, NAME
+from detector.embedder import BACKBONES
 from detector.scorers import SCORERS
 
 DetectorName = Annotated[str, StringConstraints(pattern=NAME)]
@@ -27,12 +28,12 @@ class NewDetector(_Body):
 
     name: DetectorName
     """Letters, digits, dot, dash and underscore; at most 63."""
-    backbone: str = "se-lite0"
-    """The network that embeds images."""
-    scorer: str = Field(default="gaussian", description=f"One of: {', '.join(SCORERS)}.")
-    descriptor: str = Field(
-        default="", description=f"One of: {', '.join(DESCRIPTORS)}; empty for the scorer's own."
-    )
+    backbone: str = Field(default="se-lite0", json_schema_extra={"enum": [*BACKBONES]})
+    """The network that embeds images; it must be the one the service runs."""
+    scorer: str = Field(default="gaussian", json_schema_extra={"enum": [*SCORERS]})
+    """How the distance from normal is measured."""
+    descriptor: str = Field(default="", json_schema_extra={"enum": ["", *DESCRIPTORS]})
+    """What of the network is looked at; empty for the scorer's own."""
     image_size: int = Field(default=DEFAULT_IMAGE_SIZE, ge=MIN_IMAGE_SIZE, le=MAX_IMAGE_SIZE)
     """Side of the square, in pixels, to which images are resized."""
 
@@ -41,7 +42,7 @@ class ConformalThreshold(_Body):
     """A threshold by the share of normal images that may be flagged."""
 
     method: Literal["conformal"]
-    target: Rate
+    target: Rate = Field(strict=True)
     """Highest false-alarm rate, as a fraction."""
 
 
@@ -49,7 +50,7 @@ class ManualThreshold(_Body):
     """A threshold by value."""
 
     method: Literal["manual"]
-    value: FiniteFloat
+    value: FiniteFloat = Field(strict=True)
     """The score above which an image is flagged."""
 
 

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from app.errors import NoImagesError
+from app.errors import NoImagesError, UnknownDetectorError
 from app.ingest import Arrived, Failure, Ingest
 from app.results import Judged, Learned, Rejected, Scored, Timings
 from app.settings import Settings
@@ -66,11 +66,8 @@ class Service:
         side = DEFAULT_IMAGE_SIZE
         blank = self.embedder.prepare(np.zeros((side, side, 3), np.uint8), side)
         await asyncio.gather(*self._ingest.batcher.submit([blank]))
-        for name in self._storage.names():
-            try:
-                self._show(self._storage.get(name))
-            except ArtefactError:
-                log.exception("detector %r cannot be served", name)
+        for stored in self.all():
+            self._show(stored)
         self._warm = True
 
     @property
@@ -96,8 +93,16 @@ class Service:
         return self._storage.get(name)
 
     def all(self) -> list[Stored]:
-        """Return every detector, by name."""
-        return [self._storage.get(name) for name in self._storage.names()]
+        """Return every detector whose file can be read, by name; log the others."""
+        readable = []
+        for name in self._storage.names():
+            try:
+                readable.append(self._storage.get(name))
+            except UnknownDetectorError:
+                pass  # deleted since its name was read
+            except ArtefactError:
+                log.exception("detector %r cannot be served: delete it and fit it anew", name)
+        return readable
 
     def delete(self, name: str) -> None:
         """Delete a detector. Raises UnknownDetectorError."""

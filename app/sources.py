@@ -16,6 +16,7 @@ from app.errors import (
     MalformedUploadError,
     NoImagesError,
     TooManyImagesError,
+    UndecodableImageError,
     UnsupportedMediaTypeError,
 )
 
@@ -46,7 +47,10 @@ def from_path(path: Path) -> Source:
     """Return a file as a source."""
 
     async def read() -> bytes:
-        return path.read_bytes()
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise UndecodableImageError(f"the file cannot be read: {error.strerror}") from error
 
     return Source(str(path), read)
 
@@ -82,7 +86,7 @@ async def from_request(request: Request, max_images: int) -> AsyncIterator[list[
     if sent == MULTIPART:
         form = await _form(request, max_images)
         try:
-            yield _files(form, max_images)
+            yield _files(form)
         finally:
             await form.close()
     elif sent.startswith("image/") or sent == OCTETS:
@@ -120,8 +124,7 @@ class _Parser(MultiPartParser):
 
 async def _form(request: Request, max_images: int) -> FormData:
     try:
-        # One more than allowed, so that the excess is ours to report.
-        return await _Parser(request.headers, request.stream(), max_images + 1).parse()
+        return await _Parser(request.headers, request.stream(), max_images).parse()
     except (MultiPartException, ClientDisconnect, UnicodeError) as error:
         reason = getattr(error, "message", str(error)) or "It ended early."
         if "Too many files" in reason:
@@ -129,7 +132,7 @@ async def _form(request: Request, max_images: int) -> FormData:
         raise MalformedUploadError(f"the multipart body cannot be read: {reason}") from error
 
 
-def _files(form: FormData, max_images: int) -> list[Source]:
+def _files(form: FormData) -> list[Source]:
     sources = []
     for field, value in form.multi_items():
         if field != FIELD or not isinstance(value, UploadFile):
@@ -137,6 +140,4 @@ def _files(form: FormData, max_images: int) -> list[Source]:
         sources.append(Source(value.filename or "", value.read))
     if not sources:
         raise NoImagesError(f"the form has no image: send files as {FIELD!r}")
-    if len(sources) > max_images:
-        raise TooManyImagesError(f"{len(sources)} images; at most {max_images} in one request")
     return sources

@@ -6,6 +6,7 @@ SQLite in WAL mode; several processes may share the directory.
 """
 
 import contextlib
+import fcntl
 import threading
 import uuid
 from collections import OrderedDict
@@ -66,7 +67,10 @@ class Storage:
         self._files = directory / "detectors"
         self._files.mkdir(parents=True, exist_ok=True)
         self._engine = _engine(directory / "gatewatch.sqlite")
-        _METADATA.create_all(self._engine)
+        with (directory / "setup.lock").open("w") as lock:
+            # One process at a time: where two set up a database, SQLite fails one of them.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _METADATA.create_all(self._engine)
         # A file never changes once named, so its name is the key of the cache.
         self._cache: OrderedDict[str, Detector] = OrderedDict()
         self._cache_lock = threading.Lock()

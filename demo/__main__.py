@@ -104,7 +104,7 @@ def _next_steps(console: Console) -> None:
         f"  API documentation: {url}/docs",
         f"  curl -H 'Content-Type: image/png' {url}/v1/detectors/{DETECTOR}/score \\",
         "    --data-binary @demo-output/images/scratch/scratch-000.png",
-        "To make one from a folder: gatewatch fit my-detector demo-output/images/train",
+        "To make one from a folder: .venv/bin/gatewatch fit my-detector demo-output/images/train",
     )
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 

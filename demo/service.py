@@ -73,9 +73,7 @@ class Service:
 
     def create(self, name: str, **spec: Any) -> None:
         """Create a detector, in place of an earlier one of that name."""
-        listing, _ = self.request("GET", "/v1/detectors")
-        if name in {detector["name"] for detector in listing["detectors"]}:
-            self.request("DELETE", f"/v1/detectors/{name}")
+        self.http.delete(f"/v1/detectors/{name}")  # most often there is none
         self.request("POST", "/v1/detectors", json={"name": name} | spec)
 
     def fit(self, name: str, images: Sequence[Upload], mode: str) -> float:

@@ -2,8 +2,8 @@
 
 Per block ``l`` the file holds ``l/mean`` (d,) and ``l/scatter`` (d (d + 1) / 2,), the upper
 triangle row by row, and ``calibration`` (m,), all float64. The header names the format, the spec
-with the backbone's fingerprint, the version, the threshold and a SHA-256 over the tensors. Nothing
-is ever unpickled.
+with the backbone's fingerprint, the version, the threshold and a SHA-256 over itself and the
+tensors. Nothing is ever unpickled.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from detector.detector import Detector, Spec, Threshold
-from detector.errors import ArtefactError
+from detector.errors import ArtefactError, InvalidSpecError
 from detector.moments import Moments
 
 FORMAT = 1
@@ -41,8 +41,8 @@ def save_detector(detector: Detector, path: Path) -> None:
         "version": detector.version,
         "threshold": asdict(detector.threshold) if detector.threshold else None,
         "blocks": {block: part.n for block, part in detector.moments.items()},
-        "sha256": _digest(tensors),
     }
+    header["sha256"] = _digest(header, tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
@@ -72,10 +72,18 @@ def load_detector(path: Path) -> Detector:
             raise ArtefactError(
                 f"{path} has format {header['format']}, this program reads {FORMAT}"
             )
-        if header["sha256"] != _digest(tensors):
+        if header.pop("sha256") != _digest(header, tensors):
             raise ArtefactError(f"{path} is damaged: its digest does not match its content")
         return _detector(header, tensors)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+        InvalidSpecError,
+    ) as error:
         raise ArtefactError(f"{path} is not a readable detector: {error}") from error
 
 
@@ -100,8 +108,8 @@ def _symmetric(triangle: Float[np.ndarray, " m"]) -> Float[np.ndarray, "d d"]:
     return matrix + np.triu(matrix, 1).T
 
 
-def _digest(tensors: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _digest(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(json.dumps(header).encode())
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensors[name]).tobytes())

@@ -17,6 +17,9 @@ from models.checkpoints import WeightsError
 
 Rows = Float32[np.ndarray, "n c"]
 
+BACKBONES = tuple(backbone.BACKBONES)
+"""Names of the backbones there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Embedding:

@@ -115,7 +115,7 @@ class GateTrainer:
         parameters = [p for p in gated.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-4)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, max_lr=rate, total_steps=steps, pct_start=min(0.1, 1 / 3)
+            self.optimiser, max_lr=rate, total_steps=steps, pct_start=max(0.1, min(0.9, 2 / steps))
         )
         self.scale = self._measure(gates, min(reference, len(images)))
 

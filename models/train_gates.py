@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     if len(train_files) < options.batch or not held_out_files:
         sys.exit(f"{options.pool} holds {len(files)} images: too few to train and validate on")
     train, held_out = (read_pool(fs, options.side) for fs in (train_files, held_out_files))
+    torch.manual_seed(options.seed)  # a gate's first map begins at random
     trainer = GateTrainer(
         lite0(),
         se_lite0(trained=False),

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -10,16 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.batching import Batcher
+from app.ingest import Ingest
+from app.settings import Settings
 from app.telemetry import Telemetry
 from detector.embedder import Embedder, Embedding
 
 R = TypeVar("R")
 Prepared = NDArray[np.uint8]
+MAX_BATCH = 2
+"""Of an ingest that the tests start."""
 POISON = 255
 """The grey level of an image on which the double fails, as does the batch that holds it."""
 
 
-def run(test: Coroutine[Any, Any, R]) -> R:
+def run(test: Awaitable[R]) -> R:
     """Run a test in an event loop; a test that hangs fails within seconds."""
 
     async def limited() -> R:
@@ -106,3 +110,22 @@ async def occupied(
         (first,) = batcher.submit([image(0)])
         await until(double.entered.is_set)
         yield batcher, first
+
+
+class Running(Ingest):
+    """An ingest with a double behind it that a ``with`` statement starts and stops."""
+
+    def __init__(self, embedder: Any, **changes: Any) -> None:
+        given = {"max_batch": MAX_BATCH, "queue_images": 8, "max_request_images": 8} | changes
+        self.telemetry = Telemetry()
+        super().__init__(Settings(**given), embedder, self.telemetry)
+        self._double = embedder
+
+    async def __aenter__(self) -> "Running":
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if isinstance(self._double, Double):
+            self._double.gate.set()
+        await self.stop()

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,8 @@ def upload(
 
 
 def create(client: TestClient, name: str, **spec: Any) -> None:
-    """Create a detector of small image size."""
-    body = {"name": name, "image_size": SIDE_PX} | spec
+    """Create a detector that is small and of the simplest scorer, to be fast, unless told."""
+    body = {"name": name, "image_size": SIDE_PX, "scorer": "prototype"} | spec
     assert client.post("/v1/detectors", json=body).status_code == 201
 
 
@@ -108,15 +108,3 @@ def problem(response: Any, status: int, kind: str) -> dict[str, Any]:
     assert body["request_id"] == response.headers["x-request-id"]
     assert (response.headers.get("retry-after") is not None) == (status == 503)
     return dict(body)
-
-
-def spoil(embedder: Embedder, is_bad: Callable[[Pixels], bool]) -> Callable[[list[Pixels]], Any]:
-    """Return the embedder's ``embed``, failing where an image is bad."""
-    real = embedder.embed
-
-    def embed(images: list[Pixels]) -> Any:
-        if any(is_bad(image) for image in images):
-            raise RuntimeError("the device failed")
-        return real(images)
-
-    return embed

@@ -19,7 +19,7 @@ LOSSLESS: dict[str, dict[str, Any]] = {
 }
 
 
-def encode(picture: Image.Image | Pixels, kind: str, **options: Any) -> bytes:
+def encode(picture: Image.Image | NDArray[Any], kind: str, **options: Any) -> bytes:
     """Return a picture as a file of this format, by Pillow."""
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     file = io.BytesIO()

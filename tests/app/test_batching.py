@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -25,10 +26,10 @@ def test_batched_is_alone_on_the_real_backbone(
     embedder: Embedder, photographs: list[NDArray[np.uint8]]
 ) -> None:
     """Law: an image's embedding does not depend on the company it was embedded in."""
-    prepared = [embedder.prepare(p, side) for side in (64, 96) for p in photographs]
+    prepared = [embedder.prepare(photographs[n], side) for n in (0, 1) for side in (64, 80)]
 
     async def test() -> None:
-        async with running(embedder, max_batch=3, max_queue=100) as batcher:
+        async with running(embedder, max_batch=4, max_queue=100) as batcher:
             futures = [batcher.submit([one])[0] for one in prepared]
             together = await asyncio.gather(*futures)
         for one, result in zip(prepared, together, strict=True):
@@ -53,7 +54,6 @@ def test_batched_is_alone_on_the_real_backbone(
     ),
     max_batch=st.integers(1, 7),
 )
-@pytest.mark.filterwarnings("error")
 def test_everybody_gets_their_own(requests: list[list[tuple[int, int]]], max_batch: int) -> None:
     """Law: under concurrency, mixed sides and failures, each result is that of its image."""
     double = Double()
@@ -79,17 +79,18 @@ def test_everybody_gets_their_own(requests: list[list[tuple[int, int]]], max_bat
 
 def test_batches_are_as_large_as_allowed(double: Double, telemetry: Telemetry) -> None:
     """Contract: what waits while the device is busy goes together, up to max_batch."""
+    sample = telemetry.registry.get_sample_value
 
     async def test() -> None:
         async with occupied(double, max_batch=3, telemetry=telemetry) as (batcher, first):
             others = batcher.submit([image(grey) for grey in range(1, 9)])
+            assert sample("gatewatch_queue_images") == 8
             double.gate.set()
             await asyncio.gather(first, *others)
 
     run(test())
     assert [len(batch) for batch in double.batches] == [1, 3, 3, 2]
     assert double.seen == list(range(9))
-    sample = telemetry.registry.get_sample_value
     assert sample("gatewatch_batch_images_count") == 4
     assert sample("gatewatch_batch_images_sum") == 9
     assert sample("gatewatch_queue_images") == 0
@@ -113,38 +114,25 @@ def test_shapes_are_not_mixed(double: Double) -> None:
 def test_failing_batch_fails_only_the_culprit(
     double: Double, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Contract: its company is embedded again, and the log has the cause."""
+    """Contract: its company is embedded again, the log has the cause, and the loop goes on."""
 
     async def test() -> None:
         async with occupied(double) as (batcher, _):
             futures = batcher.submit([image(1), image(POISON), image(3)])
             double.gate.set()
-            one, failed, three = await asyncio.gather(*futures, return_exceptions=True)
+            outcomes: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
+            one, failed, three = outcomes
             assert level(one.embedding) == 1
             assert level(three.embedding) == 3
             assert isinstance(failed, InferenceError)
             assert isinstance(failed.__cause__, RuntimeError)
             assert "poison" not in str(failed)  # what the backbone says is not for clients
+            assert batcher.alive
+            (after,) = await asyncio.gather(*batcher.submit([image(4)]))
+            assert level(after.embedding) == 4
 
     run(test())
     assert "RuntimeError: poison" in caplog.text
-
-
-def test_loop_survives_failures(double: Double) -> None:
-    """Contract: after any number of failures the next image is embedded."""
-
-    async def test() -> None:
-        async with running(double) as batcher:
-            for grey in range(5):
-                (failed,) = await asyncio.gather(
-                    *batcher.submit([image(POISON)]), return_exceptions=True
-                )
-                assert isinstance(failed, InferenceError)
-                assert batcher.alive
-                (result,) = await asyncio.gather(*batcher.submit([image(grey)]))
-                assert level(result.embedding) == grey
-
-    run(test())
 
 
 def test_cancelled_callers_are_skipped(double: Double) -> None:
@@ -169,10 +157,8 @@ def test_full_queue_refuses_whole_requests(double: Double, telemetry: Telemetry)
     async def test() -> None:
         async with occupied(double, max_queue=4, telemetry=telemetry) as (batcher, _):
             queued = batcher.submit([image(1), image(2), image(3)])
-            with pytest.raises(OverloadedError, match="2 image.* 1 free"):
+            with pytest.raises(OverloadedError, match=r"2 image.* 1 free"):
                 batcher.submit([image(10), image(11)])
-            with pytest.raises(OverloadedError):
-                batcher.require_room(2)
             queued += batcher.submit([image(4)])
             double.gate.set()
             results = await asyncio.gather(*queued)
@@ -183,7 +169,7 @@ def test_full_queue_refuses_whole_requests(double: Double, telemetry: Telemetry)
     rejected = telemetry.registry.get_sample_value(
         "gatewatch_images_rejected_total", {"reason": "overload"}
     )
-    assert rejected == 4
+    assert rejected == 2
 
 
 def test_submit_when_room_waits(double: Double) -> None:
@@ -211,7 +197,7 @@ def test_stop_fails_everybody_and_hangs_nobody(double: Double) -> None:
 
     async def test() -> None:
         double.gate.clear()
-        batcher = Batcher(double, Telemetry(), max_batch=2, max_queue=2)
+        batcher = Batcher(cast(Embedder, double), Telemetry(), max_batch=2, max_queue=2)
         batcher.start()
         futures = batcher.submit([image(0)])
         await asyncio.to_thread(double.entered.wait, 5)
@@ -241,7 +227,7 @@ def test_batcher_that_does_not_run_refuses(double: Double) -> None:
             await batcher.submit_when_room(image(1))
 
     async def test() -> None:
-        batcher = Batcher(double, Telemetry(), max_batch=2, max_queue=2)
+        batcher = Batcher(cast(Embedder, double), Telemetry(), max_batch=2, max_queue=2)
         await refuses(batcher)
         async with running(double) as batcher:
             assert batcher.alive

@@ -23,7 +23,7 @@ def client(
     tmp_path_factory: pytest.TempPathFactory, embedder: Embedder, texture: list[Pixels]
 ) -> Iterator[TestClient]:
     with running(tmp_path_factory.mktemp("images"), embedder) as client:
-        calibrated(client, "gravel", [encode(pixels) for pixels in texture[:40]])
+        calibrated(client, "gravel", [encode(pixels) for pixels in texture[:40]], scorer="gaussian")
         yield client
 
 

@@ -33,12 +33,11 @@ def client(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Iter
         yield client
 
 
-@pytest.fixture
-def gravel(client: TestClient, pngs: list[bytes]) -> Iterator[str]:
-    """A detector fitted to 20 images and calibrated with 20 others."""
+@pytest.fixture(scope="module")
+def gravel(client: TestClient, pngs: list[bytes]) -> str:
+    """A detector fitted to 20 images and calibrated with 20 others; only thresholds may change."""
     calibrated(client, "gravel", pngs[:40])
-    yield "gravel"
-    client.delete("/v1/detectors/gravel")
+    return "gravel"
 
 
 def info(client: TestClient, name: str) -> dict[str, Any]:
@@ -79,35 +78,42 @@ def test_nothing_usable_is_422_and_changes_nothing(client: TestClient, gravel: s
     assert info(client, gravel) == before
 
 
-def test_replace_forgets_and_extend_adds(client: TestClient, pngs: list[bytes]) -> None:
+@pytest.mark.parametrize("scorer", ["prototype", "gaussian"])
+def test_replace_forgets_and_extend_adds(
+    client: TestClient, pngs: list[bytes], scorer: str
+) -> None:
     """Law: in two parts = at once; replace = a new detector."""
-    for name in ("whole", "parts", "again"):
-        create(client, name)
-    upload(client, "whole", "fit", pngs[:30])
-    upload(client, "parts", "fit", pngs[:10], mode="extend")  # of nothing: as a first fit
-    upload(client, "parts", "fit", pngs[10:30], mode="extend")
-    upload(client, "again", "fit", pngs[40:60])
-    upload(client, "again", "fit", pngs[:30], mode="replace")
-    expected = result(client, "whole", pngs[70])["score"]
-    for name in ("parts", "again"):
+    names = [f"{which}-{scorer}" for which in ("whole", "parts", "again")]
+    for name in names:
+        create(client, name, scorer=scorer, descriptor="squeeze")
+    whole, parts, again = names
+    upload(client, whole, "fit", pngs[:30])
+    upload(client, parts, "fit", pngs[:10], mode="extend")  # of nothing: as a first fit
+    upload(client, parts, "fit", pngs[10:30], mode="extend")
+    upload(client, again, "fit", pngs[40:60])
+    upload(client, again, "fit", pngs[:30], mode="replace")
+    expected = result(client, whole, pngs[70])["score"]
+    for name in (parts, again):
         assert info(client, name)["fitted_images"] == 30
         assert result(client, name, pngs[70])["score"] == pytest.approx(expected, rel=1e-4)
-    upload(client, "again", "fit", pngs[40:60])
-    assert result(client, "again", pngs[70])["score"] != pytest.approx(expected, rel=1e-2)
+    upload(client, again, "fit", pngs[40:60])
+    assert result(client, again, pngs[70])["score"] != pytest.approx(expected, rel=1e-2)
 
 
 @pytest.mark.parametrize("mode", ["extend", "replace"])
 def test_a_fit_drops_calibration_and_threshold(
-    client: TestClient, gravel: str, pngs: list[bytes], mode: str
+    client: TestClient, pngs: list[bytes], mode: str
 ) -> None:
     """Contract: they belong to the old fit; scores go on, uncalibrated."""
-    assert info(client, gravel)["state"] == "calibrated"
-    upload(client, gravel, "fit", pngs[40:50], mode=mode)
-    shown = info(client, gravel)
+    name = f"stale-{mode}"
+    calibrated(client, name, pngs[:40])
+    assert info(client, name)["state"] == "calibrated"
+    upload(client, name, "fit", pngs[40:50], mode=mode)
+    shown = info(client, name)
     assert (shown["state"], shown["threshold"], shown["calibration_images"]) == ("fitted", None, 0)
-    problem(client.get(f"/v1/detectors/{gravel}/threshold"), 409, "not-calibrated")
-    problem(put(client, gravel, method="conformal", target=0.5), 409, "not-calibrated")
-    judged = result(client, gravel, pngs[0])
+    problem(client.get(f"/v1/detectors/{name}/threshold"), 409, "not-calibrated")
+    problem(put(client, name, method="conformal", target=0.5), 409, "not-calibrated")
+    judged = result(client, name, pngs[0])
     assert judged["verdict"] == "uncalibrated"
     assert {judged[key] for key in ("threshold", "margin", "p_value", "flagged")} == {None}
 
@@ -240,7 +246,7 @@ def test_poor_images_give_finite_scores_or_422(
         "black and white": [flat[0], flat[2]],
     }[kind]
     name = f"poor-{scorer}-{kind.replace(' ', '-')}"
-    create(client, name, scorer=scorer)
+    create(client, name, scorer=scorer, descriptor="squeeze")
     response = upload(client, name, "fit", contents)
     is_possible = scorer == "prototype" or kind in {"two", "black and white"}
     if not is_possible:

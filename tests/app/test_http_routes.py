@@ -40,7 +40,7 @@ def client(
     """An app with a detector in each of its three states."""
     with running(tmp_path_factory.mktemp("routes"), embedder) as client:
         create(client, "bare")
-        create(client, "fitted", scorer="prototype")
+        create(client, "fitted")
         assert upload(client, "fitted", "fit", pngs[:5]).status_code == 200
         calibrated(client, "whole", pngs)
         yield client

@@ -15,9 +15,9 @@ from detector.scorers import SCORERS
 SIDE_PX = 64
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True, scope="session")
 def one_blas_thread() -> Iterator[None]:
-    """Keep the many small matrices of these tests on one thread, where they are fastest."""
+    """Keep small matrices on one thread, where they are fast and give the same bits each time."""
     with threadpool_limits(1, user_api="blas"):
         yield
 

@@ -67,9 +67,7 @@ def test_extended_equals_fitted_at_once(created: Detector, fitted: Detector, sce
     extended = fitted.learn(fitted.moments_of(scene.more), extend=True)
     at_once = created.learn(created.moments_of(both), extend=False)
 
-    np.testing.assert_allclose(
-        extended.scores(scene.fresh), at_once.scores(scene.fresh), rtol=1e-6
-    )
+    np.testing.assert_allclose(extended.scores(scene.fresh), at_once.scores(scene.fresh), rtol=1e-6)
     assert (extended.scores(scene.fresh) != fitted.scores(scene.fresh)).all()
 
 
@@ -217,3 +215,18 @@ def test_image_sizes_out_of_bounds_are_refused(size: int) -> None:
     with pytest.raises(InvalidSpecError, match=f"64 to 1024 px, got {size}"):
         Spec("n", "b", "f", image_size=size)
     assert [Spec("n", "b", "f", image_size=s).image_size for s in (64, 1024)] == [64, 1024]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a" * 64, "a/b", "../a", ".a", "-a", "a b", "a\n", "\u00e4", "a\0", "a%2f"]
+)
+def test_names_that_could_leave_their_directory_are_refused(name: str) -> None:
+    """Contract: a name is a part of a path and of a URL, and nothing more."""
+    with pytest.raises(InvalidSpecError, match="does not match"):
+        Spec(name, "b", "f")
+
+
+@pytest.mark.parametrize("name", ["a", "7", "Bolts.2_a-b", "a" * 63, "a..b"])
+def test_plain_names_are_allowed(name: str) -> None:
+    """Contract: letters, digits, dots, underscores and hyphens."""
+    assert Spec(name, "b", "f").name == name

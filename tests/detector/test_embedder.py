@@ -14,13 +14,11 @@ from detector.detector import Detector
 from detector.embedder import Embedder, Embedding
 from detector.errors import BackboneError
 
-SIDE_PX = 96
+SIDE_PX = 64
 
 
 @pytest.fixture(scope="module")
-def prepared(
-    embedder: Embedder, photographs: list[NDArray[np.uint8]]
-) -> list[NDArray[np.uint8]]:
+def prepared(embedder: Embedder, photographs: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
     """Four photographs and their mirror images, at the network's size."""
     return [embedder.prepare(p, SIDE_PX) for p in [*photographs, *(q[::-1] for q in photographs)]]
 
@@ -59,7 +57,9 @@ def test_company_and_place_in_a_batch_do_not_matter(
 
 @pytest.fixture(scope="module")
 def one_by_one(
-    embedder: Embedder, scene: Scene, texture: list[NDArray[np.uint8]],
+    embedder: Embedder,
+    scene: Scene,
+    texture: list[NDArray[np.uint8]],
     photographs: list[NDArray[np.uint8]],
 ) -> tuple[Embedding, Embedding]:
     """Normal and other pictures, embedded each alone, and as the scene has them, in batches."""

@@ -21,9 +21,7 @@ def normals(embedder: Embedder, data_dir: Path) -> Embedding:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scorer", "descriptor"), [("prototype", "gate"), ("gaussian", "squeeze")]
-)
+@pytest.mark.parametrize(("scorer", "descriptor"), [("prototype", "gate"), ("gaussian", "squeeze")])
 def test_the_mean_false_alarm_rate_is_the_target(
     embedder: Embedder, normals: Embedding, scorer: str, descriptor: str
 ) -> None:

@@ -40,7 +40,9 @@ def test_mean_and_scatter_equal_numpy(seed: int, n: int, d: int, shift: float) -
 
     actual = Moments.of(rows)
 
-    expected = Moments(n, rows.mean(axis=0), n * np.cov(rows, rowvar=False, bias=True).reshape(d, d))
+    expected = Moments(
+        n, rows.mean(axis=0), n * np.cov(rows, rowvar=False, bias=True).reshape(d, d)
+    )
     assert_same(actual, expected, expected)
 
 

@@ -34,7 +34,9 @@ def rows_of(seed: int, n: int) -> BlockRows:
     return rows
 
 
-def each(rows: BlockRows, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> BlockRows:
+def each(
+    rows: BlockRows, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> BlockRows:
     """Return rows changed in every block."""
     return {block: change(part) for block, part in rows.items()}
 
@@ -65,9 +67,7 @@ def test_far_is_more_anomalous_than_near(scorer: type[Scorer], seed: int, n: int
 
 
 @given(seed=SEEDS, n=st.integers(20, 40))
-def test_every_fitted_row_is_nearer_than_a_far_one(
-    scorer: type[Scorer], seed: int, n: int
-) -> None:
+def test_every_fitted_row_is_nearer_than_a_far_one(scorer: type[Scorer], seed: int, n: int) -> None:
     """Contract: what was fitted scores below the same rows moved far away."""
     rows = rows_of(seed, n)
     fitted = scorer(moments_of(rows))
@@ -167,7 +167,7 @@ def one_odd_row(rows: BlockRows) -> BlockRows:
     return each(rows, lambda part: np.concatenate([np.repeat(part[:1], 9, axis=0), part[1:2]]))
 
 
-DEGENERATE = {
+DEGENERATE: dict[str, Callable[[BlockRows], BlockRows]] = {
     "two rows": lambda rows: each(rows, lambda part: part[:2]),
     "fewer rows than channels": lambda rows: each(rows, lambda part: part[:3]),
     "every row twice": lambda rows: each(rows, lambda part: np.repeat(part, 2, axis=0)),
