@@ -136,7 +136,7 @@ def _files(form: FormData) -> list[Source]:
     sources = []
     for field, value in form.multi_items():
         if field != FIELD or not isinstance(value, UploadFile):
-            raise MalformedUploadError(f"unexpected field {field!r}: send files as {FIELD!r}")
+            raise MalformedUploadError(f"unexpected field {field!r}: send files, named {FIELD!r}")
         sources.append(Source(value.filename or "", value.read))
     if not sources:
         raise NoImagesError(f"the form has no image: send files as {FIELD!r}")

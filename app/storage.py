@@ -1,7 +1,7 @@
 """State that survives a restart: a database row and a file per detector.
 
 The file of a new version is written first, then the row is changed in one transaction: a crash in
-between leaves the old version in service. Files no row names are removed afterwards.
+between leaves the old version in service, and a file that is never read, for no row names it.
 SQLite in WAL mode; several processes may share the directory.
 """
 
@@ -165,7 +165,7 @@ class Storage:
     def _load(self, file: str) -> Detector:
         with self._cache_lock:
             known = self._cache.get(file)
-        return known or self._keep(file, load_detector(self._files / file))
+        return self._keep(file, known or load_detector(self._files / file))
 
     def _keep(self, file: str, detector: Detector) -> Detector:
         with self._cache_lock:

@@ -108,11 +108,11 @@ def test_animated_gif_is_refused() -> None:
 
 def test_a_book_of_pages_is_refused_without_leafing_through_it() -> None:
     """Contract: a few megabytes of pages must not hold a thread for minutes."""
-    book = make.tiff_pages(64, 64, 10_000, bytes(64 * 64))
+    book = make.tiff_pages(64, 64, 20_000, bytes(64 * 64))
     started_s = time.perf_counter()
     with pytest.raises(UnsupportedImageError, match="several pages"):
         decode(book)
-    assert time.perf_counter() - started_s < 1
+    assert time.perf_counter() - started_s < 2
     assert decode(make.tiff_pages(64, 64, 1, bytes(64 * 64))).shape == (64, 64, 3)
 
 
@@ -153,7 +153,7 @@ def test_bombs_are_refused_on_their_header(header: Callable[[int, int], bytes]) 
     started_s = time.perf_counter()
     with pytest.raises(ImageTooLargeError, match="50000 x 50000"):
         decode(bomb, max_pixels=50_000_000)
-    assert time.perf_counter() - started_s < 1
+    assert time.perf_counter() - started_s < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 50 * 1024
 
 

@@ -140,7 +140,6 @@ def test_readme_has_a_row_for_every_setting(name: str) -> None:
 def test_documents_and_deployment_name_no_other_variable() -> None:
     """Contract: what an operator may copy is a setting that exists."""
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
-    known |= {f"{PREFIX}TAG"}  # which Compose puts into the image's name, and passes to nobody
     paths = [ROOT / name for name in ("README.md", "Dockerfile", "docker-compose.yml")]
     paths += [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
     for path in paths:

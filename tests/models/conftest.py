@@ -1,9 +1,10 @@
 """What the tests of the models share: the networks, built once, and crops of real photographs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from models.lite0 import Lite0
@@ -11,6 +12,15 @@ from models.se_lite0 import SeLite0, lite0, se_lite0
 
 Images = NDArray[np.uint8]
 Crops = Callable[[int, int], Images]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks this small gain nothing from several threads and lose on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

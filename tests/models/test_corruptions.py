@@ -87,6 +87,18 @@ def test_global_corruptions_reach_everywhere(photographs: list[Pixels]) -> None:
             assert quarters.all(), (everywhere, seed)
 
 
+def test_white_stays_white_where_it_overflows() -> None:
+    """Reference: values beyond 0..255 are clipped; half of the noise on white is invisible."""
+    white = np.full((64, 64, 3), 255, np.uint8)
+    for seed in range(6):
+        noisy = CORRUPTIONS["noise"](white, np.random.default_rng(seed))
+        cast = CORRUPTIONS["colour_cast"](white, np.random.default_rng(seed))
+        factors = np.random.default_rng(seed).uniform(0.6, 1.5, size=3)
+
+        assert float((noisy == 255).mean()) == pytest.approx(0.5, abs=0.05)
+        np.testing.assert_array_equal(cast[0, 0], np.minimum(np.rint(255 * factors), 255))
+
+
 def test_corrupt_is_a_function_of_the_generator(photographs: list[Pixels]) -> None:
     """Law: the same seed draws the same corruptions; the input is never written to."""
     image = np.ascontiguousarray(photographs[1][100:148, 200:248])
