@@ -102,9 +102,13 @@ def load_gates(network: nn.Module, path: Path = GATES_FILE, sha256: str | None =
     """Load trained gates; the digest is that of the ``.sha256`` file beside the shipped gates.
 
     Raises:
-        WeightsError: if the file is missing or altered, or a tensor is missing or misshapen.
+        WeightsError: if the file is missing or altered, or a tensor is missing, misshapen or not
+            one of the network's.
     """
     content = load(read_checked(path, sha256 or _written_digest(path.with_suffix(".sha256"))))
+    strangers = sorted(content.keys() - gate_tensors(network).keys())
+    if strangers:
+        raise WeightsError(f"{path} holds gates of another network: {', '.join(strangers[:3])}")
     copy_tensors(network, {name: content.get(name) for name in gate_tensors(network)}, path)
 
 

@@ -107,6 +107,7 @@ class GateTrainer:
         self.gated = gated.to(memory_format=CHANNELS_LAST).eval()
         self.images, self.seed, self.batch, self.steps = images, seed, batch, steps
         self.step = 0
+        self.plan = {"seed": seed, "batch": batch, "steps": steps, "images": len(images)}
         self.trunk.requires_grad_(requires_grad=False)
         self.gated.requires_grad_(requires_grad=False)
         gates = [module for module in gated.modules() if isinstance(module, Excitation)]
@@ -201,6 +202,7 @@ class GateTrainer:
         partial = path.with_suffix(".partial")
         torch.save(
             {
+                "plan": self.plan,
                 "step": self.step,
                 "gated": self.gated.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
@@ -211,8 +213,14 @@ class GateTrainer:
         os.replace(partial, path)
 
     def resume(self, path: Path) -> None:
-        """Continue from what ``save`` wrote; data and corruptions follow from the step."""
+        """Continue from what ``save`` wrote; data and corruptions follow from the step.
+
+        Raises:
+            ValueError: if the checkpoint belongs to a run with other options or other images.
+        """
         state = torch.load(path, weights_only=True)
+        if state["plan"] != self.plan:
+            raise ValueError(f"{path} belongs to a run with {state['plan']}, this is {self.plan}")
         self.gated.load_state_dict(state["gated"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])

@@ -59,7 +59,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     checkpoint = options.run / "checkpoint.pt"
     if checkpoint.exists():
-        trainer.resume(checkpoint)
+        try:
+            trainer.resume(checkpoint)
+        except ValueError as error:
+            sys.exit(f"{error}: repeat its options, or choose another --run")
     options.run.mkdir(parents=True, exist_ok=True)
     with (options.run / "log.csv").open("a", buffering=1, newline="") as log:
         train_all(trainer, checkpoint, csv.writer(log).writerow, options.every)

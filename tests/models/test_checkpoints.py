@@ -124,6 +124,10 @@ CHANGES: dict[str, tuple[Change, str]] = {
         lambda tensors: tensors.update({NAME: torch.zeros(40, 10)}),
         rf"tensor for {NAME} has shape \(40, 10\)",
     ),
+    "of another network": (
+        lambda tensors: tensors.update({"blocks.16.gate.excite.mean": torch.zeros(320)}),
+        "gates of another network: blocks.16.gate.excite.mean",
+    ),
 }
 
 

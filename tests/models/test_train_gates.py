@@ -152,3 +152,11 @@ def test_too_small_a_folder_is_refused(
         main(arguments(folder, run))
 
     assert not run.exists()
+
+
+def test_other_options_than_the_checkpoint_has_are_refused(pool: Path, tmp_path: Path) -> None:
+    """Contract: a run goes on as it began, or says what differs."""
+    main(arguments(pool, tmp_path / "run"))
+
+    with pytest.raises(SystemExit, match=r"belongs to a run with .*another --run"):
+        main(arguments(pool, tmp_path / "run", "--seed", "1"))
