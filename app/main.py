@@ -24,8 +24,8 @@ def create_service(settings: Settings) -> Service:
     Raises:
         BackboneError: if the backbone is unknown, its weights are wrong or the device is missing.
     """
-    # The statistics are many small systems: BLAS threads cost them far more than they give, and
-    # their number would show in the last bits of a score. It sets torch's threads in no way.
+    # The statistics are many small systems: BLAS threads cost them more than they give, most of
+    # all beside torch's, and their number would show in the last bits of a score.
     threadpool_limits(1, user_api="blas")
     embedder = Embedder(settings.backbone, settings.device, settings.threads)
     telemetry = Telemetry()

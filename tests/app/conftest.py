@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from http_helpers import Pixels, encode
 
 from app.settings import PREFIX
 from app.telemetry import Telemetry
@@ -14,6 +15,12 @@ def _no_settings_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith(PREFIX):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def pngs(texture: list[Pixels]) -> list[bytes]:
+    """The crops of one texture as PNG files."""
+    return [encode(pixels) for pixels in texture]
 
 
 @pytest.fixture

@@ -108,3 +108,13 @@ def problem(response: Any, status: int, kind: str) -> dict[str, Any]:
     assert body["request_id"] == response.headers["x-request-id"]
     assert (response.headers.get("retry-after") is not None) == (status == 503)
     return dict(body)
+
+
+def info(client: TestClient, name: str) -> dict[str, Any]:
+    """Return what the service shows of a detector."""
+    return dict(strict(client.get(f"/v1/detectors/{name}")))
+
+
+def put(client: TestClient, name: str, **body: Any) -> Any:
+    """Set a detector's threshold; return the response."""
+    return client.put(f"/v1/detectors/{name}/threshold", json=body)

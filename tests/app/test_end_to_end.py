@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 import pytest
-from http_helpers import Pixels, encode
 from prometheus_client import parser
 
 from app import __version__
@@ -95,11 +94,6 @@ class Server:
         assert response.status_code == 200, response.text
         (only,) = response.json()["results"]
         return {key: value for key, value in only.items() if key != "timings_ms"}
-
-
-@pytest.fixture(scope="module")
-def pngs(texture: list[Pixels]) -> list[bytes]:
-    return [encode(pixels) for pixels in texture]
 
 
 @pytest.fixture(scope="module")

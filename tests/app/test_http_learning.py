@@ -1,16 +1,16 @@
 """Fit, extend and calibrate over HTTP."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
 from http_helpers import (
-    Pixels,
     calibrated,
     create,
     encode,
+    info,
     problem,
+    put,
     result,
     running,
     send,
@@ -20,11 +20,6 @@ from http_helpers import (
 from starlette.testclient import TestClient
 
 from detector.embedder import Embedder
-
-
-@pytest.fixture(scope="module")
-def pngs(texture: list[Pixels]) -> list[bytes]:
-    return [encode(pixels) for pixels in texture]
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +33,6 @@ def gravel(client: TestClient, pngs: list[bytes]) -> str:
     """A detector fitted to 20 images and calibrated with 20 others; only thresholds may change."""
     calibrated(client, "gravel", pngs[:40])
     return "gravel"
-
-
-def info(client: TestClient, name: str) -> dict[str, Any]:
-    return dict(strict(client.get(f"/v1/detectors/{name}")))
-
-
-def put(client: TestClient, name: str, **body: Any) -> Any:
-    return client.put(f"/v1/detectors/{name}/threshold", json=body)
 
 
 def test_a_fit_says_what_it_used_and_what_it_left_out(

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from http_helpers import (
-    Pixels,
     calibrated,
     create,
     encode,
@@ -30,11 +29,6 @@ from detector.embedder import Embedder
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 ROUTE = "/v1/detectors/{name}"
-
-
-@pytest.fixture(scope="module")
-def pngs(texture: list[Pixels]) -> list[bytes]:
-    return [encode(pixels) for pixels in texture]
 
 
 @pytest.fixture(scope="module")

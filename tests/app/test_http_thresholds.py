@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from http_helpers import (
-    Pixels,
     calibrated,
     create,
-    encode,
+    info,
     problem,
+    put,
     result,
     running,
     strict,
@@ -22,13 +22,8 @@ from detector.embedder import Embedder
 
 
 @pytest.fixture(scope="module")
-def pngs(texture: list[Pixels]) -> list[bytes]:
-    return [encode(pixels) for pixels in texture]
-
-
-@pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Iterator[TestClient]:
-    with running(tmp_path_factory.mktemp("learning"), embedder) as client:
+    with running(tmp_path_factory.mktemp("thresholds"), embedder) as client:
         yield client
 
 
@@ -37,14 +32,6 @@ def gravel(client: TestClient, pngs: list[bytes]) -> str:
     """A detector fitted to 20 images and calibrated with 20 others; only thresholds may change."""
     calibrated(client, "gravel", pngs[:40])
     return "gravel"
-
-
-def info(client: TestClient, name: str) -> dict[str, Any]:
-    return dict(strict(client.get(f"/v1/detectors/{name}")))
-
-
-def put(client: TestClient, name: str, **body: Any) -> Any:
-    return client.put(f"/v1/detectors/{name}/threshold", json=body)
 
 
 def test_a_conformal_threshold_is_the_promised_rank(
