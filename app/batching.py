@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from app.errors import InferenceError, OverloadedError, UnavailableError
 from app.telemetry import Telemetry
-from detector.embedder import Embedder, Embedding
+from detector.embedder import Embedder
+from detector.embedding import Embedding
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,18 +15,27 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from app import __version__, sources
+from app import __version__, inspection, masks, overlay, sources
+from app.bench.command import ListOptions, bench
 from app.errors import UnknownDetectorError
 from app.main import create_app, create_service, describe
 from app.results import Rejected
-from app.schemas import Scores
+from app.schemas.new_detector import Options as OptionsBody
+from app.schemas.scores import Scores
 from app.service import Service
 from app.settings import Settings, check_environment
-from detector.detector import DEFAULT_IMAGE_SIZE
-from detector.errors import DetectorError
+from app.sources import Upload
+from detector import options
+from detector.errors import DetectorError, InvalidSpecError
+from detector.scorers import DEFAULT_SCORER
+from detector.spec import DEFAULT_IMAGE_SIZE
 
 cli = typer.Typer(name="gatewatch", no_args_is_help=True, pretty_exceptions_enable=False)
 Name = Annotated[str, typer.Argument(help="Name of the detector.")]
+MaskFile = Annotated[
+    Path | None,
+    typer.Option(help="Image or polygons (JSON), for a detector that takes a mask per request."),
+]
 Folder = Annotated[Path, typer.Argument(exists=True, help="Image, or folder of images.")]
 
 
@@ -61,6 +71,23 @@ def _sources(path: Path) -> list[sources.Source]:
     return sources.from_folder(path) if path.is_dir() else [sources.from_path(path)]
 
 
+def _upload(paths: list[Path], mask: Path | None) -> Upload:
+    images = [source for path in paths for source in _sources(path)]
+    return Upload(images, mask.read_bytes() if mask else None)
+
+
+def _options(changes: list[str]) -> options.Options:
+    """Return options written KEY=VALUE, as the API would take them."""
+    pairs = dict(change.split("=", 1) for change in changes if "=" in change)
+    if len(pairs) != len(changes):
+        raise InvalidSpecError("write each option as KEY=VALUE, each key once")
+    given: dict[str, Any] = {k: v.split(",") if k == "blocks" else v for k, v in pairs.items()}
+    try:
+        return options.Options(**OptionsBody.model_validate_strings(given).model_dump())
+    except ValidationError as error:
+        raise InvalidSpecError(f"options: {error}") from error
+
+
 def _report(rejected: list[Rejected]) -> None:
     for item in rejected:
         typer.echo(f"left out {item.name}: {item.error}", err=True)
@@ -93,27 +120,37 @@ def serve(
 def fit(
     name: Name,
     folder: Folder,
-    scorer: Annotated[str, typer.Option(help="For a new detector.")] = "gaussian",
+    scorer: Annotated[str, typer.Option(help="For a new detector.")] = DEFAULT_SCORER,
     descriptor: Annotated[str, typer.Option(help="For a new detector; empty: its own.")] = "",
     image_size: Annotated[int, typer.Option(help="For a new detector.")] = DEFAULT_IMAGE_SIZE,
+    roi: Annotated[
+        Path | None, typer.Option(help="For a new detector: image or polygons of what counts.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="For a new detector: KEY=VALUE, as flips=true.")
+    ] = None,
+    mask: MaskFile = None,
     extend: Annotated[bool, typer.Option(help="Add to what the detector knows.")] = False,
 ) -> None:
     """Fit a detector to normal images; create it if there is none of that name."""
 
     async def work(service: Service) -> None:
-        images = _sources(folder)
+        upload = _upload([folder], mask)
         try:
             service.get(name)
         except UnknownDetectorError:
+            most = service.settings.max_image_pixels
             service.create(
                 name,
-                backbone=service.embedder.name,
                 scorer=scorer,
                 descriptor=descriptor,
                 image_size=image_size,
+                mask=masks.from_upload(roi.read_bytes(), max_pixels=most) if roi else None,
+                mask_kind="fixed" if roi else "request" if mask else "none",
+                options=_options(option or []),
             )
-        with tqdm(total=len(images), unit="image", desc="fit") as bar:
-            learned = await service.fit(name, images, extend=extend, progress=bar.update)
+        with tqdm(total=len(upload.images), unit="image", desc="fit") as bar:
+            learned = await service.fit(name, upload, extend=extend, progress=bar.update)
         _report(learned.rejected)
         detector = learned.stored.detector
         typer.echo(
@@ -129,13 +166,14 @@ def calibrate(
     name: Name,
     folder: Folder,
     target: Annotated[float, typer.Option(help="Highest false-alarm rate, a fraction.")] = 0.05,
+    mask: MaskFile = None,
 ) -> None:
     """Set the threshold from normal images that were not fitted."""
 
     async def work(service: Service) -> None:
-        images = _sources(folder)
-        with tqdm(total=len(images), unit="image", desc="calibrate") as bar:
-            learned = await service.calibrate(name, images, target=target, progress=bar.update)
+        upload = _upload([folder], mask)
+        with tqdm(total=len(upload.images), unit="image", desc="calibrate") as bar:
+            learned = await service.calibrate(name, upload, target=target, progress=bar.update)
         _report(learned.rejected)
         threshold = learned.stored.detector.require_threshold()
         typer.echo(f"threshold {threshold.value:.6g}. {threshold.statement}")
@@ -148,16 +186,17 @@ def score(
     name: Name,
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Images or folders.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers.")] = False,
+    mask: MaskFile = None,
 ) -> None:
     """Score images: a table, or JSON."""
 
     async def work(service: Service) -> None:
-        images = [source for path in paths for source in _sources(path)]
+        upload = _upload(paths, mask)
         parts = []
         most = service.settings.max_request_images
-        for start in range(0, len(images), most):
-            scored = await service.score(name, images[start : start + most])
-            parts.append(scored)
+        for start in range(0, len(upload.images), most):
+            part = replace(upload, images=upload.images[start : start + most])
+            parts.append(await service.score(name, part))
         answers = [Scores.of(part) for part in parts]
         results = [result for answer in answers for result in answer.results]
         for index, result in enumerate(results):
@@ -167,6 +206,27 @@ def score(
             typer.echo(json.dumps(whole.model_dump(mode="json"), indent=2))
         else:
             Console().print(_table(whole))
+
+    _run(work)
+
+
+@cli.command("map")
+def draw_map(
+    name: Name,
+    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Image.")],
+    out: Annotated[Path, typer.Option(help="Where the picture goes: .png or .npy.")],
+    mask: MaskFile = None,
+) -> None:
+    """Draw where an image is odd, on a scale tied to the threshold."""
+    kind = out.suffix.lower()
+    if kind not in {".png", ".npy"}:
+        raise typer.BadParameter("--out must end in .png or .npy")
+
+    async def work(service: Service) -> None:
+        inspected = await inspection.inspect(service, name, _upload([image], mask), needs_map=True)
+        out.write_bytes(overlay.of(inspected, "png" if kind == ".png" else "npy"))
+        verdict = inspected.verdict
+        typer.echo(f"{image}: {verdict.word}, score {verdict.score:.4g}; map in {out}")
 
     _run(work)
 
@@ -184,6 +244,9 @@ def _table(scores: Scores) -> Table:
             result.verdict + reason,
         )
     return table
+
+
+cli.command(cls=ListOptions)(bench)
 
 
 @cli.command()

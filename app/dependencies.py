@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response
 from app import sources
 from app.results import Scored
 from app.service import Service
-from app.sources import MULTIPART, OCTETS, Source
+from app.sources import MULTIPART, OCTETS, Upload
 
 
 def _service(request: Request) -> Service:
@@ -18,12 +18,12 @@ def _service(request: Request) -> Service:
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
-async def _images(request: Request, service: ServiceDep) -> AsyncIterator[list[Source]]:
-    async with sources.from_request(request, service.settings.max_request_images) as images:
-        yield images  # and then the uploaded files, which may lie on the disk, are closed
+async def _upload(request: Request, service: ServiceDep) -> AsyncIterator[Upload]:
+    async with sources.from_request(request, service.settings.max_request_images) as upload:
+        yield upload  # and then the uploaded files, which may lie on the disk, are closed
 
 
-ImagesDep = Annotated[list[Source], Depends(_images)]
+UploadDep = Annotated[Upload, Depends(_upload)]
 
 
 class ScoreAnswer:
@@ -69,7 +69,14 @@ _FORM = {
                     "type": "array",
                     "minItems": 1,
                     "items": {"type": "string", "format": "binary"},
-                }
+                },
+                sources.MASK_FIELD: {
+                    "type": "string",
+                    "format": "binary",
+                    "description": "What counts of every image, for a detector created with "
+                    "mask 'request': an image file (white counts, black does not), or polygons "
+                    "as JSON, corners as fractions of width and height: [[[0,0],[1,0],[1,1]]].",
+                },
             },
         }
     }
@@ -77,4 +84,4 @@ _FORM = {
 IMAGES_BODY = {
     "requestBody": {"required": True, "content": _FORM | _binary("image/*") | _binary(OCTETS)}
 }
-"""How OpenAPI describes a body of images; the routes read it through ``ImagesDep``."""
+"""How OpenAPI describes a body of images; the routes read it through ``UploadDep``."""

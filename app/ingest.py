@@ -14,16 +14,29 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app import imaging
 from app.batching import Batcher, Embedded, Prepared
 from app.errors import ImageError, InferenceError
 from app.settings import Settings
 from app.sources import Source
 from app.telemetry import Telemetry
-from detector.embedder import Embedder, Embedding
+from detector.embedder import Embedder
+from detector.embedding import Embedding, mirrored
 
 R = TypeVar("R")
 Failure = ImageError | InferenceError
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How images are looked at: side of the square, mask over each, whether mirrored too."""
+
+    side_px: int
+    mask: NDArray[np.uint8] | None = None
+    mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,7 @@ class Ingest:
         """Run a call on the pool, off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
-    async def embed_now(self, sources: Sequence[Source], side_px: int) -> list[Arrived | Failure]:
+    async def embed_now(self, sources: Sequence[Source], look: Look) -> list[Arrived | Failure]:
         """Return embedding or failure of every source, in order.
 
         Raises:
@@ -71,7 +84,7 @@ class Ingest:
             UnavailableError: if the service is starting or stopping.
         """
         self.batcher.require_room(len(sources))
-        decoded = await asyncio.gather(*(self._decode(source, side_px) for source in sources))
+        decoded = await asyncio.gather(*(self._decode(source, look) for source in sources))
         usable = [(image, s) for image, s in decoded if not isinstance(image, ImageError)]
         futures = self.batcher.submit([image for image, _ in usable])
         waits = [_arrival(future, s) for future, (_, s) in zip(futures, usable, strict=True)]
@@ -79,9 +92,9 @@ class Ingest:
         return [image if isinstance(image, ImageError) else next(arrivals) for image, _ in decoded]
 
     async def embed_all(
-        self, sources: Sequence[Source], side_px: int
+        self, sources: Sequence[Source], look: Look
     ) -> AsyncIterator[tuple[Source, Embedding | Failure]]:
-        """Yield every source with its embedding or failure, in order.
+        """Yield every source with the embedding of its views, or its failure, in order.
 
         A window of images is under way at once, so that decoding and embedding overlap.
 
@@ -96,7 +109,7 @@ class Ingest:
                     source = next(remaining, None)
                     if source is None:
                         break
-                    task = asyncio.create_task(self._embed_when_room(source, side_px))
+                    task = asyncio.create_task(self._embed_when_room(source, look))
                     window.append((source, task))
                 if not window:
                     return
@@ -109,30 +122,34 @@ class Ingest:
                 task.cancel()
             await asyncio.gather(*(task for _, task in window), return_exceptions=True)
 
-    async def _embed_when_room(self, source: Source, side_px: int) -> Embedding | Failure:
-        image, decode_s = await self._decode(source, side_px)
+    async def _embed_when_room(self, source: Source, look: Look) -> Embedding | Failure:
+        image, decode_s = await self._decode(source, look)
         if isinstance(image, ImageError):
             return image
-        arrival = await _arrival(await self.batcher.submit_when_room(image), decode_s)
-        return arrival.embedding if isinstance(arrival, Arrived) else arrival
+        views = mirrored(image) if look.mirrored else [image]
+        futures = [await self.batcher.submit_when_room(view) for view in views]
+        arrivals = await asyncio.gather(*(_arrival(future, decode_s) for future in futures))
+        arrived = [each.embedding for each in arrivals if isinstance(each, Arrived)]
+        failed = [each for each in arrivals if not isinstance(each, Arrived)]
+        return failed[0] if failed else Embedding.concatenate(arrived)
 
-    async def _decode(self, source: Source, side_px: int) -> tuple[Prepared | ImageError, float]:
+    async def _decode(self, source: Source, look: Look) -> tuple[Prepared | ImageError, float]:
         """Return the prepared image, or why there is none, and the seconds it took."""
         try:
             content = await source.read()
             started_s = time.perf_counter()
-            image = await self.in_pool(partial(self._prepare, content, side_px))
+            image = await self.in_pool(partial(self._prepare, content, look))
         except ImageError as error:
             self._telemetry.images_rejected.labels(error.reason).inc()
             return error, 0.0
         return image, time.perf_counter() - started_s
 
-    def _prepare(self, content: bytes, side_px: int) -> Prepared:
+    def _prepare(self, content: bytes, look: Look) -> Prepared:
         limits = self._settings
         pixels = imaging.decode(
             content, max_pixels=limits.max_image_pixels, min_side=limits.min_image_side
         )
-        return self._embedder.prepare(pixels, side_px)
+        return self._embedder.prepare(pixels, look.side_px, look.mask)
 
 
 async def _arrival(future: "asyncio.Future[Embedded]", decode_s: float) -> Arrived | InferenceError:

@@ -22,12 +22,15 @@ def create_service(settings: Settings) -> Service:
     """Return a service on the settings' backbone and data directory, not yet started.
 
     Raises:
-        BackboneError: if the backbone is unknown, its weights are wrong or the device is missing.
+        BackboneError: if the backbone is unknown or has no gates, its weights are wrong or out of
+            reach, or the device is missing.
     """
     # The statistics are many small systems: BLAS threads cost them more than they give, most of
     # all beside torch's, and their number would show in the last bits of a score.
     threadpool_limits(1, user_api="blas")
-    embedder = Embedder(settings.backbone, settings.device, settings.threads)
+    embedder = Embedder(
+        settings.backbone, settings.device, settings.threads, weights=settings.weights
+    )
     telemetry = Telemetry()
     telemetry.build_info.labels(__version__, embedder.name, embedder.device).set(1)
     return Service(settings, embedder, Storage(settings.data_dir), telemetry)

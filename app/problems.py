@@ -38,6 +38,9 @@ STATUS: dict[type[DetectorError], int] = {
     domain.DegenerateDataError: 422,
     domain.InsufficientCalibrationError: 422,
     domain.InvalidSpecError: 422,
+    domain.InvalidMaskError: 422,
+    domain.MaskMismatchError: 422,
+    domain.NoMapError: 409,
     domain.ArtefactError: 500,
     domain.BackboneError: 500,
 }

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.storage import Stored
-from detector.detector import Verdict
+from detector.divergence import Divergence
 from detector.errors import DetectorError
+from detector.evidence import Neighbour
+from detector.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +56,26 @@ class Scored:
     detector: str
     version: int
     results: list[Judged]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """One image's verdict in full: its pixels, and the fitted images it is most like."""
+
+    detector: str
+    version: int
+    judged: Judged
+    verdict: Verdict
+    pixels: NDArray[np.uint8]
+    nearest: list[Neighbour]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How far a batch as a whole is from what was fitted, by block."""
+
+    detector: str
+    version: int
+    images: int
+    rejected: list[Rejected]
+    divergences: dict[str, Divergence]

@@ -6,22 +6,33 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 
+from app import masks
 from app.errors import NoImagesError, UnknownDetectorError
-from app.ingest import Arrived, Failure, Ingest
+from app.ingest import Arrived, Failure, Ingest, Look, R
+from app.masks import Mask
 from app.results import Judged, Learned, Rejected, Scored, Timings
 from app.settings import Settings
-from app.sources import Source
+from app.sources import Source, Upload
 from app.storage import Storage, Stored
 from app.telemetry import Telemetry
 from detector import conformal
-from detector.detector import DEFAULT_IMAGE_SIZE, Detector, Spec
-from detector.embedder import Embedder, Embedding
-from detector.errors import ArtefactError, FingerprintMismatchError, InvalidSpecError
-from detector.moments import BlockMoments, merge
+from detector.detector import Detector
+from detector.embedder import Embedder
+from detector.embedding import Embedding
+from detector.errors import (
+    ArtefactError,
+    FingerprintMismatchError,
+    InvalidSpecError,
+    MaskMismatchError,
+)
+from detector.spec import DEFAULT_IMAGE_SIZE, Spec
+from detector.spec import Mask as MaskKind
+from detector.statistics import Statistics, merge
 
 log = logging.getLogger(__name__)
 
@@ -76,17 +87,34 @@ class Service:
         return self._warm and self._ingest.batcher.alive
 
     def create(
-        self, name: str, *, backbone: str, scorer: str, descriptor: str, image_size: int
+        self,
+        name: str,
+        *,
+        backbone: str = "",
+        mask: Mask | None = None,
+        mask_kind: MaskKind = "none",
+        **what: Any,
     ) -> Stored:
         """Create a detector that has seen nothing yet.
+
+        Args:
+            name: of the detector.
+            backbone: must be the one that runs; empty for just that.
+            mask: what counts of every image, if ``mask_kind`` is fixed.
+            mask_kind: none, fixed or request.
+            what: scorer, descriptor, image_size and options, as ``Spec`` takes them.
 
         Raises:
             InvalidSpecError, DetectorExistsError
         """
-        if backbone != self.embedder.name:
+        if backbone not in {"", self.embedder.name}:
             raise InvalidSpecError(f"this service runs backbone {self.embedder.name!r} only")
-        spec = Spec(name, backbone, self.embedder.fingerprint, scorer, descriptor, image_size)
-        return self._show(self._storage.create(Detector(spec)))
+        spec = Spec(name, self.embedder.name, self.embedder.fingerprint, mask=mask_kind, **what)
+        unknown = sorted(set(spec.options.blocks) - set(self.embedder.channels))
+        if unknown:
+            known = ", ".join(self.embedder.channels)
+            raise InvalidSpecError(f"no block(s) {', '.join(unknown)}; there is: {known}")
+        return self._show(self._storage.create(Detector(spec, mask)))
 
     def get(self, name: str) -> Stored:
         """Return a detector. Raises UnknownDetectorError."""
@@ -112,7 +140,7 @@ class Service:
     async def fit(
         self,
         name: str,
-        sources: Sequence[Source],
+        upload: Upload,
         *,
         extend: bool,
         progress: Progress | None = None,
@@ -121,27 +149,29 @@ class Service:
 
         Raises:
             UnknownDetectorError, NoImagesError, DegenerateDataError, FingerprintMismatchError,
-            ConflictError
+            InvalidMaskError, MaskMismatchError, ConflictError
         """
         async with self._writing(name):
             old = base = (await asyncio.to_thread(self.get, name)).detector
-            if extend and old.moments:
+            if extend and old.statistics:
                 self._check_fingerprint(old)
             else:  # a fresh fit may move to the backbone that runs now
                 spec = replace(old.spec, backbone_fingerprint=self.embedder.fingerprint)
                 base = replace(old, spec=spec)
-            moments: BlockMoments = {}
+            look = await self.look(base, upload, fitting=True)
+            fitted: Statistics = {}
             rejected: list[Rejected] = []
-            async for part in self._embeddings(base, sources, rejected, progress):
-                moments = merge(moments, await self._ingest.in_pool(partial(base.moments_of, part)))
-            used = _require_images(len(sources), rejected)
-            learn = partial(base.learn, moments, extend=extend)
+            async for part in self._embeddings(upload.images, look, rejected, progress):
+                new = await self._ingest.in_pool(partial(base.statistics_of, part))
+                fitted = await self._ingest.in_pool(partial(merge, fitted, new))
+            used = _require_images(len(upload.images), rejected)
+            learn = partial(base.learn, fitted, extend=extend)
             return Learned(await self._put(old, await self._ingest.in_pool(learn)), used, rejected)
 
     async def calibrate(
         self,
         name: str,
-        sources: Sequence[Source],
+        upload: Upload,
         *,
         target: float,
         progress: Progress | None = None,
@@ -150,16 +180,18 @@ class Service:
 
         Raises:
             UnknownDetectorError, NotFittedError, NoImagesError, InvalidSpecError,
-            InsufficientCalibrationError, FingerprintMismatchError, ConflictError
+            InsufficientCalibrationError, FingerprintMismatchError, InvalidMaskError,
+            MaskMismatchError, ConflictError
         """
         async with self._writing(name):
-            old = await self._usable(name)
-            conformal.rank(len(sources), target)  # refuse before the work, not after it
+            old = await self.usable(name)
+            conformal.rank(len(upload.images), target)  # refuse before the work, not after it
+            look = await self.look(old, upload)
             scores: list[np.ndarray] = []
             rejected: list[Rejected] = []
-            async for part in self._embeddings(old, sources, rejected, progress):
+            async for part in self._embeddings(upload.images, look, rejected, progress):
                 scores.append(await self._ingest.in_pool(partial(old.scores, part)))
-            used = _require_images(len(sources), rejected)
+            used = _require_images(len(upload.images), rejected)
             new = old.calibrate(np.concatenate(scores), target)
             return Learned(await self._put(old, new), used, rejected)
 
@@ -182,20 +214,53 @@ class Service:
                 raise InvalidSpecError("give a target false-alarm rate or a value")
             return await self._put(old, new)
 
-    async def score(self, name: str, sources: Sequence[Source]) -> Scored:
+    async def score(self, name: str, upload: Upload) -> Scored:
         """Score images; one that cannot be scored has an error in its place.
 
         Raises:
-            UnknownDetectorError, NotFittedError, FingerprintMismatchError, OverloadedError,
-            UnavailableError
+            UnknownDetectorError, NotFittedError, FingerprintMismatchError, InvalidMaskError,
+            MaskMismatchError, OverloadedError, UnavailableError
         """
-        detector = await self._usable(name)
-        arrivals = await self._ingest.embed_now(sources, detector.spec.image_size)
-        results = await self._judge(detector, sources, arrivals)
+        detector, arrivals = await self.embed(name, upload)
+        results = await self._judge(detector, upload.images, arrivals)
         for result in results:
             if result.verdict and result.timings:
                 self.telemetry.scored(name, result.verdict, result.timings)
         return Scored(name, detector.version, results)
+
+    async def embed(self, name: str, upload: Upload) -> tuple[Detector, list[Arrived | Failure]]:
+        """Return a fitted detector, and embedding or failure of every image, in order.
+
+        Raises:
+            as ``score``.
+        """
+        detector = await self.usable(name)
+        look = await self.look(detector, upload)
+        return detector, await self._ingest.embed_now(upload.images, look)
+
+    async def look(self, detector: Detector, upload: Upload, *, fitting: bool = False) -> Look:
+        """Return how a detector looks at these images.
+
+        Raises:
+            InvalidMaskError: if the mask that was sent cannot be used.
+            MaskMismatchError: if a mask was sent and the detector takes none, or the reverse.
+        """
+        spec, mask = detector.spec, detector.mask
+        if (spec.mask == "request") != (upload.mask is not None):
+            raise MaskMismatchError(
+                f"detector {spec.name!r} was created with mask {spec.mask!r}: "
+                + ("send a mask with the images" if spec.mask == "request" else "send no mask")
+            )
+        if upload.mask is not None:
+            read = partial(
+                masks.from_upload, upload.mask, max_pixels=self.settings.max_image_pixels
+            )
+            mask = await self._ingest.in_pool(read)
+        return Look(spec.image_size, mask, mirrored=fitting and spec.options.flips)
+
+    async def in_pool(self, call: Callable[[], R]) -> R:
+        """Run a call off the event loop."""
+        return await self._ingest.in_pool(call)
 
     async def _judge(
         self, detector: Detector, sources: Sequence[Source], arrivals: Sequence[Arrived | Failure]
@@ -221,27 +286,27 @@ class Service:
 
     async def _embeddings(
         self,
-        detector: Detector,
         sources: Sequence[Source],
+        look: Look,
         rejected: list[Rejected],
         progress: Progress | None,
     ) -> AsyncIterator[Embedding]:
         """Yield the usable images' embeddings, some dozens at a time; collect the others."""
         ready: list[Embedding] = []
-        async for source, outcome in self._ingest.embed_all(sources, detector.spec.image_size):
+        async for source, outcome in self._ingest.embed_all(sources, look):
             if isinstance(outcome, Embedding):
                 ready.append(outcome)
             else:
                 rejected.append(Rejected(source.name, outcome))
             if progress:
                 progress(1)
-            if len(ready) == FOLD_IMAGES:
+            if sum(map(len, ready)) >= FOLD_IMAGES:
                 yield Embedding.concatenate(ready)
                 ready.clear()
         if ready:
             yield Embedding.concatenate(ready)
 
-    async def _usable(self, name: str) -> Detector:
+    async def usable(self, name: str) -> Detector:
         """Return a fitted detector of the backbone that runs; a file may have to be read."""
         detector = (await asyncio.to_thread(self.get, name)).detector
         detector.require_fitted()

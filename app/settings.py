@@ -25,7 +25,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     """Directory of the database and the detectors' files."""
     backbone: str = "se-lite0"
-    """Backbone that embeds images."""
+    """Backbone that embeds images: se-lite0, or with the extra [timm] timm:NAME, an SE network."""
+    weights: Path | None = None
+    """File of the backbone's weights, .safetensors, .pth or .pt: of the gates for se-lite0, of the
+    whole network for timm:NAME; unset: the shipped gates, or timm's hub."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the backbone runs; auto takes CUDA when there is one."""
     threads: PositiveInt | None = None

@@ -20,7 +20,7 @@ from app.errors import (
     UnsupportedMediaTypeError,
 )
 
-FIELD = "images"
+FIELD, MASK_FIELD = "images", "mask"
 MULTIPART = "multipart/form-data"
 OCTETS = "application/octet-stream"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -32,6 +32,15 @@ class Source:
 
     name: str
     read: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The images of one request, and the mask that was sent with them."""
+
+    images: list[Source]
+    mask: "bytes | str | None" = None
+    """An image file, or polygons as JSON text; see ``app.masks``."""
 
 
 def from_bytes(name: str, content: bytes) -> Source:
@@ -73,8 +82,10 @@ def media_type(request: Request) -> str:
 
 
 @asynccontextmanager
-async def from_request(request: Request, max_images: int) -> AsyncIterator[list[Source]]:
+async def from_request(request: Request, max_images: int) -> AsyncIterator[Upload]:
     """Give the images of a request: a raw body, or a multipart form's ``images`` fields.
+
+    A form may carry one ``mask``, for all of its images.
 
     Raises:
         UnsupportedMediaTypeError: if the body is neither.
@@ -86,7 +97,7 @@ async def from_request(request: Request, max_images: int) -> AsyncIterator[list[
     if sent == MULTIPART:
         form = await _form(request, max_images)
         try:
-            yield _files(form)
+            yield await _files(form)
         finally:
             await form.close()
     elif sent.startswith("image/") or sent == OCTETS:
@@ -94,7 +105,7 @@ async def from_request(request: Request, max_images: int) -> AsyncIterator[list[
             content = await request.body()
         except ClientDisconnect as error:
             raise MalformedUploadError("the body ended early") from error
-        yield [from_bytes("", content)]
+        yield Upload([from_bytes("", content)])
     else:
         got = f"got {sent!r}" if sent else "got none"
         raise UnsupportedMediaTypeError(
@@ -108,7 +119,7 @@ class _Parser(MultiPartParser):
     def __init__(
         self, headers: Headers, stream: AsyncGenerator[bytes, None], max_files: int
     ) -> None:
-        super().__init__(headers, self._whole(stream), max_files=max_files, max_fields=16)
+        super().__init__(headers, self._whole(stream), max_files=max_files + 1, max_fields=16)
         self._ended = False
 
     def on_end(self) -> None:
@@ -132,12 +143,21 @@ async def _form(request: Request, max_images: int) -> FormData:
         raise MalformedUploadError(f"the multipart body cannot be read: {reason}") from error
 
 
-def _files(form: FormData) -> list[Source]:
-    sources = []
+async def _files(form: FormData) -> Upload:
+    images = []
+    masks: list[bytes | str] = []
     for field, value in form.multi_items():
-        if field != FIELD or not isinstance(value, UploadFile):
-            raise MalformedUploadError(f"unexpected field {field!r}: send files, named {FIELD!r}")
-        sources.append(Source(value.filename or "", value.read))
-    if not sources:
+        if field == MASK_FIELD:
+            masks.append(value if isinstance(value, str) else await value.read())
+        elif field == FIELD and isinstance(value, UploadFile):
+            images.append(Source(value.filename or "", value.read))
+        else:
+            raise MalformedUploadError(
+                f"unexpected field {field!r}: send files, named {FIELD!r}, and at most one "
+                f"{MASK_FIELD!r}"
+            )
+    if not images:
         raise NoImagesError(f"the form has no image: send files as {FIELD!r}")
-    return sources
+    if len(masks) > 1:
+        raise MalformedUploadError(f"{len(masks)} masks: one counts for all images of the request")
+    return Upload(images, masks[0] if masks else None)

@@ -11,7 +11,8 @@ from prometheus_client import (
 )
 
 from app.results import Timings
-from detector.detector import Detector, Verdict
+from detector.detector import Detector
+from detector.verdict import Verdict
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series of times beside every counter would double the scrape
 

@@ -1,9 +1,10 @@
 """A detector as a file: safetensors with a JSON header, written whole or not at all.
 
-Per block ``l`` the file holds ``l/mean`` (d,) and ``l/scatter`` (d (d + 1) / 2,), the upper
-triangle row by row, and ``calibration`` (m,), all float64. The header names the format, the spec
-with the backbone's fingerprint, the version, the threshold and a SHA-256 over itself and the
-tensors. Nothing is ever unpickled.
+Each statistic ``name`` gives tensors ``name/...``: the mean and the scatter's upper triangle row by
+row (of every cell), counts of cells, keys and columns of samples; ``calibration`` (m,) and ``mask``
+(h, w) stand beside them. Statistics are float64. The header names the format, the spec with the
+backbone's fingerprint, the version, the threshold, each statistic's kind and a SHA-256 over itself
+and the tensors. Nothing is ever unpickled.
 """
 
 import hashlib
@@ -19,28 +20,36 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from detector.detector import Detector, Spec, Threshold
+from detector.cell_moments import CellMoments
+from detector.detector import Detector
 from detector.errors import ArtefactError, InvalidSpecError
 from detector.moments import Moments
+from detector.options import Options
+from detector.sample import Sample
+from detector.spec import Spec
+from detector.statistics import Statistic
+from detector.verdict import Threshold
 
-FORMAT = 1
+FORMAT = 2
 _HEADER = "gatewatch"
 
 
 def save_detector(detector: Detector, path: Path) -> None:
     """Write a detector to ``path``: first under another name, then synced and renamed."""
     tensors: dict[str, np.ndarray] = {}
-    for block, part in detector.moments.items():
-        tensors[f"{block}/mean"] = part.mean
-        tensors[f"{block}/scatter"] = part.scatter[np.triu_indices(len(part.mean))]
+    for name, statistic in detector.statistics.items():
+        for part, values in _tensors(statistic).items():
+            tensors[f"{name}/{part}"] = np.ascontiguousarray(values)  # else saved in memory order
     if detector.calibration is not None:
         tensors["calibration"] = detector.calibration
+    if detector.mask is not None:
+        tensors["mask"] = detector.mask
     header = {
         "format": FORMAT,
         "spec": asdict(detector.spec),
         "version": detector.version,
         "threshold": asdict(detector.threshold) if detector.threshold else None,
-        "blocks": {block: part.n for block, part in detector.moments.items()},
+        "statistics": {name: _kind(part) for name, part in detector.statistics.items()},
     }
     header["sha256"] = _digest(header, tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,24 +97,64 @@ def load_detector(path: Path) -> Detector:
 
 
 def _detector(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Detector:
-    moments = {
-        block: Moments(n, tensors[f"{block}/mean"], _symmetric(tensors[f"{block}/scatter"]))
-        for block, n in header["blocks"].items()
+    spec = header["spec"]
+    statistics = {
+        name: _statistic(
+            kind,
+            {
+                key.removeprefix(f"{name}/"): values
+                for key, values in tensors.items()
+                if key.startswith(f"{name}/")
+            },
+        )
+        for name, kind in header["statistics"].items()
     }
     return Detector(
-        spec=Spec(**header["spec"]),
+        spec=Spec(**{**spec, "options": Options(**spec["options"])}),
+        mask=tensors.get("mask"),
         version=header["version"],
-        moments=moments,
+        statistics=statistics,
         calibration=tensors.get("calibration"),
         threshold=Threshold(**header["threshold"]) if header["threshold"] else None,
     )
 
 
-def _symmetric(triangle: Float[np.ndarray, " m"]) -> Float[np.ndarray, "d d"]:
-    d = int((np.sqrt(8 * len(triangle) + 1) - 1) / 2)
-    matrix = np.zeros((d, d))
-    matrix[np.triu_indices(d)] = triangle
-    return matrix + np.triu(matrix, 1).T
+def _kind(statistic: Statistic) -> dict[str, Any]:
+    """Return what of a statistic is not a tensor."""
+    if isinstance(statistic, Sample):
+        return {"kind": "sample", "limit": statistic.limit}
+    return {"kind": "cells" if isinstance(statistic, CellMoments) else "rows", "n": statistic.n}
+
+
+def _tensors(statistic: Statistic) -> dict[str, np.ndarray]:
+    if isinstance(statistic, Sample):
+        return {"keys": statistic.keys, **statistic.columns}
+    upper = np.triu_indices(statistic.mean.shape[-1])
+    found = {"mean": statistic.mean, "scatter": statistic.scatter[..., upper[0], upper[1]]}
+    if isinstance(statistic, CellMoments):
+        found["counts"] = statistic.counts
+    return found
+
+
+def _statistic(kind: Mapping[str, Any], tensors: dict[str, np.ndarray]) -> Statistic:
+    match kind["kind"]:
+        case "sample":
+            return Sample(kind["limit"], tensors.pop("keys"), tensors)
+        case "rows":
+            return Moments(kind["n"], tensors["mean"], _symmetric(tensors["scatter"]))
+        case "cells":
+            scatter = _symmetric(tensors["scatter"])
+            return CellMoments(kind["n"], tensors["counts"], tensors["mean"], scatter)
+    raise ValueError(f"no kind of statistic {kind['kind']!r}")
+
+
+def _symmetric(triangle: Float[np.ndarray, "*k m"]) -> Float[np.ndarray, "*k d d"]:
+    d = int((np.sqrt(8 * triangle.shape[-1] + 1) - 1) / 2)
+    matrix = np.zeros((*triangle.shape[:-1], d, d))
+    rows, columns = np.triu_indices(d)
+    matrix[..., rows, columns] = triangle
+    matrix[..., columns, rows] = triangle
+    return matrix
 
 
 def _digest(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:

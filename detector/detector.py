@@ -4,108 +4,55 @@ Learning, calibrating and setting a threshold each give a new detector with the 
 judging changes nothing, so any number of readers need no lock.
 """
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import isqrt
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
-from detector import conformal
-from detector.descriptors import DESCRIPTORS, BlockRows
-from detector.embedder import Embedding
+from detector import conformal, descriptors, evidence, heatmap, statistics
+from detector.descriptors import REGIONAL, BlockRows
+from detector.divergence import Divergence, Reference
+from detector.embedding import VIEWS, Embedding
 from detector.errors import InvalidSpecError, NotCalibratedError, NotFittedError
-from detector.moments import BlockMoments, Moments, merge
+from detector.evidence import EVIDENCE, Neighbour
+from detector.moments import Moments
+from detector.sample import Sample
 from detector.scorers import SCORERS, Scorer
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"  # part of a file name, and of a URL
-MIN_IMAGE_SIZE, DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE = 64, 256, 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What a detector is before it has seen an image.
-
-    Raises:
-        InvalidSpecError: if name, scorer, descriptor or image size is not one that exists.
-    """
-
-    name: str
-    backbone: str
-    backbone_fingerprint: str
-    scorer: str = "gaussian"
-    descriptor: str = ""
-    image_size: int = DEFAULT_IMAGE_SIZE
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(NAME, self.name):
-            raise InvalidSpecError(f"the name {self.name!r} does not match {NAME}")
-        if self.scorer not in SCORERS:
-            raise InvalidSpecError(f"no scorer {self.scorer!r}; there is: {', '.join(SCORERS)}")
-        if not self.descriptor:
-            object.__setattr__(self, "descriptor", SCORERS[self.scorer].default_descriptor)
-        if self.descriptor not in DESCRIPTORS:
-            known = ", ".join(DESCRIPTORS)
-            raise InvalidSpecError(f"no descriptor {self.descriptor!r}; there is: {known}")
-        if not MIN_IMAGE_SIZE <= self.image_size <= MAX_IMAGE_SIZE:
-            bounds = f"{MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE}"
-            raise InvalidSpecError(f"image_size must be {bounds} px, got {self.image_size}")
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """Where the line is drawn and why; an image is anomalous when its score lies above it."""
-
-    value: float
-    method: Literal["conformal", "manual"]
-    target: float | None
-    statement: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a detector says of one image; the last four are None until it is calibrated.
-
-    The contributions of the blocks sum to the score. ``margin`` is score - threshold.
-    """
-
-    score: float
-    contributions: dict[str, float]
-    threshold: float | None
-    margin: float | None
-    p_value: float | None
-    flagged: bool | None
-
-    @property
-    def word(self) -> Literal["normal", "anomalous", "uncalibrated"]:
-        """The verdict in one word."""
-        if self.flagged is None:
-            return "uncalibrated"
-        return "anomalous" if self.flagged else "normal"
+from detector.spec import Spec
+from detector.statistics import Statistics
+from detector.verdict import Threshold, Verdict
 
 
 @dataclass(frozen=True)
 class Detector:
-    """Spec, moments per block, sorted calibration scores and threshold."""
+    """Spec, mask, what was fitted, sorted calibration scores and threshold.
+
+    ``mask`` says how much each pixel of every image counts; there is one exactly if the spec says
+    that it is fixed.
+    """
 
     spec: Spec
+    mask: UInt8[np.ndarray, "h w"] | None = None
     version: int = 1
-    moments: BlockMoments = field(default_factory=dict)
+    statistics: Statistics = field(default_factory=dict)
     calibration: Float[np.ndarray, " m"] | None = None
     threshold: Threshold | None = None
 
     @property
     def state(self) -> Literal["created", "fitted", "calibrated"]:
         """How far the detector has come; calibrated means that it has a threshold."""
-        if not self.moments:
+        if not self.statistics:
             return "created"
         return "fitted" if self.threshold is None else "calibrated"
 
     @property
     def fitted_images(self) -> int:
-        """How many images the moments hold."""
-        return next(iter(self.moments.values())).n if self.moments else 0
+        """How many images were fitted."""
+        return statistics.images(self.statistics) // (VIEWS if self.spec.options.flips else 1)
 
     @property
     def calibration_images(self) -> int:
@@ -118,7 +65,7 @@ class Detector:
         Raises:
             NotFittedError: if nothing was fitted.
         """
-        if not self.moments:
+        if not self.statistics:
             raise NotFittedError(f"detector {self.spec.name!r} is not fitted: fit it first")
 
     def require_threshold(self) -> Threshold:
@@ -134,35 +81,55 @@ class Detector:
         return self.threshold
 
     def rows(self, embedding: Embedding) -> BlockRows:
-        """Return the rows of an embedding under this detector's descriptor."""
-        return DESCRIPTORS[self.spec.descriptor](embedding)
+        """Return the rows of an embedding that this detector looks at.
+
+        Raises:
+            InvalidSpecError: if the options name a block that the backbone does not have.
+        """
+        scorer, options = SCORERS[self.spec.scorer], self.spec.options
+        rows = descriptors.rows(embedding, self.spec.descriptor, options)
+        if scorer.regional:
+            rows = {**rows, **descriptors.rows(embedding, REGIONAL, options)}
+        return rows
 
     @cached_property
     def _scorer(self) -> Scorer:
         self.require_fitted()
-        return SCORERS[self.spec.scorer](self.moments)
+        return SCORERS[self.spec.scorer](self.statistics, self.spec.options)
 
-    def moments_of(self, embedding: Embedding) -> BlockMoments:
-        """Return the moments of these images, to be merged and given to ``learn``."""
-        return {block: Moments.of(rows) for block, rows in self.rows(embedding).items()}
+    def statistics_of(self, embedding: Embedding) -> Statistics:
+        """Return what fitting these images would add, to be merged and given to ``learn``."""
+        return statistics.of(embedding, self.rows(embedding), self.spec.options)
 
-    def learn(self, new: BlockMoments, *, extend: bool) -> "Detector":
-        """Return a detector fitted to these moments, with or without those it had.
+    def learn(self, new: Statistics, *, extend: bool) -> "Detector":
+        """Return a detector fitted to these images, with or without those it had.
 
-        Calibration and threshold are dropped: they belong to the old moments.
+        Calibration and threshold are dropped: they belong to what was fitted before.
 
         Raises:
             DegenerateDataError: if the images define no distance.
         """
-        fitted = replace(
+        return self._fitted(statistics.merge(self.statistics, new) if extend else new)
+
+    def forget(self, known: Statistics) -> "Detector":
+        """Return a detector that never saw these images, which were fitted before.
+
+        Raises:
+            DegenerateDataError: if those that are left define no distance.
+            ValueError: if more would be forgotten than was seen.
+        """
+        return self._fitted(statistics.subtract(self.statistics, known))
+
+    def _fitted(self, fitted: Statistics) -> "Detector":
+        changed = replace(
             self,
             version=self.version + 1,
-            moments=merge(self.moments, new) if extend else new,
+            statistics=fitted,
             calibration=None,
             threshold=None,
         )
-        _ = fitted._scorer  # refuse now what could not be scored later
-        return fitted
+        _ = changed._scorer  # refuse now what could not be scored later
+        return changed
 
     def scores(self, embedding: Embedding) -> Float[np.ndarray, " n"]:
         """Return the score of every image.
@@ -234,20 +201,58 @@ class Detector:
         Raises:
             NotFittedError: if nothing was fitted.
         """
-        parts = self._scorer.contributions(self.rows(embedding))
+        rows = self.rows(embedding)
+        parts = self._scorer.contributions(rows)
         scores = parts.sum(axis=1)
         p_values = (
             None if self.calibration is None else conformal.p_values(scores, self.calibration)
         )
         line = None if self.threshold is None else self.threshold.value
+        maps = self._maps(rows, len(embedding))
         return [
             Verdict(
                 score=float(score),
-                contributions=dict(zip(self.moments, map(float, part), strict=True)),
+                contributions=dict(zip(self._scorer.parts, map(float, part), strict=True)),
                 threshold=line,
                 margin=None if line is None else float(score - line),
                 p_value=None if p_values is None else float(p_values[index]),
                 flagged=None if line is None else bool(score > line),
+                cells=maps[index],
+                region=None if maps[index] is None else heatmap.worst_region(maps[index], line),
             )
             for index, (score, part) in enumerate(zip(scores, parts, strict=True))
         ]
+
+    def _maps(self, rows: BlockRows, images: int) -> Sequence[Any] | np.ndarray:
+        """Return every image's cells as a square, or None for each if the scorer has no map."""
+        cells = self._scorer.cell_scores(rows)
+        if cells is None:
+            return [None] * images
+        side = isqrt(cells.shape[1])
+        return cells.reshape(images, side, side)
+
+    def nearest(self, embedding: Embedding, count: int = 3) -> list[list[Neighbour]]:
+        """Return, for every image, the fitted images it is most like; none without evidence."""
+        kept = self.statistics.get(EVIDENCE)
+        if not isinstance(kept, Sample):
+            return [[] for _ in range(len(embedding))]
+        return evidence.nearest(kept, embedding, count)
+
+    def divergence(self, embedding: Embedding) -> dict[str, Divergence]:
+        """Return how far a batch of images, as a whole, is from the fitted ones, by block.
+
+        For ``regional`` rows the cells of all images are the window. See ``detector.divergence``.
+
+        Raises:
+            NotFittedError: if nothing was fitted.
+            DegenerateDataError: if there are too few rows.
+        """
+        self.require_fitted()
+        found = {}
+        for name, rows in self.rows(embedding).items():
+            fitted = self.statistics[name]
+            assert not isinstance(fitted, Sample)
+            reference = fitted if isinstance(fitted, Moments) else fitted.free
+            window = np.asarray(rows, dtype=np.float64).reshape(-1, rows.shape[-1])
+            found[name] = Reference(reference).divergence(window[~np.isnan(window[:, 0])])
+        return found

@@ -1,72 +1,50 @@
-"""The one place that drives a backbone: uint8 images in, an embedding as NumPy arrays out.
-
-An embedding holds, for every tapped SE block, the gates and the squeeze statistics of a batch. It
-belongs to the images, not to a detector: one pass serves every detector on the same backbone.
-"""
+"""The one place that drives a backbone: uint8 images in, an embedding as NumPy arrays out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.nn import functional
 
-from detector.errors import BackboneError
-from models import backbone, preprocess
+from detector.embedding import Embedding
+from detector.errors import BackboneError, InvalidMaskError
+from models import backbone
 from models.checkpoints import WeightsError
+from models.gate_finder import NoGatesError
 
-Rows = Float32[np.ndarray, "n c"]
+Prepared = UInt8[np.ndarray, "channels s s"]
+"""Red, green, blue, and a fourth channel where a mask says how much each pixel counts."""
+
+THUMBNAIL_PX = 64
 
 BACKBONES = tuple(backbone.BACKBONES)
-"""Names of the backbones there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Embedding:
-    """Gates and squeeze statistics of n images: block -> (n, c), float32."""
-
-    gate: dict[str, Rows]
-    mean: dict[str, Rows]
-    std: dict[str, Rows]
-    maximum: dict[str, Rows]
-
-    def __len__(self) -> int:
-        return len(next(iter(self.gate.values())))
-
-    def image(self, index: int) -> "Embedding":
-        """Return the embedding of one image, n = 1."""
-        chosen = slice(index, index + 1)
-        parts = (self.gate, self.mean, self.std, self.maximum)
-        return Embedding(*({block: rows[chosen] for block, rows in part.items()} for part in parts))
-
-    @classmethod
-    def concatenate(cls, parts: Sequence["Embedding"]) -> "Embedding":
-        """Return the embeddings of several batches as one, in order; at least one is needed."""
-        return cls(
-            *(
-                {
-                    block: np.concatenate([getattr(part, name)[block] for part in parts])
-                    for block in parts[0].gate
-                }
-                for name in ("gate", "mean", "std", "maximum")
-            )
-        )
+"""Names of the embedded backbones; ``timm:NAME`` is one where timm is installed."""
 
 
 class Embedder:
     """A backbone on a device.
 
     Args:
-        name: of the backbone, as ``se-lite0``.
+        name: of the backbone: ``se-lite0``, or ``timm:NAME`` with a network of timm's.
         device: ``auto`` (CUDA when present), ``cpu`` or ``cuda``.
         threads: CPU threads of one pass; None leaves torch's choice.
+        weights: file of the backbone's weights: its gates for ``se-lite0``, all of them for a
+            network of timm's. None takes those shipped, or those of timm's hub.
 
     Raises:
-        BackboneError: if the backbone is unknown, its weights are wrong or the device is missing.
+        BackboneError: if the backbone is unknown or has no gates, its weights are wrong or out of
+            reach, or the device is missing.
     """
 
     def __init__(
-        self, name: str = "se-lite0", device: str = "auto", threads: int | None = None
+        self,
+        name: str = "se-lite0",
+        device: str = "auto",
+        threads: int | None = None,
+        weights: Path | None = None,
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
@@ -75,8 +53,8 @@ class Embedder:
         if device == "cuda" and not torch.cuda.is_available():
             raise BackboneError("no CUDA device is available: use device 'cpu' or 'auto'")
         try:
-            self._backbone = backbone.build(name, torch.device(device))
-        except (WeightsError, backbone.UnknownBackboneError) as error:
+            self._backbone = backbone.build(name, torch.device(device), weights)
+        except (WeightsError, NoGatesError, backbone.UnknownBackboneError) as error:
             raise BackboneError(str(error)) from error
         self.name = name
         self.device = device
@@ -86,17 +64,54 @@ class Embedder:
         # allocated anew each time. A GPU wants them larger.
         self.best_batch = 32 if device == "cuda" else 4
 
-    @staticmethod
-    def prepare(image: UInt8[np.ndarray, "h w 3"], side_px: int) -> UInt8[np.ndarray, "3 s s"]:
-        """Return an RGB image resized to the network's square input; thread-safe."""
-        return preprocess.resize(image, side_px)
+    def prepare(
+        self,
+        image: UInt8[np.ndarray, "h w 3"],
+        side_px: int,
+        mask: UInt8[np.ndarray, "p q"] | None = None,
+    ) -> Prepared:
+        """Return an RGB image resized to the network's square input; thread-safe.
 
-    def embed(self, images: Sequence[UInt8[np.ndarray, "3 s s"]]) -> Embedding:
-        """Return the embedding of prepared images of one side; one at a time, one thread."""
-        taps = self._backbone.embed(torch.from_numpy(np.stack(images)))
-        return Embedding(
-            *(
-                {block: getattr(tap, name).float().cpu().numpy() for block, tap in taps.items()}
-                for name in ("gate", "mean", "std", "maximum")
-            )
+        A mask of any size becomes a fourth channel: how much each pixel counts, 0 not at all. Only
+        its proportions matter: it is brought to 255 at most.
+
+        Raises:
+            InvalidMaskError: if the mask leaves nothing of the image.
+        """
+        prepared = self._backbone.preprocessing.resize(image, side_px)
+        if mask is None:
+            return prepared
+        return np.concatenate([prepared, self._weights(mask, side_px)])
+
+    def _weights(self, mask: UInt8[np.ndarray, "p q"], side_px: int) -> UInt8[np.ndarray, "1 s s"]:
+        highest = max(int(mask.max(initial=0)), 1)
+        full = np.rint(mask * (255.0 / highest)).astype(np.uint8)[:, :, None]
+        weights = self._backbone.preprocessing.resize(full, side_px)
+        if not weights.any():
+            raise InvalidMaskError("the mask leaves nothing of the image: white is what counts")
+        return weights
+
+    def embed(self, images: Sequence[Prepared]) -> Embedding:
+        """Return the embedding of prepared images of one shape; one at a time, one thread."""
+        pixels = torch.from_numpy(np.stack(images))
+        taps = self._backbone.embed(pixels)
+        blocks = taps.blocks.items()
+        gate, mean, std, maximum = (
+            {block: _array(getattr(tap, name)) for block, tap in blocks}
+            for name in ("gate", "mean", "std", "maximum")
         )
+        regional = {block: _array(cells) for block, cells in taps.regional.items()}
+        return Embedding(gate, mean, std, maximum, regional, _thumbnails(pixels[:, :3]))
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.float().cpu().numpy()
+    return array
+
+
+def _thumbnails(pixels: UInt8[Tensor, "b 3 s s"]) -> np.ndarray:
+    small = functional.interpolate(
+        pixels, size=(THUMBNAIL_PX, THUMBNAIL_PX), mode="bilinear", antialias=True
+    )
+    thumbnails: np.ndarray = small.numpy()
+    return thumbnails

@@ -9,6 +9,9 @@
     ├── InsufficientCalibrationError  too few scores for the wanted false-alarm rate
     ├── FingerprintMismatchError    fitted on another backbone or preprocessing
     ├── InvalidSpecError            a name, size, scorer or threshold that cannot be
+    ├── InvalidMaskError            a mask that leaves nothing of the image
+    ├── MaskMismatchError           a mask where the detector has none, or none where it needs one
+    ├── NoMapError                  a map was asked of a scorer that has none
     ├── ArtefactError               a file that is not a detector, or a damaged one
     └── BackboneError               the backbone is unknown or its weights cannot be loaded
 """
@@ -40,6 +43,18 @@ class FingerprintMismatchError(DetectorError):
 
 class InvalidSpecError(DetectorError):
     """A detector cannot be made or set this way; the message says what is allowed."""
+
+
+class InvalidMaskError(DetectorError):
+    """The region of interest leaves nothing of the image; the message says what is wrong."""
+
+
+class MaskMismatchError(DetectorError):
+    """Images must come with a mask exactly if the detector was created to take one with them."""
+
+
+class NoMapError(DetectorError):
+    """The detector's scorer says how odd an image is, not where; create one that has a map."""
 
 
 class ArtefactError(DetectorError):

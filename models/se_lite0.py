@@ -6,7 +6,9 @@ network, shown a corrupted image, reproduces the trunk's features of the clean o
 image".
 """
 
-from models.checkpoints import load_gates, load_trunk
+from pathlib import Path
+
+from models.checkpoints import GATES_FILE, load_gates, load_trunk
 from models.lite0 import Lite0
 from models.squeeze_excite import SqueezeExcite
 
@@ -27,11 +29,12 @@ def lite0() -> Lite0:
     return trunk.eval()
 
 
-def se_lite0(*, trained: bool = True) -> SeLite0:
+def se_lite0(gates: Path | None = None, *, trained: bool = True) -> SeLite0:
     """Return the gated network with its ImageNet trunk, in evaluation mode.
 
     Args:
-        trained: whether to load the shipped gates; otherwise they are the identity.
+        gates: a file of trained gates; None takes those shipped.
+        trained: whether to load gates at all; otherwise they are the identity.
 
     Raises:
         WeightsError: if weights are missing, altered or misshapen.
@@ -39,5 +42,5 @@ def se_lite0(*, trained: bool = True) -> SeLite0:
     network = SeLite0()
     load_trunk(network)
     if trained:
-        load_gates(network)
+        load_gates(network, gates or GATES_FILE)
     return network.eval()

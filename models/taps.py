@@ -1,25 +1,37 @@
 """Taps: read gates and squeezes off every SE block of a network while it runs.
 
-For the input x of one block, (b, c, h, w), a tap holds, each (b, c)::
+For the input x of one SE block, (b, c, h, w), a tap holds, each (b, c)::
 
-    gate     = the block's gates, in (0, 1)
+    gate     = the block's gates, in (0, 1); [0, 1] where they come from a hard sigmoid
     mean     = mean over (h, w) of x        (the squeeze itself)
     std      = sqrt(mean over (h, w) of (x - mean)^2)
     maximum  = max over (h, w) of x
 
 The three statistics together are the squeeze statistics: the mean alone hides a small spot, spread
 and maximum show it (compare arXiv:2601.22703, which adds variance and maximum to pooled features).
+
+The regional squeezes are means over the cells of a grid, of the *output* of the residual block
+around the SE block, after its skip connection: measured, it localises better than the SE block's
+input. Only the last block of every shape is kept (the end of a stage), at strides 4 to 16.
+
+Weights over the pixels restrict all of it to a region of interest (``models.regions``).
 """
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from models.squeeze_excite import SqueezeExcite
+from models import regions
+from models.gate_finder import find_gates
+from models.regions import Weights
+
+REGIONAL_STRIDES = (4, 16)
+"""Least and greatest stride of a block whose output is kept by region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,52 +44,81 @@ class Tap:
     maximum: Float[Tensor, "b c"]
 
 
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """The taps of all SE blocks, and the regional squeezes (b, k, c) of the ends of stages."""
+
+    blocks: dict[str, Tap]
+    regional: dict[str, Float[Tensor, "b k c"]]
+
+
 class Tapped:
     """A network with taps on all its SE blocks, in the order in which they run.
 
-    A tap is named after the block whose ``gate`` the SE block is, or else after the SE block.
+    A tap is named after the block whose ``gate`` the SE block is, or else after the SE block. What
+    comes after a network's features, such as a classifier, is not run where that can be told
+    apart (``forward_features``, timm's convention).
 
     Not for use by several threads at once: the hooks write to one list.
 
     Raises:
-        ValueError: if the network has no SE block.
+        NoGatesError: if the network has no SE block.
     """
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
-        blocks = [
-            (name.removesuffix(".gate"), module)
-            for name, module in network.named_modules()
-            if isinstance(module, SqueezeExcite)
-        ]
-        if not blocks:
-            raise ValueError(f"{type(network).__name__} has no Squeeze-and-Excitation block to tap")
-        self.channels = {name: block.excite.mean.numel() for name, block in blocks}
-        self._inputs: list[tuple[str, Tensor]] = []
-        self._gates: list[Tensor] = []
-        for name, block in blocks:
-            block.register_forward_pre_hook(partial(self._keep_input, name))
-            block.excite.register_forward_hook(self._keep_gate)
+        self._run: Callable[[Tensor], Any] = getattr(network, "forward_features", network)
+        found = {name.removesuffix(".gate"): se for name, se in find_gates(network).items()}
+        self.channels = {name: se.channels for name, se in found.items()}
+        self._weights: Weights | None = None
+        self._side = 0
+        self._input: Tensor | None = None
+        self._taps: list[tuple[str, Tap]] = []
+        self._regional: dict[tuple[int, ...], tuple[str, Tensor]] = {}
+        for name, se in found.items():
+            se.block.register_forward_pre_hook(self._keep_input)
+            se.gate.register_forward_hook(partial(self._keep_tap, name))
+            se.around.register_forward_hook(partial(self._keep_regional, name))
 
-    def _keep_input(self, name: str, _block: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._inputs.append((name, inputs[0]))
+    def _keep_input(self, _block: nn.Module, inputs: tuple[Any, ...]) -> None:
+        self._input = inputs[0]
 
-    def _keep_gate(self, _excite: nn.Module, _inputs: tuple[Any, ...], gate: Tensor) -> None:
-        self._gates.append(gate)
+    def _keep_tap(self, name: str, _gate: nn.Module, _inputs: object, gate: Tensor) -> None:
+        # Here, not after the run: the network may overwrite the map, and must not have to keep it.
+        x, self._input = self._input, None
+        assert x is not None, "a gate runs once, within its block"
+        statistics = regions.statistics(x, self._weights)
+        self._taps.append((name, Tap(gate.flatten(1), *statistics)))
 
-    def __call__(self, x: Float[Tensor, "b 3 h w"]) -> dict[str, Tap]:
-        """Run the network; return the tap of every SE block by the block's name."""
-        self._inputs.clear()
-        self._gates.clear()
+    def _keep_regional(self, name: str, _block: nn.Module, _inputs: object, y: Tensor) -> None:
+        least, greatest = REGIONAL_STRIDES
+        if least <= round(self._side / y.shape[2]) <= greatest:
+            self._regional[y.shape[1:]] = name, y  # a later block of this shape takes its place
+
+    def __call__(self, x: Float[Tensor, "b 3 h w"], weights: Weights | None = None) -> Taps:
+        """Run the network; return the taps by the blocks' names.
+
+        Args:
+            x: normalised images.
+            weights: how much each pixel counts, >= 0, of the images' size; None for all alike.
+
+        Raises:
+            ValueError: if a block did not run exactly once.
+        """
+        self._clear()
+        self._weights, self._side = weights, x.shape[2]
         try:
-            self.network(x)
-            runs = zip(self._inputs, self._gates, self.channels, strict=True)  # each block once
-            return {name: _tap(inputs, gate) for (name, inputs), gate, _ in runs}
+            self._run(x)
+            runs = Counter(name for name, _ in self._taps)
+            odd = sorted(name for name in self.channels if runs[name] != 1)
+            if odd:
+                raise ValueError(f"SE blocks that did not run exactly once: {', '.join(odd)}")
+            ends = self._regional.values()
+            return Taps(dict(self._taps), {name: regions.cells(y, weights) for name, y in ends})
         finally:
-            self._inputs.clear()
-            self._gates.clear()
+            self._clear()
 
-
-def _tap(x: Tensor, gate: Tensor) -> Tap:
-    variance, mean = torch.var_mean(x, dim=(2, 3), correction=0)
-    return Tap(gate, mean, variance.sqrt(), x.amax(dim=(2, 3)))
+    def _clear(self) -> None:
+        self._taps.clear()
+        self._regional.clear()
+        self._weights = self._input = None

@@ -5,8 +5,10 @@ from fastapi import APIRouter, status
 from app.dependencies import ServiceDep
 from app.errors import DetectorExistsError, UnknownDetectorError
 from app.problems import docs
-from app.schemas import DetectorInfo, DetectorList, DetectorName, NewDetector
-from detector.errors import InvalidSpecError
+from app.schemas.base import DetectorName
+from app.schemas.detectors import DetectorInfo, DetectorList
+from app.schemas.new_detector import NewDetector
+from detector.errors import InvalidMaskError, InvalidSpecError
 
 router = APIRouter(prefix="/v1/detectors", tags=["detectors"])
 
@@ -14,11 +16,11 @@ router = APIRouter(prefix="/v1/detectors", tags=["detectors"])
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=docs(DetectorExistsError, InvalidSpecError, body=True),
+    responses=docs(DetectorExistsError, InvalidSpecError, InvalidMaskError, body=True),
 )
 def create(body: NewDetector, service: ServiceDep) -> DetectorInfo:
     """Create a detector; it must be fitted before it can score."""
-    return DetectorInfo.of(service.create(**body.model_dump()))
+    return DetectorInfo.of(service.create(**body.arguments(service.settings.max_image_pixels)))
 
 
 @router.get("")

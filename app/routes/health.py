@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Response
 from app import __version__
 from app.dependencies import ServiceDep
 from app.imaging import MEDIA_TYPES
-from app.schemas import Health, Info
+from app.schemas.service import Health, Info
 from app.telemetry import scrape
 from detector.descriptors import DESCRIPTORS
 from detector.scorers import SCORERS
@@ -39,6 +39,7 @@ async def info(service: ServiceDep) -> Info:
         device=service.embedder.device,
         scorers=list(SCORERS),
         descriptors=list(DESCRIPTORS),
+        blocks=list(service.embedder.channels),
         media_types=list(MEDIA_TYPES),
         limits=service.settings.limits,
     )

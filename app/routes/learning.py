@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
-from app.dependencies import IMAGES_BODY, ImagesDep, ServiceDep
+from app.dependencies import IMAGES_BODY, ServiceDep, UploadDep
 from app.errors import (
     ConflictError,
     MalformedUploadError,
@@ -15,11 +15,14 @@ from app.errors import (
     UnsupportedMediaTypeError,
 )
 from app.problems import docs
-from app.schemas import Calibrated, DetectorName, Fitted, Rate
+from app.schemas.base import DetectorName, Rate
+from app.schemas.learning import Calibrated, Fitted
 from detector.errors import (
     DegenerateDataError,
     FingerprintMismatchError,
     InsufficientCalibrationError,
+    InvalidMaskError,
+    MaskMismatchError,
     NotFittedError,
 )
 
@@ -34,6 +37,8 @@ UPLOAD_ERRORS = (
     UnavailableError,
     ConflictError,
     FingerprintMismatchError,
+    InvalidMaskError,
+    MaskMismatchError,
 )
 
 
@@ -44,14 +49,14 @@ UPLOAD_ERRORS = (
 )
 async def fit(
     name: DetectorName,
-    images: ImagesDep,
+    upload: UploadDep,
     service: ServiceDep,
     mode: Annotated[
         Literal["replace", "extend"], Query(description="Start anew, or add to what is known.")
     ] = "replace",
 ) -> Fitted:
     """Fit to normal images; calibration and threshold are dropped, for they would be stale."""
-    return Fitted.of(await service.fit(name, images, extend=mode == "extend"))
+    return Fitted.of(await service.fit(name, upload, extend=mode == "extend"))
 
 
 @router.post(
@@ -61,9 +66,9 @@ async def fit(
 )
 async def calibrate(
     name: DetectorName,
-    images: ImagesDep,
+    upload: UploadDep,
     service: ServiceDep,
     target: Annotated[Rate, Query(description="Highest false-alarm rate, as a fraction.")] = 0.05,
 ) -> Calibrated:
     """Score normal images that were not fitted, and set the threshold for a false-alarm rate."""
-    return Calibrated.of(await service.calibrate(name, images, target=target))
+    return Calibrated.of(await service.calibrate(name, upload, target=target))

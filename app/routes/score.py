@@ -1,10 +1,11 @@
-"""Score images."""
+"""Score images, look closer at one, compare a batch."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query, Response
 
-from app.dependencies import IMAGES_BODY, ImagesDep, ScoreAnswer, ServiceDep
+from app import inspection, overlay
+from app.dependencies import IMAGES_BODY, ScoreAnswer, ServiceDep, UploadDep
 from app.errors import (
     ImageTooLargeError,
     InferenceError,
@@ -18,36 +19,91 @@ from app.errors import (
     UnsupportedMediaTypeError,
 )
 from app.problems import docs
-from app.schemas import DetectorName, Scores
-from detector.errors import FingerprintMismatchError, NotFittedError
+from app.schemas.base import DetectorName
+from app.schemas.scores import Comparison, Explanation, Scores
+from detector.errors import (
+    DegenerateDataError,
+    FingerprintMismatchError,
+    InvalidMaskError,
+    MaskMismatchError,
+    NoMapError,
+    NotCalibratedError,
+    NotFittedError,
+)
 
 router = APIRouter(prefix="/v1/detectors/{name}", tags=["score"])
 
 
-@router.post(
-    "/score",
-    responses=docs(
-        UnknownDetectorError,
-        NotFittedError,
-        FingerprintMismatchError,
-        MalformedUploadError,
-        NoImagesError,
-        TooManyImagesError,
-        UnsupportedMediaTypeError,
-        UndecodableImageError,
-        UnsupportedImageError,
-        ImageTooLargeError,
-        OverloadedError,
-        InferenceError,
-        body=True,
-    ),
-    openapi_extra=IMAGES_BODY,
+ERRORS = (
+    UnknownDetectorError,
+    NotFittedError,
+    FingerprintMismatchError,
+    InvalidMaskError,
+    MaskMismatchError,
+    MalformedUploadError,
+    NoImagesError,
+    TooManyImagesError,
+    UnsupportedMediaTypeError,
+    UndecodableImageError,
+    UnsupportedImageError,
+    ImageTooLargeError,
+    OverloadedError,
+    InferenceError,
 )
+
+
+@router.post("/score", responses=docs(*ERRORS, body=True), openapi_extra=IMAGES_BODY)
 async def score(
     name: DetectorName,
-    images: ImagesDep,
+    upload: UploadDep,
     service: ServiceDep,
     answer: Annotated[ScoreAnswer, Depends()],
 ) -> Scores:
     """Score one image (raw body) or many (multipart); in a form a bad image fails alone."""
-    return Scores.of(answer.of(await service.score(name, images)))
+    return Scores.of(answer.of(await service.score(name, upload)))
+
+
+@router.post("/explain", responses=docs(*ERRORS, body=True), openapi_extra=IMAGES_BODY)
+async def explain(name: DetectorName, upload: UploadDep, service: ServiceDep) -> Explanation:
+    """Say of one image where it is odd, and show the fitted images it is most like."""
+    return Explanation.of(await inspection.inspect(service, name, upload, needs_map=False))
+
+
+@router.post(
+    "/map",
+    response_class=Response,
+    responses=docs(*ERRORS, NoMapError, NotCalibratedError, body=True)
+    | {
+        200: {
+            "description": "The picture with its odd places painted, or the map's values.",
+            "content": {
+                media_type: {"schema": {"type": "string", "format": "binary"}}
+                for media_type in overlay.MEDIA_TYPES.values()
+            },
+        }
+    },
+    openapi_extra=IMAGES_BODY,
+)
+async def anomaly_map(
+    name: DetectorName,
+    upload: UploadDep,
+    service: ServiceDep,
+    format: Annotated[
+        Literal["png", "npy"],
+        Query(description="Overlay on a scale tied to the threshold, or float32 values."),
+    ] = "png",
+) -> Response:
+    """Draw one image's map: transparent below 0.8 of the threshold, yellow at it, red from 1.6."""
+    inspected = await inspection.inspect(service, name, upload, needs_map=True)
+    content = await service.in_pool(lambda: overlay.of(inspected, format))
+    return Response(content, media_type=overlay.MEDIA_TYPES[format])
+
+
+@router.post(
+    "/divergence",
+    responses=docs(*ERRORS, DegenerateDataError, body=True),
+    openapi_extra=IMAGES_BODY,
+)
+async def divergence(name: DetectorName, upload: UploadDep, service: ServiceDep) -> Comparison:
+    """Say how far a batch of images, as a whole, is from the fitted ones (Kullback-Leibler)."""
+    return Comparison.of(await inspection.compare(service, name, upload))

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Body
 from app.dependencies import ServiceDep
 from app.errors import ConflictError, UnavailableError, UnknownDetectorError
 from app.problems import docs
-from app.schemas import DetectorName, NewThreshold, Threshold
+from app.schemas.base import DetectorName
+from app.schemas.detectors import NewThreshold, Threshold
 from detector.errors import InsufficientCalibrationError, NotCalibratedError, NotFittedError
 
 router = APIRouter(prefix="/v1/detectors/{name}/threshold", tags=["threshold"])

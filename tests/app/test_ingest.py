@@ -20,7 +20,8 @@ from app.errors import (
 )
 from app.ingest import Arrived
 from app.sources import Source, from_bytes, from_path
-from detector.embedder import Embedder, Embedding
+from detector.embedder import Embedder
+from detector.embedding import Embedding
 
 SIDE_PX = 32
 WINDOW = 2 * MAX_BATCH

@@ -15,6 +15,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "port": ("0", 0),
     "data_dir": ("/srv/gatewatch", Path("/srv/gatewatch")),
     "backbone": ("another", "another"),
+    "weights": ("/srv/network.safetensors", Path("/srv/network.safetensors")),
     "device": ("cuda", "cuda"),
     "threads": ("3", 3),
     "decode_threads": ("5", 5),

@@ -8,9 +8,10 @@ from embedding_helpers import Scene, embed_all, select
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from detector.detector import Detector, Spec
+from detector.detector import Detector
 from detector.embedder import Embedder
 from detector.scorers import SCORERS
+from detector.spec import Spec
 
 SIDE_PX = 64
 
@@ -46,7 +47,7 @@ def created(request: pytest.FixtureRequest, embedder: Embedder) -> Detector:
 @pytest.fixture(scope="session")
 def fitted(created: Detector, scene: Scene) -> Detector:
     """A detector fitted to thirty crops."""
-    return created.learn(created.moments_of(scene.fit), extend=False)
+    return created.learn(created.statistics_of(scene.fit), extend=False)
 
 
 @pytest.fixture(scope="session")

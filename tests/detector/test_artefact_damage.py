@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from embedding_helpers import synthetic
+from embedding_helpers import bits, fitted_to, synthetic
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from detector.artefact import load_detector, save_detector
-from detector.detector import Detector, Spec
+from detector.detector import Detector
 from detector.errors import ArtefactError
-from detector.scorers import SCORERS, Prototype
+from detector.options import Options
+from detector.scorers import SCORERS
+from detector.scorers.prototype import Prototype
+from detector.spec import Spec
 
 WIDTHS = {"a": 2, "b": 1}
 
@@ -25,9 +28,12 @@ WIDTHS = {"a": 2, "b": 1}
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """The file of a small calibrated detector."""
-    empty = Detector(Spec("bolts", "se-lite0", "f" * 8, descriptor="squeeze"), version=3)
-    fitted = empty.learn(empty.moments_of(synthetic(1, 12, WIDTHS)), extend=False)
-    save_detector(fitted.calibrate(fitted.scores(synthetic(2, 9, WIDTHS)), 0.1), tmp_path / "file")
+    options = Options(memory=2, evidence=2)
+    spec = Spec("bolts", "se-lite0", "f" * 8, "fusion", "squeeze", mask="fixed", options=options)
+    empty = Detector(spec, np.array([[0, 255]], np.uint8), version=3)
+    fitted = fitted_to(empty, synthetic(1, 12, WIDTHS, grid=2))
+    scores = fitted.scores(synthetic(2, 9, WIDTHS, grid=2))
+    save_detector(fitted.calibrate(scores, 0.1), tmp_path / "file")
     return tmp_path / "file"
 
 
@@ -36,19 +42,15 @@ def first_tensor_byte(content: bytearray) -> int:
     return int(8 + struct.unpack("<Q", content[:8])[0])
 
 
-def everything(detector: Detector) -> tuple[object, ...]:
-    """Return all that a detector holds, comparable."""
-    moments = [(b, m.n, m.mean.tolist(), m.scatter.tolist()) for b, m in detector.moments.items()]
-    scores = None if detector.calibration is None else detector.calibration.tolist()
-    return detector.spec, detector.version, detector.threshold, scores, moments
-
-
 @pytest.mark.parametrize("flip", [0x01, 0x80])
 def test_a_flipped_bit_among_the_tensors_is_noticed(path: Path, flip: int) -> None:
     """Contract: at every single offset."""
     content = bytearray(path.read_bytes())
     offsets = range(first_tensor_byte(content), len(content))
-    assert len(offsets) == 8 * (2 + 3 + 1 + 1 + 9)
+    rows, cells = 2 + 3 + 1 + 1, 4 * (3 + 6 + 1)
+    memory, evidence = 2 * (8 + 3 * 4), 2 * (8 + 3 * 4 + 12)
+    padding = len(offsets) - (8 * (rows + cells + 9) + memory + evidence + 2)
+    assert padding == 0
     for offset in offsets:
         content[offset] ^= flip
         path.write_bytes(content)
@@ -60,13 +62,13 @@ def test_a_flipped_bit_among_the_tensors_is_noticed(path: Path, flip: int) -> No
 @pytest.mark.parametrize("flip", [0x01, 0x04])
 def test_a_flipped_bit_in_the_header_changes_nothing_unnoticed(path: Path, flip: int) -> None:
     """Contract: at every offset the file is refused or, as for blanks, says what it said."""
-    saved, content = everything(load_detector(path)), bytearray(path.read_bytes())
+    saved, content = bits(load_detector(path)), bytearray(path.read_bytes())
     refused = 0
     for offset in range(first_tensor_byte(content)):
         content[offset] ^= flip
         path.write_bytes(content)
         try:
-            assert everything(load_detector(path)) == saved, (offset, content[offset - 9 : offset])
+            assert bits(load_detector(path)) == saved, (offset, content[offset - 9 : offset])
         except ArtefactError:
             refused += 1
         content[offset] ^= flip
@@ -137,11 +139,26 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     save_file(tensors, path, metadata={"gatewatch": json.dumps(change(header))})
 
 
-def test_another_format_is_refused_by_its_number(path: Path) -> None:
-    """Contract: who runs an older program learns that a newer one wrote the file."""
-    rewrite(path, lambda header: header | {"format": 2})
-    with pytest.raises(ArtefactError, match="has format 2, this program reads 1"):
+@pytest.mark.parametrize("number", [1, 3])
+def test_another_format_is_refused_by_its_number(path: Path, number: int) -> None:
+    """Contract: who runs an older program, or kept an older file, learns which is which."""
+    rewrite(path, lambda header: header | {"format": number})
+    with pytest.raises(ArtefactError, match=f"has format {number}, this program reads 2"):
         load_detector(path)
+
+
+def test_a_file_of_the_first_format_is_refused_by_its_number(tmp_path: Path) -> None:
+    """Contract: as it was written then: moments of blocks, no kinds of statistics."""
+    header = {"format": 1, "spec": {"name": "bolts"}, "blocks": {"a": 12}, "sha256": "0" * 64}
+    tensors = {"a/mean": np.zeros(2), "a/scatter": np.zeros(3)}
+    save_file(tensors, tmp_path / "file", metadata={"gatewatch": json.dumps(header)})
+    with pytest.raises(ArtefactError, match="has format 1, this program reads 2"):
+        load_detector(tmp_path / "file")
+
+
+def with_statistic(**change: object) -> Callable[[dict[str, Any]], Any]:
+    """Return the change of what the header says of the first block."""
+    return lambda h: h | {"statistics": h["statistics"] | {"a": h["statistics"]["a"] | change}}
 
 
 ALTERED: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -152,11 +169,18 @@ ALTERED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "fingerprint": lambda h: h | {"spec": h["spec"] | {"backbone_fingerprint": "e" * 8}},
     "unknown scorer": lambda h: h | {"spec": h["spec"] | {"scorer": "svm"}},
     "unknown setting": lambda h: h | {"spec": h["spec"] | {"colour": "red"}},
-    "count": lambda h: h | {"blocks": {"a": 13, "b": 13}},
-    "blocks turned round": lambda h: h | {"blocks": dict(reversed(h["blocks"].items()))},
-    "a block less": lambda h: h | {"blocks": {"a": 12}},
-    "a block more": lambda h: h | {"blocks": h["blocks"] | {"c": 12}},
-    "blocks in a list": lambda h: h | {"blocks": ["a", "b"]},
+    "unknown option": lambda h: h | {"spec": h["spec"] | {"options": {"colour": "red"}}},
+    "statistics turned round": lambda h: (
+        h | {"statistics": dict(reversed(h["statistics"].items()))}
+    ),
+    "a statistic less": lambda h: h | {"statistics": dict(list(h["statistics"].items())[1:])},
+    "a statistic more": lambda h: (
+        h | {"statistics": h["statistics"] | {"c": {"kind": "rows", "n": 12}}}
+    ),
+    "statistics in a list": lambda h: h | {"statistics": list(h["statistics"])},
+    "count": with_statistic(n=13),
+    "another kind": with_statistic(kind="cells"),
+    "no such kind": with_statistic(kind="trees"),
     "digest": lambda h: h | {"sha256": "0" * 64},
     "nothing": lambda h: {},
     "a list": lambda h: [h],
@@ -164,7 +188,7 @@ ALTERED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "null": lambda h: None,
     **{
         f"no {key}": lambda h, key=key: {k: v for k, v in h.items() if k != key}  # type: ignore[misc]
-        for key in ("format", "spec", "version", "blocks", "sha256")
+        for key in ("format", "spec", "version", "statistics", "sha256")
     },
 }
 
@@ -182,20 +206,20 @@ def test_a_scorer_of_a_newer_program_is_refused(
 ) -> None:
     """Contract: an undamaged file that this program cannot run is refused as a file."""
     with monkeypatch.context() as newer:
-        newer.setitem(SCORERS, "kl", Prototype)
-        save_detector(Detector(Spec("bolts", "se-lite0", "f", "kl")), tmp_path / "file")
+        newer.setitem(SCORERS, "flow", Prototype)
+        save_detector(Detector(Spec("bolts", "se-lite0", "f", "flow")), tmp_path / "file")
 
-    with pytest.raises(ArtefactError, match="no scorer 'kl'; there is: "):
+    with pytest.raises(ArtefactError, match="no scorer 'flow'; there is: "):
         load_detector(tmp_path / "file")
 
 
 def test_rewriting_without_a_change_is_no_damage(path: Path) -> None:
     """Law: the tests above fail for what they change, not for being rewritten."""
-    saved = everything(load_detector(path))
+    saved = bits(load_detector(path))
 
     rewrite(path, lambda header: header)
 
-    assert everything(load_detector(path)) == saved
+    assert bits(load_detector(path)) == saved
 
 
 def test_a_header_that_is_no_json_object_is_refused(path: Path) -> None:

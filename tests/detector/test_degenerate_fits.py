@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from embedding_helpers import Scene, embed_all
+from embedding_helpers import Scene, bits, embed_all
 from numpy.typing import NDArray
 
-from detector.detector import Detector, Spec
-from detector.embedder import Embedder, Embedding
+from detector.detector import Detector
+from detector.embedder import Embedder
+from detector.embedding import Embedding
 from detector.errors import DegenerateDataError
 from detector.scorers import SCORERS
+from detector.spec import Spec
 
 SIDE_PX = 64
 
@@ -25,7 +27,7 @@ def grey(level: int) -> NDArray[np.uint8]:
 def learn(embedder: Embedder, scorer: str, embedding: Embedding) -> Detector:
     """Return a new detector, fitted."""
     empty = Detector(Spec("poor", embedder.name, embedder.fingerprint, scorer, "", SIDE_PX))
-    return empty.learn(empty.moments_of(embedding), extend=False)
+    return empty.learn(empty.statistics_of(embedding), extend=False)
 
 
 def in_uneven_batches(embedder: Embedder, image: NDArray[np.uint8]) -> Embedding:
@@ -112,11 +114,11 @@ def test_a_refused_fit_leaves_the_detector_as_it_was(
     calibrated: Detector, scene: Scene, embedder: Embedder
 ) -> None:
     """Contract: whoever replaces a good fit by a bad one keeps the good one."""
-    before = calibrated.judge(scene.fresh)
+    before = bits(calibrated.judge(scene.fresh))
     if calibrated.spec.scorer == "gaussian":
         dead = in_uneven_batches(embedder, grey(0))
         with pytest.raises(DegenerateDataError):
-            calibrated.learn(calibrated.moments_of(dead), extend=False)
+            calibrated.learn(calibrated.statistics_of(dead), extend=False)
 
     assert calibrated.state == "calibrated"
-    assert calibrated.judge(scene.fresh) == before
+    assert bits(calibrated.judge(scene.fresh)) == before

@@ -2,17 +2,17 @@
 
 import dataclasses
 import math
-import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
-from embedding_helpers import Scene, synthetic
+from embedding_helpers import Scene, bits, select, synthetic
 
-from detector.descriptors import DESCRIPTORS
-from detector.detector import Detector, Spec
-from detector.embedder import Embedding
+from detector.descriptors import IMAGE_LEVEL
+from detector.detector import Detector
+from detector.embedding import Embedding
 from detector.errors import (
     DegenerateDataError,
     InsufficientCalibrationError,
@@ -20,24 +20,19 @@ from detector.errors import (
     NotCalibratedError,
     NotFittedError,
 )
+from detector.options import Options
 from detector.scorers import SCORERS
-
-
-def fields(detector: Detector) -> bytes:
-    """Return every field of a detector, bit by bit."""
-    moments = {b: (m.n, m.mean.copy(), m.scatter.copy()) for b, m in detector.moments.items()}
-    held = (detector.spec, detector.version, detector.calibration, detector.threshold)
-    return pickle.dumps((held, moments))
+from detector.spec import Spec
 
 
 def test_a_life(created: Detector, scene: Scene) -> None:
     """Contract: states, counts and versions, from the first step to the last."""
-    fitted = created.learn(created.moments_of(scene.fit), extend=False)
+    fitted = created.learn(created.statistics_of(scene.fit), extend=False)
     calibrated = fitted.calibrate(fitted.scores(scene.calibration), 0.1)
     stricter = calibrated.with_target(0.05)
     by_hand = stricter.with_value(1.0)
-    extended = by_hand.learn(created.moments_of(scene.more), extend=True)
-    replaced = extended.learn(created.moments_of(scene.more), extend=False)
+    extended = by_hand.learn(created.statistics_of(scene.more), extend=True)
+    replaced = extended.learn(created.statistics_of(scene.more), extend=False)
 
     life = [created, fitted, calibrated, stricter, by_hand, extended, replaced]
 
@@ -50,8 +45,8 @@ def test_a_life(created: Detector, scene: Scene) -> None:
 
 
 def test_learning_drops_calibration_and_threshold(calibrated: Detector, scene: Scene) -> None:
-    """Contract: they belong to the old moments, whether these are extended or replaced."""
-    new = calibrated.moments_of(scene.more)
+    """Contract: they belong to the old statistics, whether these are extended or replaced."""
+    new = calibrated.statistics_of(scene.more)
 
     for extend in (True, False):
         learned = calibrated.learn(new, extend=extend)
@@ -64,8 +59,8 @@ def test_extended_equals_fitted_at_once(created: Detector, fitted: Detector, sce
     """Law: split + merge = whole, on real pictures, to 1e-6."""
     both = Embedding.concatenate([scene.fit, scene.more])
 
-    extended = fitted.learn(fitted.moments_of(scene.more), extend=True)
-    at_once = created.learn(created.moments_of(both), extend=False)
+    extended = fitted.learn(fitted.statistics_of(scene.more), extend=True)
+    at_once = created.learn(created.statistics_of(both), extend=False)
 
     np.testing.assert_allclose(extended.scores(scene.fresh), at_once.scores(scene.fresh), rtol=1e-6)
     assert (extended.scores(scene.fresh) != fitted.scores(scene.fresh)).all()
@@ -73,7 +68,7 @@ def test_extended_equals_fitted_at_once(created: Detector, fitted: Detector, sce
 
 def test_extending_nothing_is_fitting(created: Detector, fitted: Detector, scene: Scene) -> None:
     """Law: what was not fitted is the neutral element."""
-    extended = created.learn(created.moments_of(scene.fit), extend=True)
+    extended = created.learn(created.statistics_of(scene.fit), extend=True)
 
     np.testing.assert_array_equal(extended.scores(scene.fresh), fitted.scores(scene.fresh))
 
@@ -81,8 +76,11 @@ def test_extending_nothing_is_fitting(created: Detector, fitted: Detector, scene
 STEPS: dict[str, Callable[[Detector, Scene], object]] = {
     "judge": lambda d, s: d.judge(s.fresh),
     "scores": lambda d, s: d.scores(s.anomalous),
-    "extend": lambda d, s: d.learn(d.moments_of(s.more), extend=True),
-    "replace": lambda d, s: d.learn(d.moments_of(s.more), extend=False),
+    "forget": lambda d, s: d.forget(d.statistics_of(select(s.fit, range(9)))),
+    "nearest": lambda d, s: d.nearest(s.fresh),
+    "divergence": lambda d, s: d.divergence(s.fresh),
+    "extend": lambda d, s: d.learn(d.statistics_of(s.more), extend=True),
+    "replace": lambda d, s: d.learn(d.statistics_of(s.more), extend=False),
     "calibrate": lambda d, s: d.calibrate(d.scores(s.fresh), 0.2),
     "target": lambda d, _: d.with_target(0.2),
     "value": lambda d, _: d.with_value(3.0),
@@ -94,12 +92,12 @@ def test_no_step_changes_the_detector_it_starts_from(
     calibrated: Detector, scene: Scene, step: str
 ) -> None:
     """Contract: the old value stays, field by field, and judges as before."""
-    before, verdicts = fields(calibrated), calibrated.judge(scene.fresh)
+    before, verdicts = bits(calibrated), bits(calibrated.judge(scene.fresh))
 
     STEPS[step](calibrated, scene)
 
-    assert fields(calibrated) == before
-    assert calibrated.judge(scene.fresh) == verdicts
+    assert bits(calibrated) == before
+    assert bits(calibrated.judge(scene.fresh)) == verdicts
 
 
 def test_a_detector_cannot_be_written_to(calibrated: Detector) -> None:
@@ -125,14 +123,14 @@ def test_scores_handed_to_calibrate_stay_the_callers(fitted: Detector, scene: Sc
 
 def test_many_readers_see_the_same(created: Detector, scene: Scene) -> None:
     """Law: on eight threads at once, the first judgement included = alone."""
-    fitted = created.learn(created.moments_of(scene.fit), extend=False)
-    expected = fitted.judge(scene.fresh)
+    fitted = created.learn(created.statistics_of(scene.fit), extend=False)
+    expected = bits(fitted.judge(scene.fresh))
     unread = dataclasses.replace(fitted)  # has not made its scorer yet
 
     with ThreadPoolExecutor(8) as pool:
         verdicts = list(pool.map(lambda _: unread.judge(scene.fresh), range(16)))
 
-    assert all(verdict == expected for verdict in verdicts)
+    assert all(bits(verdict) == expected for verdict in verdicts)
 
 
 def test_a_detector_that_was_not_fitted_refuses_to_judge(created: Detector, scene: Scene) -> None:
@@ -187,7 +185,7 @@ def test_thresholds_that_are_no_number_are_refused(calibrated: Detector, value: 
 def test_learning_nothing_is_refused(created: Detector) -> None:
     """Contract: no images, no normal state; what was before stays possible."""
     with pytest.raises(DegenerateDataError):
-        created.learn(created.moments_of(synthetic(0, 0)), extend=False)
+        created.learn(created.statistics_of(synthetic(0, 0)), extend=False)
     with pytest.raises(NotFittedError):
         created.learn({}, extend=False)
     assert created.state == "created"
@@ -195,18 +193,47 @@ def test_learning_nothing_is_refused(created: Detector) -> None:
 
 @pytest.mark.parametrize("scorer", list(SCORERS))
 def test_a_spec_fills_in_the_scorers_descriptor(scorer: str) -> None:
-    """Contract: the default is the scorer's own; a descriptor that is given stays."""
-    assert Spec("n", "b", "f", scorer).descriptor == SCORERS[scorer].default_descriptor
-    assert Spec("n", "b", "f", scorer, "squeeze").descriptor == "squeeze"
-    assert Spec("n", "b", "f").scorer == "gaussian"
+    """Contract: the default is the scorer's first; one of its others stays as given."""
+    known = SCORERS[scorer].descriptors
+    assert Spec("n", "b", "f", scorer).descriptor == known[0]
+    for descriptor in known:
+        assert Spec("n", "b", "f", scorer, descriptor).descriptor == descriptor
+    assert Spec("n", "b", "f").scorer == "fusion"
 
 
 def test_names_that_do_not_exist_are_refused_with_those_that_do() -> None:
-    """Contract: the message lists what is allowed."""
+    """Contract: the message lists what is allowed, of descriptors those that fit the scorer."""
     with pytest.raises(InvalidSpecError, match=f"'svm'; there is: {', '.join(SCORERS)}$"):
         Spec("n", "b", "f", scorer="svm")
-    with pytest.raises(InvalidSpecError, match=f"'pixels'; there is: {', '.join(DESCRIPTORS)}$"):
-        Spec("n", "b", "f", descriptor="pixels")
+    with pytest.raises(InvalidSpecError, match=f"'pixels'; there is: .*{', '.join(IMAGE_LEVEL)}$"):
+        Spec("n", "b", "f", "prototype", "pixels")
+    with pytest.raises(InvalidSpecError, match=r"'kl' has no descriptor 'gate'; .*: regional$"):
+        Spec("n", "b", "f", "kl", "gate")
+    with pytest.raises(InvalidSpecError, match=r"no mask 'oval'; there is: none, fixed, request$"):
+        unchecked(Spec("n", "b", "f"), mask="oval")
+
+
+def unchecked(value: Spec | Options, **fields: object) -> None:
+    """Check fields as outside of tests, where nobody checks the types of arguments first."""
+    for name, held in fields.items():
+        object.__setattr__(value, name, held)
+    value.__post_init__()
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"normalise": "l3"}, "normalise is 'l3'; there is: none, l2, zscore"),
+        ({"covariance": "half"}, "covariance is 'half'; there is: full, diagonal"),
+        ({"memory": -1}, "memory must be 0 to 20000 rows, got -1"),
+        ({"memory": 20_001}, "memory must be 0 to 20000 rows, got 20001"),
+        ({"evidence": 1_001}, "evidence must be 0 to 1000, got 1001"),
+    ],
+)
+def test_options_that_do_not_exist_are_refused(options: dict[str, Any], match: str) -> None:
+    """Contract: the message says what is allowed."""
+    with pytest.raises(InvalidSpecError, match=match):
+        unchecked(Options(), **options)
 
 
 @pytest.mark.parametrize("size", [-1, 0, 63, 1025, 10**9])

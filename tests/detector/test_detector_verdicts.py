@@ -7,8 +7,9 @@ import pytest
 from embedding_helpers import Scene, select
 
 from detector import conformal
-from detector.detector import Detector, Verdict
-from detector.embedder import Embedding
+from detector.detector import Detector
+from detector.embedding import Embedding
+from detector.verdict import Verdict
 
 
 def everything(scene: Scene) -> Embedding:

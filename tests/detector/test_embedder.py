@@ -1,18 +1,23 @@
 """The embedder: real photographs through the real backbone; a batch changes nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from embedding_helpers import PARTS, Scene, embed_all, select, synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 from detector.detector import Detector
-from detector.embedder import Embedder, Embedding
+from detector.embedder import Embedder
+from detector.embedding import Embedding
 from detector.errors import BackboneError
+from detector.spec import Spec
 
 SIDE_PX = 64
 
@@ -135,6 +140,64 @@ def test_an_unknown_backbone_is_refused() -> None:
     """Contract: the message names the backbones there are."""
     with pytest.raises(BackboneError, match=r"'resnet50'; there is: .*se-lite0"):
         Embedder("resnet50", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "match"),
+    [
+        ("timm:resnet18", None, "no Squeeze-and-Excitation block"),
+        ("timm:no_such_network", None, "timm has no network 'no_such_network'"),
+        ("timm:mobilenetv3_small_050", "absent.pth", "cannot read the weights absent.pth"),
+        ("se-lite0", "absent.safetensors", "cannot read the weights absent.safetensors"),
+    ],
+)
+def test_what_cannot_be_built_is_an_error_of_the_backbone(
+    name: str, weights: str | None, match: str
+) -> None:
+    """Contract: errors of the models come as one of the detector's, with their words."""
+    with pytest.raises(BackboneError, match=match):
+        Embedder(name, "cpu", weights=None if weights is None else Path(weights))
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    """A small network of timm with random weights, saved and loaded by name."""
+    name = "mobilenetv3_small_050"
+    path = tmp_path_factory.mktemp("weights") / f"{name}.safetensors"
+    torch.manual_seed(0)
+    save_file(timm.create_model(name).state_dict(), path)
+    return Embedder(f"timm:{name}", "cpu", weights=path)
+
+
+def test_detector_works_on_a_network_of_timm(
+    foreign: Embedder,
+    embedder: Embedder,
+    texture: list[NDArray[np.uint8]],
+    photographs: list[NDArray[np.uint8]],
+) -> None:
+    """Contract: from name and file to scores; most photographs are further off than any gravel."""
+    spec = Spec("gravel", foreign.name, foreign.fingerprint, "gaussian", "", SIDE_PX)
+    detector = Detector(spec)
+
+    normal = embed_all(foreign, texture[:40], SIDE_PX)
+    fitted = detector.learn(detector.statistics_of(select(normal, range(30))), extend=False)
+    fresh = fitted.scores(select(normal, range(30, 40)))
+    odd = fitted.scores(embed_all(foreign, photographs, SIDE_PX))
+
+    assert foreign.fingerprint != embedder.fingerprint
+    assert list(normal.gate) == list(foreign.channels)
+    assert all(((gate >= 0) & (gate <= 1)).all() for gate in normal.gate.values())
+    assert np.median(odd) > max(fresh)  # not all: the weights are random
+
+
+def test_pictures_are_prepared_as_the_network_wants_them(
+    foreign: Embedder, embedder: Embedder, photographs: list[NDArray[np.uint8]]
+) -> None:
+    """Contract: bicubic for the one, bilinear for the other."""
+    bicubic, bilinear = (e.prepare(photographs[0], SIDE_PX) for e in (foreign, embedder))
+
+    assert bicubic.shape == bilinear.shape == (3, SIDE_PX, SIDE_PX)
+    assert (bicubic != bilinear).mean() > 0.05
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

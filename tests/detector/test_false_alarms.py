@@ -7,8 +7,10 @@ import pytest
 from embedding_helpers import embed_all, select
 from PIL import Image
 
-from detector.detector import Detector, Spec
-from detector.embedder import Embedder, Embedding
+from detector.detector import Detector
+from detector.embedder import Embedder
+from detector.embedding import Embedding
+from detector.spec import Spec
 
 SPLITS, FIT, CALIBRATION = 200, 40, 59
 
@@ -21,7 +23,9 @@ def normals(embedder: Embedder, data_dir: Path) -> Embedding:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("scorer", "descriptor"), [("prototype", "gate"), ("gaussian", "squeeze")])
+@pytest.mark.parametrize(
+    ("scorer", "descriptor"), [("prototype", "gate"), ("gaussian", "squeeze"), ("kl", "regional")]
+)
 def test_the_mean_false_alarm_rate_is_the_target(
     embedder: Embedder, normals: Embedding, scorer: str, descriptor: str
 ) -> None:
@@ -35,7 +39,7 @@ def test_the_mean_false_alarm_rate_is_the_target(
     for _ in range(SPLITS):
         fit, held_out, new = np.split(rng.permutation(len(normals)), [FIT, FIT + CALIBRATION])
         empty = Detector(spec)
-        fitted = empty.learn(empty.moments_of(select(normals, fit)), extend=False)
+        fitted = empty.learn(empty.statistics_of(select(normals, fit)), extend=False)
         calibrated = fitted.calibrate(fitted.scores(select(normals, held_out)), 0.05)
         for target, found in rates.items():
             verdicts = calibrated.with_target(target).judge(select(normals, new))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from detector.moments import Moments, merge
+from detector.moments import Moments
 
 Rows = NDArray[np.float64]
 
@@ -169,24 +169,3 @@ def test_operands_are_left_alone() -> None:
         np.testing.assert_array_equal(part.scatter, scatter)
     with pytest.raises(dataclasses.FrozenInstanceError):
         a.n = 3  # type: ignore[misc]
-
-
-def test_blocks_merge_one_by_one() -> None:
-    """Law: a merge of mappings is the merge of every block; no blocks are the neutral element."""
-    a, b, c, d = (Moments.of(rows) for rows in rows_of(2, [4, 5, 6, 7], 2, 1.0))
-    first, second = {"x": a, "y": b}, {"y": d, "x": c}
-
-    both = merge(first, second)
-
-    assert list(both) == ["x", "y"]
-    assert_same(both["x"], a + c, a + c)
-    assert_same(both["y"], b + d, b + d)
-    assert merge(first, {}) == first
-    assert merge({}, second) == second
-
-
-def test_different_blocks_are_refused() -> None:
-    """Contract: rows of two backbones never mix silently."""
-    part = Moments.of(np.eye(2))
-    with pytest.raises(ValueError, match=r"\['x'\] and \['y'\]"):
-        merge({"x": part}, {"y": part})

@@ -1,6 +1,8 @@
 """The backbone: its fingerprint, its registry and what it makes of pixels."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from torch import nn
 
 from models import backbone, preprocess
 from models.backbone import Backbone, UnknownBackboneError, build
-from models.checkpoints import WeightsError
+from models.checkpoints import WeightsError, save_gates
+from models.preprocess import LITE0, Preprocessing
 from models.se_lite0 import SeLite0, se_lite0
 from models.squeeze_excite import SqueezeExcite
 from models.taps import Tapped
@@ -26,8 +29,10 @@ def small() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), SqueezeExcite(8, 2))
 
 
-def fingerprint(network: nn.Module, name: str = "small") -> str:
-    return Backbone(name, network, CPU).fingerprint
+def fingerprint(
+    network: nn.Module, name: str = "small", preprocessing: Preprocessing = LITE0
+) -> str:
+    return Backbone(name, network, preprocessing, CPU).fingerprint
 
 
 def test_fingerprint_is_stable() -> None:
@@ -64,21 +69,38 @@ def test_fingerprint_changes_with_name_preprocessing_and_gates(
 ) -> None:
     """Law: what decides the taps enters the fingerprint."""
     seen = [fingerprint(small()), fingerprint(small(), name="other")]
-    for attribute, value in (("VERSION", "nearest-1"), ("MEAN", 128.0), ("DEVIATION", 1.0)):
-        monkeypatch.setattr(preprocess, attribute, value)
-        seen.append(fingerprint(small()))
-        monkeypatch.undo()
+    monkeypatch.setattr(preprocess, "VERSION", "nearest-1")
+    seen.append(fingerprint(small()))
+    monkeypatch.undo()
+    other = (127.0, 127.0, 126.0)
+    for change in ({"mean": other}, {"deviation": other}, {"interpolation": "bicubic"}):
+        seen.append(fingerprint(small(), preprocessing=replace(LITE0, **change)))
     seen += [fingerprint(se_lite0(trained=trained), "se-lite0") for trained in (False, True)]
 
     assert len(set(seen)) == len(seen)
 
 
+def test_gates_of_one_s_own_replace_those_shipped(tmp_path: Path, crops: Crops) -> None:
+    """Contract: ``weights`` of se-lite0 is a file of gates; it needs no digest beside it."""
+    path = tmp_path / "mine.safetensors"
+    save_gates(se_lite0(trained=False), path, {})
+    path.with_suffix(".sha256").unlink()
+    pixels = torch.from_numpy(crops(2, 64)).permute(0, 3, 1, 2)
+
+    mine = build("se-lite0", CPU, path)
+
+    assert mine.fingerprint != build("se-lite0", CPU).fingerprint
+    assert mine.preprocessing == LITE0
+    assert all(float((tap.gate - 0.5).abs().max()) == 0 for tap in mine.embed(pixels).values())
+
+
 def test_unknown_name_lists_those_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: the error names what was asked for and every backbone there is."""
-    monkeypatch.setitem(backbone.BACKBONES, "a-small-one", small)
+    monkeypatch.setitem(backbone.BACKBONES, "a-small-one", lambda _: (small(), LITE0))
 
     with pytest.raises(
-        UnknownBackboneError, match=r"no backbone 'se-lite9'; there is: a-small-one, se-lite0"
+        UnknownBackboneError,
+        match=r"no backbone 'se-lite9'; there is: a-small-one, se-lite0, timm:<a network of timm>",
     ):
         build("se-lite9", CPU)
 
@@ -86,7 +108,7 @@ def test_unknown_name_lists_those_that_exist(monkeypatch: pytest.MonkeyPatch) ->
 def test_broken_weights_are_the_caller_s_to_see(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: an error of the weights passes through ``build``."""
 
-    def broken() -> nn.Module:
+    def broken(_weights: Path | None) -> tuple[nn.Module, Preprocessing]:
         raise WeightsError("the file is gone")
 
     monkeypatch.setitem(backbone.BACKBONES, "broken", broken)
@@ -101,7 +123,7 @@ def test_embed_taps_normalised_pixels(gated: SeLite0, crops: Crops) -> None:
     with torch.inference_mode():
         expected = Tapped(se_lite0())((pixels.float() - 127) / 128)
 
-    actual = Backbone("se-lite0", se_lite0().train(), CPU).embed(pixels)
+    actual = Backbone("se-lite0", se_lite0().train(), LITE0, CPU).embed(pixels)
 
     assert list(actual) == list(expected)
     for name in expected:
@@ -114,7 +136,7 @@ def test_embed_taps_normalised_pixels(gated: SeLite0, crops: Crops) -> None:
 
 def test_embed_refuses_what_is_not_prepared() -> None:
     """Contract: under the shape checker pixels are uint8, square and of three channels."""
-    small_backbone = Backbone("small", small(), CPU)
+    small_backbone = Backbone("small", small(), LITE0, CPU)
     for pixels in (
         torch.zeros(1, 3, 8, 8),
         torch.zeros(1, 3, 8, 9, dtype=torch.uint8),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models import checkpoints
-from models.checkpoints import WeightsError, load_trunk, trunk_file
+from models.checkpoints import WeightsError, load_trunk, read_tensors, trunk_file
 from models.lite0 import Lite0
 
 
@@ -40,6 +40,20 @@ def test_pickled_code_never_runs(
 
     assert not marker.exists()
     torch.load(io.BytesIO(path.read_bytes()), weights_only=False)
+    assert marker.exists(), "the file was not dangerous after all"
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt"])
+def test_pickled_code_in_a_user_s_file_never_runs(tmp_path: Path, suffix: str) -> None:
+    """Contract: a user's file is no more trusted than a package's."""
+    marker, path = tmp_path / "code-ran", tmp_path / f"network{suffix}"
+    torch.save({"conv_stem.weight": Malicious(marker)}, path)
+
+    with pytest.raises(WeightsError, match=rf"network\{suffix} holds no plain tensors"):
+        read_tensors(path)
+
+    assert not marker.exists()
+    torch.load(path, weights_only=False)
     assert marker.exists(), "the file was not dangerous after all"
 
 
@@ -75,4 +89,4 @@ def test_every_load_in_the_sources_is_weights_only() -> None:
                 options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
                 assert options.get("weights_only") == "True", f"{file}:{node.lineno}"
                 loads += 1
-    assert loads == 2
+    assert loads == 3

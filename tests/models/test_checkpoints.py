@@ -79,12 +79,35 @@ def test_missing_trunk_is_named(tmp_path: Path) -> None:
     assert_refused(lambda network: load_trunk(network, tmp_path / "absent"), Lite0(), match)
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".sha256"])
-def test_missing_gates_or_digest_are_named(saved: Path, suffix: str) -> None:
-    """Contract: the same for the gates and for the digest beside them."""
-    saved.with_suffix(suffix).unlink()
+def test_missing_gates_are_named(saved: Path) -> None:
+    """Contract: the same for the gates."""
+    saved.unlink()
 
-    match = rf"cannot read the weights.*gates\{suffix}"
+    match = r"cannot read the weights.*gates\.safetensors"
+    assert_refused(lambda network: load_gates(network, saved), SeLite0(), match)
+
+
+def test_missing_digest_of_the_shipped_gates_is_named(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: what is shipped with a digest is not read without it."""
+    saved.with_suffix(".sha256").unlink()
+    monkeypatch.setattr(checkpoints, "GATES_FILE", saved)
+
+    match = r"cannot read the weights' digest.*gates\.sha256"
+    assert_refused(lambda network: load_gates(network, saved), SeLite0(), match)
+
+
+def test_gates_of_a_user_s_own_need_no_digest(saved: Path) -> None:
+    """Contract: they load without one, and are refused when they are no safetensors file."""
+    saved.with_suffix(".sha256").unlink()
+    network = SeLite0()
+
+    load_gates(network, saved)
+
+    assert torch.equal(network.state_dict()[NAME], load_file(saved)[NAME])
+    saved.write_bytes(b"no safetensors at all")
+    match = r"gates\.safetensors is no safetensors file"
     assert_refused(lambda network: load_gates(network, saved), SeLite0(), match)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from models.checkpoints import trunk_file
 from models.lite0 import STAGES, Lite0, SameConv
-from models.preprocess import normalise, resize
+from models.preprocess import LITE0
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +60,9 @@ def test_every_block_equals_timm_on_photographs(
     trunk: Lite0, published: nn.Module, photographs: list[NDArray[np.uint8]], side_px: int
 ) -> None:
     """Reference: timm's tf_efficientnet_lite0 with the same file; max difference 1e-4."""
-    pixels = np.stack([resize(photograph, side_px) for photograph in photographs])
+    pixels = np.stack([LITE0.resize(photograph, side_px) for photograph in photographs])
 
-    check_parity(trunk, published, normalise(torch.from_numpy(pixels)))
+    check_parity(trunk, published, LITE0.normalise(torch.from_numpy(pixels)))
 
 
 def test_every_block_equals_timm_on_oblong_images(
@@ -71,7 +71,7 @@ def test_every_block_equals_timm_on_oblong_images(
     """Reference: the same on 90 x 131 px, where the two axes pad differently."""
     cut = np.stack([photograph[100:190, 200:331] for photograph in photographs])
 
-    check_parity(trunk, published, normalise(torch.from_numpy(cut).permute(0, 3, 1, 2)))
+    check_parity(trunk, published, LITE0.normalise(torch.from_numpy(cut).permute(0, 3, 1, 2)))
 
 
 def test_classifier_of_the_same_file_names_cat_and_rocket(
@@ -79,10 +79,10 @@ def test_classifier_of_the_same_file_names_cat_and_rocket(
 ) -> None:
     """Reference: the classifier of the same file, on our preprocessing, names what is in view."""
     cat, rocket = photographs[2], photographs[3]
-    pixels = np.stack([resize(image, 224) for image in (cat, rocket)])
+    pixels = np.stack([LITE0.resize(image, 224) for image in (cat, rocket)])
 
     with torch.inference_mode():
-        top = published(normalise(torch.from_numpy(pixels))).topk(5).indices.tolist()
+        top = published(LITE0.normalise(torch.from_numpy(pixels))).topk(5).indices.tolist()
 
     assert set(top[0]) & {281, 282, 283, 284, 285}, "ImageNet's domestic cats"
     assert set(top[1]) & {657, 744, 812}, "ImageNet's missiles and space shuttle"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.corruptions import corrupt
 from models.gate_training import is_held_out, read_pool
 from models.lite0 import STAGES, Lite0
-from models.preprocess import normalise
+from models.preprocess import LITE0
 from models.se_lite0 import REDUCTION, SeLite0, se_lite0
 from models.squeeze_excite import SqueezeExcite
 from models.taps import Tap, Tapped
@@ -27,7 +27,7 @@ Crops = Callable[[int, int], Images]
 
 
 def to_input(images: Images) -> torch.Tensor:
-    return normalise(torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2))
+    return LITE0.normalise(torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2))
 
 
 def error_ratios(trunk: Lite0, gated: SeLite0, images: Images) -> NDArray[np.float64]:

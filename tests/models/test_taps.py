@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.lite0 import STAGES, Lite0
-from models.preprocess import normalise
+from models.preprocess import LITE0
 from models.se_lite0 import SeLite0
 from models.squeeze_excite import SqueezeExcite
 from models.taps import Tap, Tapped
@@ -23,7 +23,7 @@ FIELDS = ("gate", "mean", "std", "maximum")
 
 
 def to_input(images: Images) -> Tensor:
-    return normalise(torch.from_numpy(images).permute(0, 3, 1, 2))
+    return LITE0.normalise(torch.from_numpy(images).permute(0, 3, 1, 2))
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +132,52 @@ class Twice(nn.Module):
 
 def test_block_that_runs_twice_is_refused(crops: Crops) -> None:
     """Contract: two runs of one block are no tap of either."""
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="did not run exactly once: block"):
         run(Tapped(Twice()), to_input(crops(2, 16)))
+
+
+class Overwriting(nn.Module):
+    """Overwrites a block's input after the block has run, as networks do to save memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = SqueezeExcite(3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.block(x)
+        x.zero_()
+        return y
+
+
+def test_statistics_are_of_what_the_block_saw(crops: Crops) -> None:
+    """Law: what becomes of the feature map afterwards does not matter."""
+    x = to_input(crops(2, 16))
+    expected = x.mean(dim=(2, 3))
+
+    tap = run(Tapped(Overwriting()), x)["block"]
+
+    torch.testing.assert_close(tap.mean, expected)
+    assert float(expected.abs().min()) > 0
+
+
+class WithHead(nn.Module):
+    """Has features and a head, in timm's way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = SqueezeExcite(3, 1)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        y: Tensor = self.block(x)
+        return y
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise AssertionError("the head has no part in the taps")
+
+
+def test_head_is_not_run_where_features_can_be_had_alone(crops: Crops) -> None:
+    """Contract: ``forward_features`` is taken where there is one."""
+    assert list(run(Tapped(WithHead()), to_input(crops(2, 16)))) == ["block"]
 
 
 @pytest.mark.parametrize("network", [nn.Conv2d(3, 3, 1), Lite0()], ids=["Conv2d", "Lite0"])

@@ -1,0 +1,1 @@
+"""``gatewatch bench``: fit, score and report on folders of images, without a server."""

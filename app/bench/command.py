@@ -1,0 +1,143 @@
+"""The command ``gatewatch bench``: arguments to a benchmark, its results to files."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as Grid
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+from typer.core import TyperCommand
+
+from app.bench import measure, plots, results, summary
+from app.bench.images import Reader
+from app.bench.layouts import BenchError, find_sets
+from app.bench.run import Failure, Outcome, Plan, run
+from app.settings import Settings, check_environment
+from detector.embedder import Embedder
+from detector.errors import DetectorError
+from detector.spec import DEFAULT_IMAGE_SIZE
+
+_LISTS = {"--seeds": re.compile(r"-?\d+"), "--config": re.compile(r"\w+/\w+(:\S+)?")}
+PEERS = ("anomalib",)
+
+
+class ListOptions(TyperCommand):
+    """Lets ``--seeds`` and ``--config`` take several values: ``--seeds 0 1 2``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the option before each further value, as the parser wants it."""
+        return super().parse_args(ctx, spread(args))
+
+
+def spread(args: Sequence[str]) -> list[str]:
+    """Return arguments with ``--seeds 0 1`` written as ``--seeds 0 --seeds 1``.
+
+    A list ends at the first value that does not look like one, or that is an existing path.
+    """
+    out: list[str] = []
+    option, first = "", False
+    for argument in args:
+        if argument in _LISTS:
+            option, first = argument, True
+        elif option and first:
+            first = False
+        elif option and _LISTS[option].fullmatch(argument) and not Path(argument).exists():
+            out.append(option)
+        else:
+            option = ""
+        out.append(argument)
+    return out
+
+
+def bench(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Sets, folders of sets or of classes.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the results; made if missing.")],
+    size: Annotated[int, typer.Option(help="Side of the images, pixels.")] = DEFAULT_IMAGE_SIZE,
+    train_limit: Annotated[int, typer.Option(min=1, help="Most images to fit, drawn.")] = 300,
+    seeds: Annotated[list[int] | None, typer.Option(help="Of the draws: one or more.")] = None,
+    config: Annotated[
+        list[str] | None,
+        typer.Option(help="descriptor/scorer[:key=value,..]: one or more; else all."),
+    ] = None,
+    compare: Annotated[str, typer.Option(help="anomalib: PatchCore, PaDiM and DFM too.")] = "",
+) -> None:
+    """Measure detection on folders of images: results.json, .csv, summary.md and plots."""
+    try:
+        if compare not in {"", *PEERS}:
+            raise BenchError(f"nothing to compare with named {compare!r}; there is: anomalib")
+        settings = _settings()
+        plan = Plan(find_sets(folders), list(dict.fromkeys(seeds or [0])), size, train_limit)
+        threadpool_limits(1, user_api="blas")  # as the service does
+        embedder = Embedder(
+            settings.backbone, settings.device, settings.threads, weights=settings.weights
+        )
+        groups = measure.our_groups(embedder, config or [], size)
+        if compare:
+            groups += measure.peer_groups(embedder)
+        _measure(plan, groups, Reader(settings, embedder.prepare, size), out)
+    except (BenchError, DetectorError, OSError) as error:
+        typer.echo(f"gatewatch: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _settings() -> Settings:
+    try:
+        check_environment()
+        return Settings()
+    except ValueError as error:
+        raise BenchError(str(error)) from error
+
+
+def _measure(plan: Plan, groups: Sequence[measure.Group], reader: Reader, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    shown = next((c for c in groups[0].configurations if c.default), groups[0].configurations[0])
+    rows: list[results.Row] = []
+    failures: list[Failure] = []
+    drawn: list[Outcome] = []
+    with tqdm(total=plan.images() * len(groups), unit="image") as bar:
+
+        def tick(task: str, count: int) -> None:
+            bar.set_description(task)
+            bar.update(count)
+
+        for item in run(plan, groups, reader, tick):
+            if isinstance(item, Failure):
+                failures.append(item)
+                continue
+            rows.append(item.row)
+            results.write_json(rows, out / "results.json")  # what is measured is not lost
+            if item.configuration == shown and item.row.seed == plan.seeds[0]:
+                plots.plot_set(item, reader, out)
+                drawn.append(item)
+    if not rows:
+        raise BenchError(f"no configuration could be fitted: {failures[0].reason}")
+    results.write_csv(rows, out / "results.csv")
+    summary.write(rows, failures, reader.rejected, out / "summary.md")
+    if drawn:
+        plots.plot_rocs(drawn, out / "roc.png")
+    for where, why in reader.rejected.items():
+        typer.echo(f"left out {where}: {why}", err=True)
+    for failure in failures:
+        typer.echo(
+            f"left out {failure.configuration.label} on {failure.image_set}: {failure.reason}",
+            err=True,
+        )
+    Console().print(_grid(summary.Table(rows)))
+    typer.echo(f"Written: {out / 'summary.md'}, results.json, results.csv and plots")
+
+
+def _grid(table: summary.Table) -> Grid:
+    grid = Grid(title=f"Mean image AUROC over {len(table.sets)} set(s)")
+    for heading in ("configuration", "mean", "worst with a set left out"):
+        grid.add_column(heading, justify="left" if heading == "configuration" else "right")
+    for key, by_set in table.rows.items():
+        means = table.means(key)
+        cells = [f"{value:.4f}" for value in means] if means else ["-", "-"]
+        grid.add_row(summary.name(key, by_set).replace("**", ""), *cells)
+    return grid

@@ -1,0 +1,1 @@
+"""The bodies of requests and answers, as clients see them; one file per subject."""

@@ -1,0 +1,82 @@
+"""What a client says to create a detector."""
+
+from typing import Any, Literal
+
+from pydantic import Base64Bytes, Field
+
+from app import masks
+from app.schemas.base import Body, DetectorName
+from detector import options
+from detector.descriptors import DESCRIPTORS
+from detector.embedder import BACKBONES
+from detector.scorers import DEFAULT_SCORER, SCORERS
+from detector.spec import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
+
+
+class PolygonMask(Body):
+    """What counts of every picture: the inside of polygons."""
+
+    polygons: masks.Polygons
+    """Corners [x, y] of each, as fractions of the picture's width and height."""
+
+
+class ImageMask(Body):
+    """What counts of every picture: the white of an image, laid over it whatever its size."""
+
+    image: Base64Bytes
+    """PNG or another image file, base64."""
+
+
+class Options(Body):
+    """How rows are made and modelled; docs/ablation.md says what each is worth."""
+
+    normalise: Literal["none", "l2", "zscore"] = "none"
+    """Of image-level rows: by their length, or by each channel's fitted standard deviation."""
+    blocks: list[str] = Field(default=[], max_length=256)
+    """Blocks of the backbone that are looked at; empty for all (GET /v1/info names them)."""
+    covariance: Literal["full", "diagonal"] = "full"
+    """Of the image-level Gaussian."""
+    aligned: bool = True
+    """Whether each place has its own mean and covariance; false for parts that lie anyhow."""
+    memory: int = Field(default=0, ge=0, le=options.MAX_MEMORY, strict=True)
+    """Regional rows kept as nearest-neighbour memory in place of the regional Gaussians."""
+    flips: bool = False
+    """Whether fitting also sees every image mirrored; four times the work."""
+    evidence: int = Field(default=64, ge=0, le=options.MAX_EVIDENCE, strict=True)
+    """Fitted images whose thumbnails are kept, to show the nearest; 0 for none."""
+
+
+class NewDetector(Body):
+    """What a detector is made of; everything but the name has a default."""
+
+    name: DetectorName
+    """Letters, digits, dot, dash and underscore; at most 63."""
+    backbone: str = Field(default="", json_schema_extra={"examples": ["", *BACKBONES]})
+    """The network that embeds images: the one the service runs, `timm:NAME` included, or empty."""
+    scorer: str = Field(default=DEFAULT_SCORER, json_schema_extra={"enum": [*SCORERS]})
+    """How the distance from normal is measured."""
+    descriptor: str = Field(default="", json_schema_extra={"enum": ["", *DESCRIPTORS]})
+    """What of the network is looked at; empty for the scorer's own."""
+    image_size: int = Field(default=DEFAULT_IMAGE_SIZE, ge=MIN_IMAGE_SIZE, le=MAX_IMAGE_SIZE)
+    """Side of the square, in pixels, to which images are resized."""
+    mask: Literal["none", "request"] | PolygonMask | ImageMask = "none"
+    """What counts of every picture: all, what a mask sent with each request says, or this mask."""
+    options: Options = Options()
+
+    def arguments(self, max_pixels: int) -> dict[str, Any]:
+        """Return what ``Service.create`` takes. Raises InvalidMaskError."""
+        fixed = None
+        if isinstance(self.mask, PolygonMask):
+            fixed = masks.from_polygons(self.mask.polygons)
+        elif isinstance(self.mask, ImageMask):
+            fixed = masks.from_image(self.mask.image, max_pixels=max_pixels)
+        return {
+            "name": self.name,
+            "backbone": self.backbone,
+            "scorer": self.scorer,
+            "descriptor": self.descriptor,
+            "image_size": self.image_size,
+            "options": options.Options(**self.options.model_dump()),
+            "mask": fixed,
+            "mask_kind": "fixed" if fixed is not None else self.mask,
+        }

@@ -1,0 +1,201 @@
+"""Verdicts on images, and on batches as a whole."""
+
+import base64
+import io
+from dataclasses import asdict
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from app import problems
+from app.problems import Problem
+from app.results import Compared, Inspected, Judged, Scored, Timings
+from app.schemas.base import Body
+from app.schemas.learning import RejectedImage
+from detector.divergence import Divergence
+from detector.evidence import Neighbour
+
+
+class TimingsMs(Body):
+    """Where one image's time went, in milliseconds; forward is that of its whole batch."""
+
+    decode: float
+    queue: float
+    forward: float
+    judge: float
+
+    @classmethod
+    def of(cls, timings: Timings) -> "TimingsMs":
+        """Return their form."""
+        return cls(
+            decode=1e3 * timings.decode_s,
+            queue=1e3 * timings.queue_s,
+            forward=1e3 * timings.forward_s,
+            judge=1e3 * timings.judge_s,
+        )
+
+
+class Region(Body):
+    """A box, as fractions of the picture's width and height, and its highest value of the map."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    peak: float
+
+
+class ImageResult(Body):
+    """The verdict on one image, or the problem that kept it from having one."""
+
+    index: int
+    """Position in the request."""
+    name: str
+    """File name as sent; empty for a raw body."""
+    verdict: Literal["normal", "anomalous", "uncalibrated", "invalid"]
+    score: float | None = None
+    """Distance from normal; higher is more anomalous."""
+    threshold: float | None = None
+    margin: float | None = None
+    """Score minus threshold."""
+    p_value: float | None = None
+    """Share of normal images that score at least as high, by the calibration images."""
+    flagged: bool | None = None
+    """Whether the score lies above the threshold."""
+    contributions: dict[str, float] | None = None
+    """What each part adds to the score, as a block of the backbone; they sum to it."""
+    region: Region | None = None
+    """Where the picture is oddest, from a scorer that has a map."""
+    timings_ms: TimingsMs | None = None
+    problem: Problem | None = None
+
+    @classmethod
+    def of(cls, index: int, judged: Judged) -> "ImageResult":
+        """Return its form."""
+        if judged.error is not None:
+            problem = problems.of(judged.error)
+            return cls(index=index, name=judged.name, verdict="invalid", problem=problem)
+        verdict, timings = judged.verdict, judged.timings
+        assert verdict is not None
+        return cls(
+            index=index,
+            name=judged.name,
+            verdict=verdict.word,
+            score=verdict.score,
+            threshold=verdict.threshold,
+            margin=verdict.margin,
+            p_value=verdict.p_value,
+            flagged=verdict.flagged,
+            contributions=verdict.contributions,
+            region=Region(**asdict(verdict.region)) if verdict.region else None,
+            timings_ms=TimingsMs.of(timings) if timings else None,
+        )
+
+
+class Scores(Body):
+    """The results of one request, in its order."""
+
+    detector: str
+    version: int
+    """Version of the detector that gave them."""
+    results: list[ImageResult]
+
+    @classmethod
+    def of(cls, scored: Scored) -> "Scores":
+        """Return its form."""
+        return cls(
+            detector=scored.detector,
+            version=scored.version,
+            results=[ImageResult.of(i, judged) for i, judged in enumerate(scored.results)],
+        )
+
+
+class NormalImage(Body):
+    """A fitted image that the inspected one is like."""
+
+    distance: float
+    """Root mean square difference of squeezes, in standard deviations of the fitted ones."""
+    thumbnail: str
+    """PNG as a data URI."""
+
+    @classmethod
+    def of(cls, neighbour: Neighbour) -> "NormalImage":
+        """Return its form."""
+        buffer = io.BytesIO()
+        Image.fromarray(neighbour.thumbnail.transpose(1, 2, 0)).save(buffer, "PNG")
+        encoded = base64.b64encode(buffer.getvalue()).decode()
+        return cls(distance=neighbour.distance, thumbnail=f"data:image/png;base64,{encoded}")
+
+
+class Explanation(Body):
+    """One image's verdict, where it is odd, and the fitted images it is most like."""
+
+    detector: str
+    version: int
+    result: ImageResult
+    map: list[list[float | None]] | None
+    """Score of each cell of a grid over the picture, row by row, on the scale of score and
+    threshold: what the picture would score if its worst places were like it. Null outside the
+    mask; null as a whole from a scorer without a map."""
+    nearest: list[NormalImage]
+
+    @classmethod
+    def of(cls, inspected: Inspected) -> "Explanation":
+        """Return its form."""
+        cells = inspected.verdict.cells
+        return cls(
+            detector=inspected.detector,
+            version=inspected.version,
+            result=ImageResult.of(0, inspected.judged),
+            map=None
+            if cells is None
+            else [[None if np.isnan(v) else float(v) for v in row] for row in cells],
+            nearest=[NormalImage.of(neighbour) for neighbour in inspected.nearest],
+        )
+
+
+class BlockDivergence(Body):
+    """Kullback-Leibler divergence of a batch from what was fitted, in nats; parts sum to kl."""
+
+    rows: int
+    directions: int
+    """Leading principal directions compared."""
+    kl: float
+    null: float
+    """Mean of kl when nothing has changed."""
+    excess: float
+    """kl - null: near 0 when nothing has changed."""
+    mean: float
+    scale: float
+    correlation: float
+
+    @classmethod
+    def of(cls, divergence: Divergence) -> "BlockDivergence":
+        """Return its form."""
+        return cls(**asdict(divergence), kl=divergence.kl, excess=divergence.excess)
+
+
+class Comparison(Body):
+    """How far a batch as a whole is from what was fitted."""
+
+    detector: str
+    version: int
+    images: int
+    """Images used."""
+    excess: float
+    """Sum over blocks, in nats; near 0 when nothing has changed."""
+    blocks: dict[str, BlockDivergence]
+    rejected: list[RejectedImage]
+
+    @classmethod
+    def of(cls, compared: Compared) -> "Comparison":
+        """Return its form."""
+        return cls(
+            detector=compared.detector,
+            version=compared.version,
+            images=compared.images,
+            excess=sum(each.excess for each in compared.divergences.values()),
+            blocks={name: BlockDivergence.of(d) for name, d in compared.divergences.items()},
+            rejected=[RejectedImage.of(item) for item in compared.rejected],
+        )

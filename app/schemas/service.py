@@ -1,0 +1,26 @@
+"""The service as a whole."""
+
+from typing import Literal
+
+from app.schemas.base import Body
+
+
+class Health(Body):
+    """Whether the service serves."""
+
+    status: Literal["ok", "unavailable"]
+
+
+class Info(Body):
+    """What runs here and what it accepts."""
+
+    version: str
+    backbone: str
+    backbone_fingerprint: str
+    device: str
+    scorers: list[str]
+    descriptors: list[str]
+    blocks: list[str]
+    """The backbone's blocks, in the order in which they run."""
+    media_types: list[str]
+    limits: dict[str, int]

@@ -1,1 +1,0 @@
-"""Measurements with the command to repeat them; nothing here ships."""

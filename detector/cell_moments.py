@@ -1,0 +1,105 @@
+"""Moments of a grid: per cell the count, mean and scatter of its rows over images, in float64.
+
+A cell is one place of a coarse grid laid over the images. Each cell's moments merge and subtract by
+the formulas of ``detector.moments``; a cell that lies outside an image's region of interest (NaN in
+its row) is not counted there. With n_k rows of cell k::
+
+    within = sum_k scatter_k                                   pooled over cells, about their means
+    free   = within + sum_k n_k (mean_k - m)(mean_k - m)^T     about the grand mean m
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from detector.moments import Moments
+
+CellRows = Float[np.ndarray, "n k d"]
+"""n images, k cells, d channels; NaN where a cell is outside the region of interest."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellMoments:
+    """Images, counts (k,), means (k, d) and scatters (k, d, d); immutable."""
+
+    n: int
+    counts: Float[np.ndarray, " k"]
+    mean: Float[np.ndarray, "k d"]
+    scatter: Float[np.ndarray, "k d d"]
+
+    @classmethod
+    def empty(cls, k: int, d: int) -> "CellMoments":
+        """Return the moments of no image, the neutral element of ``+``."""
+        return cls(0, np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d)))
+
+    @classmethod
+    def of(cls, rows: CellRows) -> "CellMoments":
+        """Return the moments of the cells of n images, (n, k, d); n may be 0."""
+        rows = np.asarray(rows, dtype=np.float64)
+        present = ~np.isnan(rows[:, :, 0])
+        counts = present.sum(axis=0).astype(np.float64)
+        filled = np.where(present[:, :, None], rows, 0.0)
+        mean = filled.sum(axis=0) / np.maximum(counts, 1)[:, None]
+        centred = np.where(present[:, :, None], filled - mean, 0.0).transpose(1, 0, 2)
+        scatter = centred.transpose(0, 2, 1) @ centred
+        # Symmetric to the last bit, as it is after it was saved.
+        return cls(len(rows), counts, mean, (scatter + scatter.transpose(0, 2, 1)) / 2)
+
+    def __add__(self, other: "CellMoments") -> "CellMoments":
+        """Return the moments of both sets together.
+
+        Raises:
+            ValueError: if the grids or widths differ.
+        """
+        self._check_shape(other)
+        counts = self.counts + other.counts
+        weight = other.counts / np.maximum(counts, 1)
+        delta = other.mean - self.mean
+        between = _outer(delta, self.counts * weight)
+        mean = self.mean + weight[:, None] * delta
+        return CellMoments(self.n + other.n, counts, mean, self.scatter + other.scatter + between)
+
+    def __sub__(self, other: "CellMoments") -> "CellMoments":
+        """Return the moments without a set that was merged before: as if it had never been seen.
+
+        Raises:
+            ValueError: if the shapes differ or more would be forgotten than was seen.
+        """
+        self._check_shape(other)
+        counts = self.counts - other.counts
+        if self.n < other.n or np.any(counts < 0):
+            raise ValueError(f"cannot forget {other.n} images of {self.n}")
+        left = np.maximum(counts, 1)
+        mean = self.mean + (self.mean - other.mean) * (other.counts / left)[:, None]
+        between = _outer(other.mean - mean, counts * other.counts / np.maximum(self.counts, 1))
+        scatter = self.scatter - other.scatter - between
+        emptied = counts == 0
+        mean[emptied], scatter[emptied] = 0.0, 0.0
+        return CellMoments(self.n - other.n, counts, mean, scatter)
+
+    @property
+    def within(self) -> Moments:
+        """The scatter about the cells' own means; n is the degrees of freedom, the mean is 0."""
+        freedom = int(np.maximum(self.counts - 1, 0).sum())
+        return Moments(freedom, np.zeros(self.mean.shape[1]), self.scatter.sum(axis=0))
+
+    @property
+    def free(self) -> Moments:
+        """The moments of all rows wherever they lie."""
+        n = self.counts.sum()
+        mean = self.counts @ self.mean / max(n, 1.0)
+        centred = self.mean - mean
+        between = (centred * self.counts[:, None]).T @ centred
+        return Moments(int(n), mean, self.scatter.sum(axis=0) + between)
+
+    def _check_shape(self, other: "CellMoments") -> None:
+        if self.mean.shape != other.mean.shape:
+            raise ValueError(f"cells of {other.mean.shape} do not fit {self.mean.shape}")
+
+
+def _outer(delta: Float[np.ndarray, "k d"], weight: Float[np.ndarray, " k"]) -> np.ndarray:
+    """Return weight_k delta_k delta_k^T for every cell, (k, d, d)."""
+    outer: np.ndarray = delta[:, :, None] * delta[:, None, :]
+    outer *= weight[:, None, None]
+    return outer

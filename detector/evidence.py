@@ -1,0 +1,53 @@
+"""Evidence: thumbnails of fitted images, and which of them an image is most like.
+
+A bounded sample keeps each image's thumbnail and its squeezes of all blocks, side by side. With s
+the standard deviation of every channel over the sample::
+
+    distance(x, y) = sqrt(mean over channels of ((x_c - y_c) / s_c)^2)
+
+An image is known by its thumbnail, which does not depend on the batch it was embedded in.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from detector.embedding import Embedding
+from detector.sample import Sample
+
+EVIDENCE = "evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A fitted image: how far it is, and its thumbnail."""
+
+    distance: float
+    thumbnail: UInt8[np.ndarray, "3 t t"]
+
+
+def sample(embedding: Embedding, limit: int) -> Sample:
+    """Return a sample of at most ``limit`` of the images."""
+    return Sample.of(
+        limit, embedding.thumbnail, squeeze=_squeezes(embedding), thumbnail=embedding.thumbnail
+    )
+
+
+def nearest(kept: Sample, embedding: Embedding, count: int) -> list[list[Neighbour]]:
+    """Return, for every image, the ``count`` fitted images it is most like, nearest first."""
+    known, thumbnails = kept.columns["squeeze"], kept.columns["thumbnail"]
+    if not len(kept):
+        return [[] for _ in range(len(embedding))]
+    deviation = known.std(axis=0)
+    scale = np.where(deviation > 0, deviation, 1.0)
+    found = []
+    for squeeze in _squeezes(embedding):
+        distances = np.sqrt(np.mean(((known - squeeze) / scale) ** 2, axis=1))
+        order = np.argsort(distances, kind="stable")[:count]
+        found.append([Neighbour(float(distances[i]), thumbnails[i]) for i in order])
+    return found
+
+
+def _squeezes(embedding: Embedding) -> Float32[np.ndarray, "n c"]:
+    return np.concatenate(list(embedding.mean.values()), axis=1)

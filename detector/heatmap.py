@@ -1,0 +1,50 @@
+"""Maps: from the scores of a grid's cells to a picture's pixels, and to the region that stands out.
+
+A cell's value is the score the image would have if its worst cells were like it, so the map shares
+the score's scale and its threshold: never stretched per image.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import label, zoom
+
+from detector.verdict import Region
+
+_LINE_SHARE = 0.5
+"""Without a threshold, or below it, the region is what lies above the middle of the map's range."""
+
+
+def upsample(cells: Float[np.ndarray, "g g"], height: int, width: int) -> Float[np.ndarray, "h w"]:
+    """Return the map at (height, width), bilinear between the cells' centres, NaN kept as NaN."""
+    outside = np.isnan(cells)
+    filled = np.where(outside, np.nanmin(cells) if not outside.all() else 0.0, cells)
+    scale = (height / cells.shape[0], width / cells.shape[1])
+    smooth: np.ndarray = zoom(filled, scale, order=1, mode="nearest", grid_mode=True)
+    smooth[zoom(outside, scale, order=0, mode="nearest", grid_mode=True)] = np.nan
+    return smooth
+
+
+def worst_region(cells: Float[np.ndarray, "g g"], threshold: float | None) -> Region | None:
+    """Return the connected cells around the highest one; None if every cell is NaN.
+
+    They are the cells above the threshold if the highest is, else those above the middle between
+    the lowest and the highest.
+    """
+    if np.isnan(cells).all():
+        return None
+    lowest, highest = float(np.nanmin(cells)), float(np.nanmax(cells))
+    line = lowest + _LINE_SHARE * (highest - lowest)
+    if threshold is not None and highest > threshold:
+        line = max(line, threshold)
+    parts, _ = label(np.nan_to_num(cells, nan=-np.inf) >= min(line, highest))
+    peak = np.unravel_index(np.nanargmax(cells), cells.shape)
+    rows, columns = np.nonzero(parts == parts[peak])
+    height, width = cells.shape
+    top, left = int(rows.min()), int(columns.min())
+    return Region(
+        left=left / width,
+        top=top / height,
+        width=(int(columns.max()) + 1 - left) / width,
+        height=(int(rows.max()) + 1 - top) / height,
+        peak=highest,
+    )

@@ -1,0 +1,44 @@
+"""Fusion: the image-level Gaussian and the regional score, each in units of what is expected.
+
+With d_l the Mahalanobis distance of block l whose rows are p_l wide, and r the regional score over
+rows of width q::
+
+    score = sum_l d_l / sum_l sqrt(p_l)  +  r / sqrt(q)
+
+A Gaussian row of width p has E d^2 = p, so both terms are near 1 for a normal image and neither
+drowns the other. The scale depends on widths alone: fusion needs no held-out images, and merges
+and forgets as its parts do.
+"""
+
+import numpy as np
+
+from detector.descriptors import BlockRows
+from detector.options import Options
+from detector.scorers.base import Contributions, Distances, Scorer
+from detector.scorers.gaussian import Gaussian
+from detector.scorers.regional import Regional
+from detector.statistics import Statistics
+
+
+class Fusion(Scorer):
+    """What the whole picture says, plus what its worst places say; the default."""
+
+    descriptors = Gaussian.descriptors
+    regional = True
+
+    def __init__(self, statistics: Statistics, options: Options) -> None:
+        self._whole, self._places = Gaussian(statistics, options), Regional(statistics, options)
+        self.parts = (*self._whole.parts, *self._places.parts)
+
+    def contributions(self, rows: BlockRows) -> Contributions:
+        """Return d_l / sum sqrt(p_l) of every block, then r / sqrt(q)."""
+        whole = self._whole.contributions(rows) / self._whole.expected
+        places = self._places.contributions(rows) / self._places.expected
+        return np.concatenate([whole, places], axis=1)
+
+    def cell_scores(self, rows: BlockRows) -> Distances:
+        """Return the image-level part plus d_k / sqrt(q)."""
+        whole = self._whole.contributions(rows).sum(axis=1) / self._whole.expected
+        cells: np.ndarray = self._places.distances(rows) / self._places.expected
+        cells += whole[:, None]
+        return cells

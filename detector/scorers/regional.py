@@ -1,0 +1,139 @@
+"""Regional: how far each cell of a grid is from what was seen there; the score is the worst few.
+
+With x_k the row of cell k, mu_k its fitted mean over n_k images, S_k its covariance and W the
+covariance pooled over all cells (OAS)::
+
+    C_k   = w_k S_k + (1 - w_k) W,   w_k = n_k / (n_k + 32)
+    d_k   = sqrt((x_k - mu_k)^T C_k^-1 (x_k - mu_k))
+    score = mean of the largest 1 % of d_k (3 of 256 cells, at least one)
+
+``aligned = false``: parts that lie differently in every picture have one mean and one covariance
+for all cells. With a memory, d_k is the distance to the nearest remembered row, whitened by that
+covariance. All of it but the memory merges and forgets exactly.
+
+Source: Defard et al., "PaDiM", arXiv:2011.08785, section 3.2 (a Gaussian per place, Mahalanobis
+maps); Roth et al., "PatchCore", arXiv:2106.08265, section 3 (memory of patches, nearest neighbour).
+Ours: shrinkage to the pooled covariance by a fixed prior of 32 images instead of a ridge, squeezes
+of cells, a bottom-k sample for a coreset.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+
+from detector.cell_moments import CellMoments
+from detector.descriptors import REGIONAL, BlockRows
+from detector.errors import DegenerateDataError
+from detector.options import Options
+from detector.sample import Sample
+from detector.scorers.base import Contributions, Distances, Scorer
+from detector.shrinkage import oas
+from detector.statistics import MEMORY, Statistics
+
+PRIOR_IMAGES = 32
+"""How many images the pooled covariance is worth; from the ablation, flat between 16 and 64."""
+WORST_SHARE = 0.01
+_CHUNK = 4096
+
+
+class Regional(Scorer):
+    """A Gaussian per cell shrunk to the shared one, or a bounded memory."""
+
+    descriptors = (REGIONAL,)
+    parts = (REGIONAL,)
+
+    def __init__(self, statistics: Statistics, options: Options) -> None:
+        cells, memory = statistics[REGIONAL], statistics.get(MEMORY)
+        assert isinstance(cells, CellMoments)
+        try:
+            if isinstance(memory, Sample) and len(memory):
+                mean, whitening = _free(cells)
+                self._distance: _Distance = _ToMemory(mean, whitening, memory.columns["row"])
+            elif options.aligned:
+                self._distance = _ToCells(*_aligned(cells))
+            else:
+                self._distance = _ToCells(*(each[None] for each in _free(cells)))
+        except (DegenerateDataError, LinAlgError) as error:
+            raise DegenerateDataError(f"regional: {error}") from error
+        self.expected = float(np.sqrt(cells.mean.shape[1]))
+        """Rough distance of a normal cell: E d_k^2 is the width of the row."""
+
+    def distances(self, rows: BlockRows) -> Distances:
+        """Return d_k, (n, k); NaN outside the region of interest."""
+        return self._distance(np.asarray(rows[REGIONAL], dtype=np.float64))
+
+    def contributions(self, rows: BlockRows) -> Contributions:
+        """Return the mean of each image's worst cells as its one contribution."""
+        return worst(self.distances(rows))[:, None]
+
+    def cell_scores(self, rows: BlockRows) -> Distances:
+        """Return d_k itself."""
+        return self.distances(rows)
+
+
+def worst(distances: Distances) -> Float[np.ndarray, " n"]:
+    """Return the mean of the largest 1 % of each row's distances, at least one; NaN is left out."""
+    ordered = -np.sort(-distances, axis=1)  # NaN last
+    inside = np.sum(~np.isnan(distances), axis=1)
+    count = np.maximum(np.rint(WORST_SHARE * inside), 1)
+    taken = np.arange(distances.shape[1]) < count[:, None]
+    means: np.ndarray = np.where(taken, ordered, 0.0).sum(axis=1) / count
+    return means
+
+
+class _ToCells:
+    """Distance to each cell's mean, whitened by its covariance; one cell stands for all."""
+
+    def __init__(
+        self, mean: Float[np.ndarray, "k d"], whitening: Float[np.ndarray, "k d d"]
+    ) -> None:
+        self._mean, self._whitening = mean, whitening
+
+    def __call__(self, rows: Float[np.ndarray, "n k d"]) -> Distances:
+        whitened = (rows - self._mean).transpose(1, 0, 2) @ self._whitening
+        distances: np.ndarray = np.linalg.norm(whitened, axis=2).T
+        return distances
+
+
+class _ToMemory:
+    """Distance to the nearest remembered row, both whitened by one covariance."""
+
+    def __init__(
+        self,
+        mean: Float[np.ndarray, " d"],
+        whitening: Float[np.ndarray, "d d"],
+        rows: Float[np.ndarray, "m d"],
+    ) -> None:
+        self._mean, self._whitening = mean, whitening
+        self._rows = (rows - mean) @ whitening
+        self._squares = np.sum(self._rows**2, axis=1)
+
+    def __call__(self, rows: Float[np.ndarray, "n k d"]) -> Distances:
+        whitened = ((rows - self._mean) @ self._whitening).reshape(-1, rows.shape[2])
+        nearest = np.empty(len(whitened))
+        for start in range(0, len(whitened), _CHUNK):  # bounds the table of distances
+            part = whitened[start : start + _CHUNK]
+            table = self._squares - 2 * part @ self._rows.T
+            nearest[start : start + _CHUNK] = np.sum(part**2, axis=1) + table.min(axis=1)
+        return np.sqrt(np.maximum(nearest, 0.0)).reshape(rows.shape[:2])
+
+
+_Distance = _ToCells | _ToMemory
+
+
+def _aligned(cells: CellMoments) -> tuple[np.ndarray, np.ndarray]:
+    """Return every cell's mean (k, d) and whitening (k, d, d), x -> (x - mean) @ whitening."""
+    pooled, _ = oas(cells.within)
+    counts = cells.counts[:, None, None]
+    weight = counts / (counts + PRIOR_IMAGES)
+    own = cells.scatter / np.maximum(counts - 1, 1)
+    factors = np.linalg.cholesky(weight * own + (1 - weight) * pooled)
+    return cells.mean, np.linalg.inv(factors).transpose(0, 2, 1)
+
+
+def _free(cells: CellMoments) -> tuple[np.ndarray, np.ndarray]:
+    """Return the one mean (d,) and whitening (d, d) of all cells."""
+    moments = cells.free
+    covariance, _ = oas(moments)
+    factor = cholesky(covariance, lower=True)
+    return moments.mean, solve_triangular(factor, np.eye(len(factor)), lower=True).T

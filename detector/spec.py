@@ -1,0 +1,52 @@
+"""What a detector is before it has seen an image."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from detector.errors import InvalidSpecError
+from detector.options import Options
+from detector.scorers import DEFAULT_SCORER, SCORERS
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"  # part of a file name, and of a URL
+MIN_IMAGE_SIZE, DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE = 64, 256, 1024
+
+Mask = Literal["none", "fixed", "request"]
+"""Whether all of an image counts, what one mask says, or what a mask sent with it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Name, backbone, descriptor, scorer and how they are used.
+
+    Raises:
+        InvalidSpecError: if name, scorer, descriptor, image size or mask is not one that exists.
+    """
+
+    name: str
+    backbone: str
+    backbone_fingerprint: str
+    scorer: str = DEFAULT_SCORER
+    descriptor: str = ""
+    image_size: int = DEFAULT_IMAGE_SIZE
+    mask: Mask = "none"
+    options: Options = field(default_factory=Options)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(NAME, self.name):
+            raise InvalidSpecError(f"the name {self.name!r} does not match {NAME}")
+        if self.scorer not in SCORERS:
+            raise InvalidSpecError(f"no scorer {self.scorer!r}; there is: {', '.join(SCORERS)}")
+        known = SCORERS[self.scorer].descriptors
+        if not self.descriptor:
+            object.__setattr__(self, "descriptor", known[0])
+        if self.descriptor not in known:
+            raise InvalidSpecError(
+                f"scorer {self.scorer!r} has no descriptor {self.descriptor!r}; "
+                f"there is: {', '.join(known)}"
+            )
+        if not MIN_IMAGE_SIZE <= self.image_size <= MAX_IMAGE_SIZE:
+            bounds = f"{MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE}"
+            raise InvalidSpecError(f"image_size must be {bounds} px, got {self.image_size}")
+        if self.mask not in get_args(Mask):
+            raise InvalidSpecError(f"no mask {self.mask!r}; there is: {', '.join(get_args(Mask))}")
