@@ -137,10 +137,10 @@ def fit(
     async def work(service: Service) -> None:
         upload = _upload([folder], mask)
         try:
-            service.get(name)
+            service.catalogue.get(name)
         except UnknownDetectorError:
             most = service.settings.max_image_pixels
-            service.create(
+            service.catalogue.create(
                 name,
                 scorer=scorer,
                 descriptor=descriptor,

@@ -1,20 +1,17 @@
 """The use cases: create, fit, calibrate, set a threshold, score; for HTTP and command line."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 
 from app import masks
-from app.errors import NoImagesError, UnknownDetectorError
+from app.catalogue import Catalogue
+from app.errors import NoImagesError
 from app.ingest import Arrived, Failure, Ingest, Look, R
-from app.masks import Mask
 from app.results import Judged, Learned, Rejected, Scored, Timings
 from app.settings import Settings
 from app.sources import Source, Upload
@@ -25,16 +22,11 @@ from detector.detector import Detector
 from detector.embedder import Embedder
 from detector.embedding import Embedding
 from detector.errors import (
-    ArtefactError,
-    FingerprintMismatchError,
     InvalidSpecError,
     MaskMismatchError,
 )
-from detector.spec import DEFAULT_IMAGE_SIZE, Spec
-from detector.spec import Mask as MaskKind
+from detector.spec import DEFAULT_IMAGE_SIZE
 from detector.statistics import Statistics, merge
-
-log = logging.getLogger(__name__)
 
 FOLD_IMAGES = 64
 """Images whose rows are held at once while fitting or calibrating."""
@@ -52,10 +44,9 @@ class Service:
         self.settings = settings
         self.embedder = embedder
         self.telemetry = telemetry
+        self.catalogue = Catalogue(storage, embedder, telemetry)
         self._storage = storage
         self._ingest = Ingest(settings, embedder, telemetry)
-        # Weak, so that a lock lives only as long as somebody holds or awaits it.
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._warm = False
 
     async def __aenter__(self) -> "Service":
@@ -77,65 +68,14 @@ class Service:
         side = DEFAULT_IMAGE_SIZE
         blank = self.embedder.prepare(np.zeros((side, side, 3), np.uint8), side)
         await asyncio.gather(*self._ingest.batcher.submit([blank]))
-        for stored in self.all():
-            self._show(stored)
+        for stored in self.catalogue.all():
+            self.catalogue.show(stored)
         self._warm = True
 
     @property
     def ready(self) -> bool:
         """Whether an image sent now would be scored."""
         return self._warm and self._ingest.batcher.alive
-
-    def create(
-        self,
-        name: str,
-        *,
-        backbone: str = "",
-        mask: Mask | None = None,
-        mask_kind: MaskKind = "none",
-        **what: Any,
-    ) -> Stored:
-        """Create a detector that has seen nothing yet.
-
-        Args:
-            name: of the detector.
-            backbone: must be the one that runs; empty for just that.
-            mask: what counts of every image, if ``mask_kind`` is fixed.
-            mask_kind: none, fixed or request.
-            what: scorer, descriptor, image_size and options, as ``Spec`` takes them.
-
-        Raises:
-            InvalidSpecError, DetectorExistsError
-        """
-        if backbone not in {"", self.embedder.name}:
-            raise InvalidSpecError(f"this service runs backbone {self.embedder.name!r} only")
-        spec = Spec(name, self.embedder.name, self.embedder.fingerprint, mask=mask_kind, **what)
-        unknown = sorted(set(spec.options.blocks) - set(self.embedder.channels))
-        if unknown:
-            known = ", ".join(self.embedder.channels)
-            raise InvalidSpecError(f"no block(s) {', '.join(unknown)}; there is: {known}")
-        return self._show(self._storage.create(Detector(spec, mask)))
-
-    def get(self, name: str) -> Stored:
-        """Return a detector. Raises UnknownDetectorError."""
-        return self._storage.get(name)
-
-    def all(self) -> list[Stored]:
-        """Return every detector whose file can be read, by name; log the others."""
-        readable = []
-        for name in self._storage.names():
-            try:
-                readable.append(self._storage.get(name))
-            except UnknownDetectorError:
-                pass  # deleted since its name was read
-            except ArtefactError:
-                log.exception("detector %r cannot be served: delete it and fit it anew", name)
-        return readable
-
-    def delete(self, name: str) -> None:
-        """Delete a detector. Raises UnknownDetectorError."""
-        self._storage.delete(name)
-        self.telemetry.forget(name)
 
     async def fit(
         self,
@@ -151,10 +91,10 @@ class Service:
             UnknownDetectorError, NoImagesError, DegenerateDataError, FingerprintMismatchError,
             InvalidMaskError, MaskMismatchError, ConflictError
         """
-        async with self._writing(name):
-            old = base = (await asyncio.to_thread(self.get, name)).detector
+        async with self.catalogue.writing(name):
+            old = base = (await asyncio.to_thread(self.catalogue.get, name)).detector
             if extend and old.statistics:
-                self._check_fingerprint(old)
+                self.catalogue.check_fingerprint(old)
             else:  # a fresh fit may move to the backbone that runs now
                 spec = replace(old.spec, backbone_fingerprint=self.embedder.fingerprint)
                 base = replace(old, spec=spec)
@@ -166,7 +106,9 @@ class Service:
                 fitted = await self._ingest.in_pool(partial(merge, fitted, new))
             used = _require_images(len(upload.images), rejected)
             learn = partial(base.learn, fitted, extend=extend)
-            return Learned(await self._put(old, await self._ingest.in_pool(learn)), used, rejected)
+            return Learned(
+                await self.catalogue.put(old, await self._ingest.in_pool(learn)), used, rejected
+            )
 
     async def calibrate(
         self,
@@ -183,8 +125,8 @@ class Service:
             InsufficientCalibrationError, FingerprintMismatchError, InvalidMaskError,
             MaskMismatchError, ConflictError
         """
-        async with self._writing(name):
-            old = await self.usable(name)
+        async with self.catalogue.writing(name):
+            old = await self.catalogue.usable(name)
             conformal.rank(len(upload.images), target)  # refuse before the work, not after it
             look = await self.look(old, upload)
             scores: list[np.ndarray] = []
@@ -193,7 +135,7 @@ class Service:
                 scores.append(await self._ingest.in_pool(partial(old.scores, part)))
             used = _require_images(len(upload.images), rejected)
             new = old.calibrate(np.concatenate(scores), target)
-            return Learned(await self._put(old, new), used, rejected)
+            return Learned(await self.catalogue.put(old, new), used, rejected)
 
     async def set_threshold(
         self, name: str, *, target: float | None = None, value: float | None = None
@@ -204,15 +146,15 @@ class Service:
             UnknownDetectorError, NotFittedError, NotCalibratedError, InvalidSpecError,
             InsufficientCalibrationError, ConflictError
         """
-        async with self._writing(name):
-            old = (await asyncio.to_thread(self.get, name)).detector
+        async with self.catalogue.writing(name):
+            old = (await asyncio.to_thread(self.catalogue.get, name)).detector
             if target is not None:
                 new = old.with_target(target)
             elif value is not None:
                 new = old.with_value(value)
             else:
                 raise InvalidSpecError("give a target false-alarm rate or a value")
-            return await self._put(old, new)
+            return await self.catalogue.put(old, new)
 
     async def score(self, name: str, upload: Upload) -> Scored:
         """Score images; one that cannot be scored has an error in its place.
@@ -234,7 +176,7 @@ class Service:
         Raises:
             as ``score``.
         """
-        detector = await self.usable(name)
+        detector = await self.catalogue.usable(name)
         look = await self.look(detector, upload)
         return detector, await self._ingest.embed_now(upload.images, look)
 
@@ -305,32 +247,6 @@ class Service:
                 ready.clear()
         if ready:
             yield Embedding.concatenate(ready)
-
-    async def usable(self, name: str) -> Detector:
-        """Return a fitted detector of the backbone that runs; a file may have to be read."""
-        detector = (await asyncio.to_thread(self.get, name)).detector
-        detector.require_fitted()
-        self._check_fingerprint(detector)
-        return detector
-
-    def _check_fingerprint(self, detector: Detector) -> None:
-        theirs, ours = detector.spec.backbone_fingerprint, self.embedder.fingerprint
-        if theirs != ours:
-            raise FingerprintMismatchError(
-                f"detector {detector.spec.name!r} was fitted on backbone {theirs[:12]}, this "
-                f"service runs {ours[:12]}: fit it again with mode=replace"
-            )
-
-    async def _put(self, old: Detector, new: Detector) -> Stored:
-        return self._show(await asyncio.to_thread(self._storage.put, old, new))
-
-    def _writing(self, name: str) -> asyncio.Lock:
-        """Return the lock that keeps changes of one detector in this process in line."""
-        return self._locks.setdefault(name, asyncio.Lock())
-
-    def _show(self, stored: Stored) -> Stored:
-        self.telemetry.detector(stored.detector)
-        return stored
 
 
 def _require_images(sent: int, rejected: Sequence[Rejected]) -> int:

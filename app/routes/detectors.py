@@ -20,19 +20,21 @@ router = APIRouter(prefix="/v1/detectors", tags=["detectors"])
 )
 def create(body: NewDetector, service: ServiceDep) -> DetectorInfo:
     """Create a detector; it must be fitted before it can score."""
-    return DetectorInfo.of(service.create(**body.arguments(service.settings.max_image_pixels)))
+    return DetectorInfo.of(
+        service.catalogue.create(**body.arguments(service.settings.max_image_pixels))
+    )
 
 
 @router.get("")
 def list_all(service: ServiceDep) -> DetectorList:
     """List all detectors."""
-    return DetectorList(detectors=[DetectorInfo.of(stored) for stored in service.all()])
+    return DetectorList(detectors=[DetectorInfo.of(stored) for stored in service.catalogue.all()])
 
 
 @router.get("/{name}", responses=docs(UnknownDetectorError))
 def show(name: DetectorName, service: ServiceDep) -> DetectorInfo:
     """Show one detector."""
-    return DetectorInfo.of(service.get(name))
+    return DetectorInfo.of(service.catalogue.get(name))
 
 
 @router.delete(
@@ -40,4 +42,4 @@ def show(name: DetectorName, service: ServiceDep) -> DetectorInfo:
 )
 def delete(name: DetectorName, service: ServiceDep) -> None:
     """Delete a detector and what it has learned."""
-    service.delete(name)
+    service.catalogue.delete(name)

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/detectors/{name}/threshold", tags=["threshold"])
 @router.get("", responses=docs(UnknownDetectorError, NotCalibratedError))
 def read(name: DetectorName, service: ServiceDep) -> Threshold:
     """Read the threshold and what is promised about it."""
-    return Threshold.of(service.get(name).detector)
+    return Threshold.of(service.catalogue.get(name).detector)
 
 
 @router.put(
