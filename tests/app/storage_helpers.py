@@ -10,7 +10,8 @@ import numpy as np
 
 from app.errors import ConflictError
 from app.storage import Storage
-from detector.detector import Detector, Spec
+from detector.detector import Detector
+from detector.spec import Spec
 from detector.moments import Moments
 
 

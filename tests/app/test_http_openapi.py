@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.main import describe
 from app.problems import MEDIA_TYPE
-from detector.detector import NAME
+from detector.spec import NAME
 from detector.embedder import Embedder
 
 DESCRIPTION = describe().openapi()

@@ -1,0 +1,1 @@
+"""Measurements with the command to repeat them; not part of the wheel."""
