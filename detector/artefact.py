@@ -98,8 +98,6 @@ def load_detector(path: Path) -> Detector:
 
 def _detector(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Detector:
     spec = header["spec"]
-    options = spec["options"]
-    options = Options(**{**options, "blocks": tuple(options["blocks"])})  # JSON has lists only
     statistics = {
         name: _statistic(
             kind,
@@ -112,7 +110,7 @@ def _detector(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Dete
         for name, kind in header["statistics"].items()
     }
     return Detector(
-        spec=Spec(**{**spec, "options": options}),
+        spec=Spec(**{**spec, "options": Options(**spec["options"])}),
         mask=tensors.get("mask"),
         version=header["version"],
         statistics=statistics,

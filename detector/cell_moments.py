@@ -36,7 +36,8 @@ class CellMoments:
     @classmethod
     def of(cls, rows: CellRows) -> "CellMoments":
         """Return the moments of the cells of n images, (n, k, d); n may be 0."""
-        rows = np.asarray(rows, dtype=np.float64)
+        # In one order of memory, as after it was saved: sums depend on it in their last bit.
+        rows = np.ascontiguousarray(rows, dtype=np.float64)
         present = ~np.isnan(rows[:, :, 0])
         counts = present.sum(axis=0).astype(np.float64)
         filled = np.where(present[:, :, None], rows, 0.0)

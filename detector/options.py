@@ -3,6 +3,7 @@
 The ablation (docs/ablation.md) says what each is worth.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -35,7 +36,7 @@ class Options:
     """
 
     normalise: Normalise = "none"
-    blocks: tuple[str, ...] = ()
+    blocks: Sequence[str] = ()
     covariance: Covariance = "full"
     aligned: bool = True
     memory: int = 0

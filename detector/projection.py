@@ -16,7 +16,7 @@ signs); Defard et al., "PaDiM", arXiv:2011.08785, section 3.1 (random channels).
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Float64, Int
 
 MAX_WIDTH = 512
 """Widest image-level row of a block; wider ones are projected to it."""
@@ -28,9 +28,9 @@ _SEED = 20_111
 
 
 @cache
-def _signs(c: int, d: int) -> Float32[np.ndarray, "c d"]:
+def _signs(c: int, d: int) -> Float64[np.ndarray, "c d"]:
     bits = np.random.default_rng([_SEED, c, d]).integers(0, 2, size=(c, d))
-    signs: np.ndarray = ((2 * bits - 1) / np.sqrt(d)).astype(np.float32)
+    signs: np.ndarray = 2.0 * bits - 1.0
     return signs
 
 
@@ -42,7 +42,12 @@ def _chosen(c: int, d: int) -> Int[np.ndarray, " d"]:
 def project(rows: Float32[np.ndarray, "n c"]) -> Float32[np.ndarray, "n d"]:
     """Return rows no wider than ``MAX_WIDTH``."""
     c = rows.shape[1]
-    return rows if c <= MAX_WIDTH else rows @ _signs(c, MAX_WIDTH)
+    if c <= MAX_WIDTH:
+        return rows
+    # In float64, where sums of float32 hardly round: in float32 a row would depend on its batch.
+    sums = rows.astype(np.float64) @ _signs(c, MAX_WIDTH)
+    projected: np.ndarray = (sums / np.sqrt(MAX_WIDTH)).astype(np.float32)
+    return projected
 
 
 def pick(rows: Float32[np.ndarray, "n k c"]) -> Float32[np.ndarray, "n k d"]:

@@ -42,15 +42,19 @@ def _spot(image: Pixels, rng: np.random.Generator) -> Plane:
     down, across = (rows - row) * stretch, (columns - column) / stretch
     waves, phases = np.arange(2, 9), rng.uniform(0, 2 * np.pi, size=7)
     heights = 0.15 * rng.standard_normal(7) * 2 / waves
-    rim = radius * (1 + np.sum(heights * np.cos(waves * np.arctan2(down, across)[..., None] + phases), 2))
-    return np.clip((rim - np.hypot(down, across)) / 1.5 + 0.5, 0, 1)
+    rim = radius * (
+        1 + np.sum(heights * np.cos(waves * np.arctan2(down, across)[..., None] + phases), 2)
+    )
+    opacity: Plane = np.clip((rim - np.hypot(down, across)) / 1.5 + 0.5, 0, 1)
+    return opacity
 
 
 def _colour(image: Pixels, rng: np.random.Generator) -> Float[np.ndarray, " 3"]:
     """Return a colour 30 to 130 grey levels off the image's mean, tinted a little."""
     sign = 1 if rng.random() < 0.5 else -1
     colour = image.mean(axis=(0, 1)) + sign * rng.uniform(30, 130) + rng.normal(0, 12, size=3)
-    return np.clip(colour, 0, 255)
+    clipped: np.ndarray = np.clip(colour, 0, 255)
+    return clipped
 
 
 def cut_paste(image: Pixels, rng: np.random.Generator) -> Altered:
@@ -97,7 +101,9 @@ def warp(image: Pixels, rng: np.random.Generator) -> Altered:
     row, column = (rows * opacity).sum() / total, (columns * opacity).sum() / total
     down, across = rows - row, columns - column
     reach = np.sqrt(2 * total / np.pi)
-    angle = rng.choice([-1, 1]) * rng.uniform(1, 3) * np.clip(1 - np.hypot(down, across) / reach, 0, 1)
+    angle = (
+        rng.choice([-1, 1]) * rng.uniform(1, 3) * np.clip(1 - np.hypot(down, across) / reach, 0, 1)
+    )
     places = [
         row + np.cos(angle) * down - np.sin(angle) * across,
         column + np.sin(angle) * down + np.cos(angle) * across,
@@ -124,14 +130,18 @@ JUDGED: Mapping[str, Defect] = {d.__name__: d for d in (smear, warp, speckle)}
 """What decides whether it helped."""
 
 
-def plant(image: Pixels, kinds: Mapping[str, Defect], rng: np.random.Generator) -> tuple[Pixels, Mask]:
+def plant(
+    image: Pixels, kinds: Mapping[str, Defect], rng: np.random.Generator
+) -> tuple[Pixels, Mask]:
     """Return the image with one defect of a kind drawn at random, and where it is.
 
     Raises:
         ValueError: if a side of the image has less than 16 px.
     """
     if min(image.shape[:2]) < MIN_SIDE_PX:
-        raise ValueError(f"an image of {image.shape[1]} x {image.shape[0]} px has no room for a defect")
+        raise ValueError(
+            f"an image of {image.shape[1]} x {image.shape[0]} px has no room for a defect"
+        )
     kind = kinds[str(rng.choice(sorted(kinds)))]
     altered, opacity = kind(image, rng)
     mask = opacity > VISIBLE

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from detector.artefact import FORMAT, load_detector, save_detector
 from detector.detector import Detector
 from detector.errors import ArtefactError
+from detector.options import Options
 from detector.scorers import SCORERS
 from detector.spec import Spec
 
@@ -53,7 +54,11 @@ def test_a_detector_on_real_pictures_restarts_as_it_was(
 @pytest.mark.parametrize("scorer", list(SCORERS))
 def test_every_state_restarts_as_it_was(scorer: str, tmp_path: Path) -> None:
     """Law: restart = same state: created, fitted, with a promise, by hand, extended."""
-    created = Detector(Spec("Bolts.2_a-b", "se-lite0", "\u00df \"'\n", scorer, "squeeze", 64))
+    options = Options(
+        normalise="zscore", blocks=("second",), covariance="diagonal", memory=9, evidence=5
+    )
+    spec = Spec("Bolts.2_a-b", "se-lite0", "\u00df \"'\n", scorer, "", 64, "fixed", options)
+    created = Detector(spec, np.array([[0, 7], [255, 9]], np.uint8))
     fitted = created.learn(created.statistics_of(synthetic(3, 9)), extend=False)
     calibrated = fitted.calibrate(fitted.scores(synthetic(4, 9)), 0.1)
     by_hand = [fitted.with_value(0.1 + 0.2), calibrated.with_value(-1e-300)]
@@ -88,11 +93,21 @@ def test_the_file_is_as_documented(tmp_path: Path) -> None:
     widths = {"first": 9, "second": 6}  # three statistics of three and of two channels
     expected = {f"{b}/mean": (d,) for b, d in widths.items()}
     expected |= {f"{b}/scatter": (d * (d + 1) // 2,) for b, d in widths.items()}
-    assert shapes == expected | {"calibration": (20,)}
-    assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float64)}
+    expected |= {"regional/mean": (16, 3), "regional/scatter": (16, 6), "regional/counts": (16,)}
+    wide = {*expected, "calibration"}
+    expected |= {"evidence/keys": (12,), "evidence/squeeze": (12, 5)}
+    assert shapes == expected | {"evidence/thumbnail": (12, 3, 2, 2), "calibration": (20,)}
+    assert {tensors[name].dtype for name in wide} == {np.dtype(np.float64)}
+    assert tensors["evidence/keys"].dtype == np.uint64
     assert header["format"] == FORMAT
     assert header["spec"]["backbone_fingerprint"] == "f" * 64
-    assert header["blocks"] == {"first": 12, "second": 12}
+    rows = {"kind": "rows", "n": 12}
+    assert header["statistics"] == {
+        "first": rows,
+        "second": rows,
+        "regional": {"kind": "cells", "n": 12},
+        "evidence": {"kind": "sample", "limit": 64},
+    }
 
 
 def test_directories_are_made_and_nothing_else_is_left(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from embedding_helpers import Scene, select
+from embedding_helpers import Scene, bits, select
 
 from detector import conformal
 from detector.detector import Detector
@@ -48,10 +48,17 @@ def test_a_score_on_the_line_is_normal(calibrated: Detector, scene: Scene) -> No
 
 
 def test_contributions_sum_to_the_score(calibrated: Detector, scene: Scene) -> None:
-    """Law: one contribution per block of the backbone, in its order, none negative."""
+    """Law: named parts, in the order of the blocks where they are blocks."""
+    blocks = list(scene.fit.gate)
+    parts = {
+        "fusion": [*blocks, "regional"],
+        "regional": ["regional"],
+        "kl": ["mean", "scale", "correlation", "null"],
+    }
     for v in calibrated.judge(everything(scene)):
-        assert list(v.contributions) == list(scene.fit.gate)
-        assert min(v.contributions.values()) >= 0
+        assert list(v.contributions) == parts.get(calibrated.spec.scorer, blocks)
+        signed = [part for name, part in v.contributions.items() if name != "null"]
+        assert min(signed) >= -1e-12
         assert math.fsum(v.contributions.values()) == pytest.approx(v.score, rel=1e-12)
 
 
@@ -97,7 +104,8 @@ def test_the_threshold_is_one_of_the_calibration_scores(calibrated: Detector, sc
 def test_without_a_threshold_there_is_a_score_only(fitted: Detector, scene: Scene) -> None:
     """Contract: uncalibrated, and nothing that looks like a decision."""
     for v in fitted.judge(scene.fresh):
-        assert v == Verdict(v.score, v.contributions, None, None, None, None)
+        bare = Verdict(v.score, v.contributions, None, None, None, None, v.cells, v.region)
+        assert bits(v) == bits(bare)
         assert v.word == "uncalibrated"
         assert math.isfinite(v.score)
 

@@ -1,205 +1,192 @@
 """Every scorer keeps one contract; a new one is tested by being listed in SCORERS."""
 
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.typing import NDArray
+from embedding_helpers import bits, changed, select, synthetic
+from scorer_helpers import CASES, Case, moved
 
-from detector.descriptors import DESCRIPTORS, BlockRows
-from detector.errors import DegenerateDataError
-from detector.moments import BlockMoments, Moments, merge
-from detector.scorers import SCORERS, Scorer
+from detector.artefact import load_detector, save_detector
+from detector.detector import Detector
+from detector.embedding import Embedding
 
-WIDTHS = {"shallow": 4, "deep": 9}
-SEEDS = st.integers(0, 2**32 - 1)
+IMAGES = synthetic(0, 40)
+FRESH = synthetic(1, 9)
 
-
-@pytest.fixture(scope="module", params=list(SCORERS))
-def scorer(request: pytest.FixtureRequest) -> type[Scorer]:
-    """Every scorer there is."""
-    return SCORERS[request.param]
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
-def rows_of(seed: int, n: int) -> BlockRows:
-    """Return correlated rows whose channels differ in level and size, as real squeezes do."""
-    rng = np.random.default_rng(seed)
-    world = np.random.default_rng(99)  # one normal state, whatever the seed
-    rows = {}
-    for block, d in WIDTHS.items():
-        mixing, level = world.normal(size=(d, d)), world.uniform(-3, 3, size=d)
-        rows[block] = (rng.normal(size=(n, d)) @ mixing + level).astype(np.float32)
-    return rows
+@pytest.fixture(scope="module")
+def fitted() -> dict[Case, Detector]:
+    """All cases, fitted once."""
+    return {case: case.fitted(IMAGES) for case in CASES}
 
 
-def each(
-    rows: BlockRows, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-) -> BlockRows:
-    """Return rows changed in every block."""
-    return {block: change(part) for block, part in rows.items()}
-
-
-def moments_of(rows: BlockRows) -> BlockMoments:
-    """Return the moments of every block."""
-    return {block: Moments.of(part) for block, part in rows.items()}
-
-
-def scores(scorer: Scorer, rows: BlockRows) -> NDArray[np.float64]:
-    """Return the score of every image."""
-    total: NDArray[np.float64] = scorer.contributions(rows).sum(axis=1)
-    return total
-
-
-@given(seed=SEEDS, n=st.integers(2, 40))
-def test_far_is_more_anomalous_than_near(scorer: type[Scorer], seed: int, n: int) -> None:
-    """Contract: away from the mean row, in any direction, the score grows and never falls."""
-    moments = moments_of(rows_of(seed, n))
-    centre = {block: part.mean for block, part in moments.items()}
-    rng = np.random.default_rng(seed)
-    direction = {block: rng.normal(size=d) for block, d in WIDTHS.items()}
-    steps = np.array([0, 0.1, 1, 3, 10, 100, 1000])[:, None]
-
-    path = {b: (centre[b] + steps * direction[b]).astype(np.float32) for b in WIDTHS}
-
-    assert (np.diff(scores(scorer(moments), path)) > 0).all()
-
-
-@given(seed=SEEDS, n=st.integers(20, 40))
-def test_every_fitted_row_is_nearer_than_a_far_one(scorer: type[Scorer], seed: int, n: int) -> None:
-    """Contract: what was fitted scores below the same rows moved far away."""
-    rows = rows_of(seed, n)
-    fitted = scorer(moments_of(rows))
-
-    far = each(rows, lambda part: part + np.float32(100))
-
-    assert scores(fitted, rows).max() < scores(fitted, far).min()
-
-
-@given(seed=SEEDS, n=st.integers(2, 12))
-def test_a_row_alone_scores_as_in_a_batch(scorer: type[Scorer], seed: int, n: int) -> None:
-    """Law: batch = alone, to the rounding of float64."""
-    fitted, new = scorer(moments_of(rows_of(seed, 20))), rows_of(seed + 1, n)
-    batch = fitted.contributions(new)
-
-    alone = [fitted.contributions(each(new, lambda part, i=i: part[i : i + 1])) for i in range(n)]  # type: ignore[misc]
-
-    np.testing.assert_allclose(np.concatenate(alone), batch, rtol=1e-12)
-
-
-@given(seed=SEEDS, n=st.integers(2, 30))
-def test_the_order_of_the_fitted_rows_does_not_matter(
-    scorer: type[Scorer], seed: int, n: int
-) -> None:
-    """Law: permuted = in order, to 1e-9."""
-    rows, new = rows_of(seed, n), rows_of(seed + 1, 5)
-    order = np.random.default_rng(seed).permutation(n)
-
-    permuted = scorer(moments_of(each(rows, lambda part: part[order]))).contributions(new)
-
-    np.testing.assert_allclose(permuted, scorer(moments_of(rows)).contributions(new), rtol=1e-9)
-
-
-@given(seed=SEEDS, n=st.integers(2, 30), cut=st.floats(0, 1))
-def test_fitted_in_two_halves_scores_as_at_once(
-    scorer: type[Scorer], seed: int, n: int, cut: float
-) -> None:
-    """Law: split + merge = whole, to 1e-9."""
-    rows, new, half = rows_of(seed, n), rows_of(seed + 1, 5), int(cut * n)
-    first, second = each(rows, lambda part: part[:half]), each(rows, lambda part: part[half:])
-
-    merged = scorer(merge(moments_of(first), moments_of(second))).contributions(new)
-
-    np.testing.assert_allclose(merged, scorer(moments_of(rows)).contributions(new), rtol=1e-9)
-
-
-@given(seed=SEEDS, n=st.integers(3, 30), m=st.integers(1, 30))
-def test_forgotten_rows_score_as_if_never_seen(
-    scorer: type[Scorer], seed: int, n: int, m: int
-) -> None:
-    """Law: extend, then forget = never seen, to 1e-6."""
-    seen, extra, new = moments_of(rows_of(seed, n)), moments_of(rows_of(seed + 2, m)), rows_of(1, 5)
-
-    both = merge(seen, extra)
-    forgotten = scorer({block: part - extra[block] for block, part in both.items()})
-
-    np.testing.assert_allclose(
-        forgotten.contributions(new), scorer(seen).contributions(new), rtol=1e-6
+def mean_image(embedding: Embedding) -> Embedding:
+    """Return the one image whose every row is the mean row."""
+    return changed(
+        embedding, lambda _, rows: np.nanmean(rows, axis=0, keepdims=True).astype(rows.dtype)
     )
 
 
-@given(seed=SEEDS, n=st.integers(2, 30), m=st.integers(1, 9))
-def test_contributions_have_one_column_per_block(
-    scorer: type[Scorer], seed: int, n: int, m: int
+@every_case
+def test_what_is_far_scores_above_all_that_was_fitted(
+    fitted: dict[Case, Detector], case: Case
 ) -> None:
-    """Contract: (n, blocks) in the order of the moments, finite, not negative, float64."""
-    rows, new = rows_of(seed, n), rows_of(seed + 1, m)
-    parts = scorer(moments_of(rows)).contributions(new)
+    """Contract: higher is more anomalous; the typical own image where distances are bounded."""
+    own = fitted[case].scores(case.seen(IMAGES))
+    far = fitted[case].scores(moved(case.seen(FRESH), 30.0))
 
-    backwards = scorer(moments_of(dict(reversed(rows.items())))).contributions(new)
-
-    assert parts.shape == (m, len(WIDTHS))
-    assert parts.dtype == np.float64
-    assert np.isfinite(parts).all()
-    assert (parts >= 0).all()
-    np.testing.assert_array_equal(backwards, parts[:, ::-1])
+    bounded = case.scorer == "prototype" and case.descriptor == "gate"
+    assert (np.median(own) if bounded else own.max()) < far.min()
 
 
-@pytest.mark.parametrize("block", list(WIDTHS))
-def test_the_block_that_moved_contributes_most(scorer: type[Scorer], block: str) -> None:
-    """Contract: contributions say where the anomaly is."""
-    rows = rows_of(5, 30)
-    moved = {b: part[:1] + np.float32(50 * (b == block)) for b, part in rows.items()}
+@pytest.mark.parametrize("case", [c for c in CASES if c.variant != "l2"], ids=str)
+def test_the_farther_the_higher(fitted: dict[Case, Detector], case: Case) -> None:
+    """Contract: from the mean image outwards the score grows; unless rows have unit length."""
+    mean = mean_image(IMAGES)
 
-    parts = scorer(moments_of(rows)).contributions(moved)[0]
+    path = [fitted[case].scores(case.seen(moved(mean, step)))[0] for step in (0, 10, 20, 40)]
 
-    assert list(WIDTHS)[int(parts.argmax())] == block
-
-
-def constant_channels(rows: BlockRows) -> BlockRows:
-    """Return rows of which two channels per block never vary."""
-    return each(rows, lambda part: np.where(np.arange(part.shape[1]) < 2, np.float32(3), part))
+    assert (np.diff(path) > 0).all()
 
 
-def one_odd_row(rows: BlockRows) -> BlockRows:
-    """Return one row many times and another once."""
-    return each(rows, lambda part: np.concatenate([np.repeat(part[:1], 9, axis=0), part[1:2]]))
+@pytest.mark.parametrize("factor", [0.2, 5.0])
+@pytest.mark.parametrize("case", [c for c in CASES if c.scorer == "kl"], ids=str)
+def test_kl_sees_that_a_picture_is_flatter_or_rougher(
+    fitted: dict[Case, Detector], case: Case, factor: float
+) -> None:
+    """Contract: the same mean, another spread over the cells."""
+    fresh = case.seen(FRESH)
+
+    def rescaled(part: str, rows: np.ndarray) -> np.ndarray:
+        mean = np.nanmean(rows, axis=1, keepdims=True)
+        return (mean + factor * (rows - mean)).astype(np.float32) if part == "regional" else rows
+
+    assert (fitted[case].scores(changed(fresh, rescaled)) > fitted[case].scores(fresh)).all()
 
 
-DEGENERATE: dict[str, Callable[[BlockRows], BlockRows]] = {
-    "two rows": lambda rows: each(rows, lambda part: part[:2]),
-    "fewer rows than channels": lambda rows: each(rows, lambda part: part[:3]),
-    "every row twice": lambda rows: each(rows, lambda part: np.repeat(part, 2, axis=0)),
-    "duplicates and one odd row": one_odd_row,
-    "constant channels": constant_channels,
-    "tiny": lambda rows: each(rows, lambda part: part * np.float32(1e-15)),
-    "huge": lambda rows: each(rows, lambda part: part * np.float32(1e15)),
-    "far from zero": lambda rows: each(rows, lambda part: part + np.float32(1e4)),
-}
+@every_case
+def test_an_image_alone_is_judged_as_in_a_batch(fitted: dict[Case, Detector], case: Case) -> None:
+    """Law: batch = alone, and order does not matter, to the rounding of float64."""
+    new = case.seen(FRESH)
+    together = fitted[case].judge(new)
+    backwards = fitted[case].judge(select(new, range(len(new))[::-1]))[::-1]
+
+    for i, expected in enumerate(together):
+        for got in (fitted[case].judge(new.image(i))[0], backwards[i]):
+            assert got.score == pytest.approx(expected.score, rel=1e-10)
+            assert got.contributions == pytest.approx(expected.contributions, rel=1e-10, abs=1e-10)
+            if expected.cells is not None:
+                np.testing.assert_allclose(got.cells, expected.cells, rtol=1e-10)
 
 
-@pytest.mark.parametrize("change", list(DEGENERATE))
-def test_poor_but_accepted_data_give_finite_scores(scorer: type[Scorer], change: str) -> None:
-    """Contract: what a scorer accepts it can score: the fitted rows, their mean, and others."""
-    rows = DEGENERATE[change](rows_of(7, 20))
-    moments = moments_of(rows)
-    fitted = scorer(moments)
-    mean = {block: part.mean[None].astype(np.float32) for block, part in moments.items()}
+@every_case
+def test_the_order_of_what_is_fitted_does_not_matter(
+    fitted: dict[Case, Detector], case: Case
+) -> None:
+    """Law: permuted = in order, to 1e-9."""
+    seen = case.seen(IMAGES)
+    order = np.random.default_rng(2).permutation(len(IMAGES))
 
-    for new in (rows, mean, each(rows, lambda part: 2 * part + np.float32(1)), rows_of(8, 4)):
-        parts = fitted.contributions(new)
-        assert np.isfinite(parts).all()
-        assert (parts >= 0).all()
-    assert scores(fitted, mean)[0] <= scores(fitted, rows).max()
+    permuted = case.empty.learn(case.empty.statistics_of(select(seen, order)), extend=False)
 
-
-def test_no_rows_are_refused(scorer: type[Scorer]) -> None:
-    """Contract: nothing seen is no normal state, for a scorer that needs no covariance too."""
-    with pytest.raises(DegenerateDataError):
-        scorer({block: Moments.empty(d) for block, d in WIDTHS.items()})
+    expected = fitted[case].scores(case.seen(FRESH))
+    np.testing.assert_allclose(permuted.scores(case.seen(FRESH)), expected, rtol=1e-9)
 
 
-def test_the_default_descriptor_exists(scorer: type[Scorer]) -> None:
-    """Contract: a detector made without a descriptor can run."""
-    assert scorer.default_descriptor in DESCRIPTORS
+@every_case
+def test_fitted_in_parts_scores_as_at_once(fitted: dict[Case, Detector], case: Case) -> None:
+    """Law: split + merge = whole, to 1e-9, a bounded memory included."""
+    seen, detector = case.seen(IMAGES), case.empty
+    for part in (range(3), range(3, 25), range(25, 40)):
+        detector = detector.learn(detector.statistics_of(select(seen, part)), extend=True)
+
+    expected = fitted[case].scores(case.seen(FRESH))
+    np.testing.assert_allclose(detector.scores(case.seen(FRESH)), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.variant != "memory"], ids=str)
+def test_extended_then_forgotten_scores_as_never_seen(
+    fitted: dict[Case, Detector], case: Case
+) -> None:
+    """Law: extend, then forget = never seen, to 1e-6; what was far away, too.
+
+    Not of a memory: what others displaced does not come back.
+    """
+    for extra in (case.seen(synthetic(3, 7)), moved(case.seen(synthetic(3, 7)), 10.0)):
+        new = fitted[case].statistics_of(extra)
+        extended = fitted[case].learn(new, extend=True)
+        forgotten = extended.forget(new)
+
+        expected = fitted[case].scores(case.seen(FRESH))
+        np.testing.assert_allclose(forgotten.scores(case.seen(FRESH)), expected, rtol=1e-6)
+        assert (extended.scores(case.seen(FRESH)) != expected).all()
+        assert (forgotten.fitted_images, forgotten.version) == (40, fitted[case].version + 2)
+
+
+@every_case
+def test_scoring_changes_nothing(fitted: dict[Case, Detector], case: Case) -> None:
+    """Contract: neither the statistics nor the embedding; the second answer is the first."""
+    new = case.seen(FRESH)
+    before = bits(fitted[case]), bits(new)
+
+    first = bits(fitted[case].judge(new))
+
+    assert bits(fitted[case].judge(new)) == first
+    assert (bits(fitted[case]), bits(new)) == before
+
+
+@every_case
+def test_saved_and_loaded_judges_the_same(
+    fitted: dict[Case, Detector], case: Case, tmp_path: Path
+) -> None:
+    """Law: restart = same state, of scores, parts and maps, bit by bit."""
+    save_detector(fitted[case], tmp_path / "file")
+    loaded = load_detector(tmp_path / "file")
+
+    assert bits(loaded) == bits(fitted[case])
+    assert bits(loaded.judge(case.seen(FRESH))) == bits(fitted[case].judge(case.seen(FRESH)))
+
+
+@every_case
+def test_contributions_are_named_and_sum_to_the_score(
+    fitted: dict[Case, Detector], case: Case
+) -> None:
+    """Contract: finite; the same names for every image; the sum is the score."""
+    scores = fitted[case].scores(case.seen(FRESH))
+    names = set()
+    for verdict, score in zip(fitted[case].judge(case.seen(FRESH)), scores, strict=True):
+        assert np.isfinite(list(verdict.contributions.values())).all()
+        assert verdict.score == score == pytest.approx(sum(verdict.contributions.values()))
+        names.add(tuple(verdict.contributions))
+
+    blocks = ("second",) if case.variant == "one block" else ("first", "second")
+    expected = {
+        "fusion": (*blocks, "regional"),
+        "regional": ("regional",),
+        "kl": ("mean", "scale", "correlation", "null"),
+    }
+    assert names == {expected.get(case.scorer, blocks)}
+
+
+@every_case
+def test_a_map_is_nan_exactly_outside_and_reaches_the_score(
+    fitted: dict[Case, Detector], case: Case
+) -> None:
+    """Contract: the highest cell is no less than the score, so no flag without a cell above."""
+    new = case.seen(FRESH)
+    outside = np.isnan(new.regional["second"][:, :, 0])
+    assert outside.any() == case.region
+    for i, verdict in enumerate(fitted[case].judge(new)):
+        if case.scorer not in ("fusion", "regional"):
+            assert verdict.cells is None
+            assert verdict.region is None
+            continue
+        assert verdict.cells is not None
+        assert verdict.region is not None
+        assert verdict.cells.shape == (4, 4)
+        np.testing.assert_array_equal(np.isnan(verdict.cells).ravel(), outside[i])
+        assert np.nanmax(verdict.cells) >= verdict.score * (1 - 1e-12)
+        assert verdict.region.peak == np.nanmax(verdict.cells)
