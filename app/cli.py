@@ -16,6 +16,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from app import __version__, inspection, masks, overlay, sources
+from app.adapting import adapt
 from app.bench.command import ListOptions, bench
 from app.errors import UnknownDetectorError
 from app.main import create_app, create_service, describe
@@ -247,6 +248,7 @@ def _table(scores: Scores) -> Table:
 
 
 cli.command(cls=ListOptions)(bench)
+cli.command()(adapt)
 
 
 @cli.command()
