@@ -13,7 +13,7 @@ from app.batching import Batcher
 from app.ingest import Ingest
 from app.settings import Settings
 from app.telemetry import Telemetry
-from detector.embedder import Embedding
+from detector.embedding import Embedding
 from models.preprocess import LITE0
 
 R = TypeVar("R")
@@ -60,7 +60,6 @@ class Double:
     """Embeds an image as its mean; waits while ``gate`` is closed; fails on ``POISON``."""
 
     name, fingerprint, device = "double", "0" * 64, "cpu"
-    prepare = staticmethod(LITE0.resize)
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -68,6 +67,15 @@ class Double:
         self.entered = threading.Event()
         self.batches: list[list[tuple[int, int]]] = []
         """Of every call: level and side of its images."""
+
+    def prepare(
+        self, image: Prepared, side_px: int, mask: NDArray[np.uint8] | None = None
+    ) -> Prepared:
+        """Return the image resized, and the mask, if any, as a fourth channel."""
+        prepared = LITE0.resize(image, side_px)
+        if mask is None:
+            return prepared
+        return np.concatenate([prepared, LITE0.resize(mask[:, :, None], side_px)])
 
     def embed(self, images: Sequence[Prepared]) -> Embedding:
         """Return rows of one number."""
@@ -78,7 +86,9 @@ class Double:
         if (batch == POISON).any():
             raise RuntimeError("poison")
         means = batch.mean(axis=(2, 3)).astype(np.float32)
-        return Embedding(*({"block": means} for _ in range(4)))
+        parts = ({"block": means} for _ in range(4))
+        cells = {"block": means[:, None]}
+        return Embedding(*parts, regional=cells, thumbnail=batch[:, :3])
 
     @property
     def seen(self) -> list[int]:

@@ -11,14 +11,14 @@ import numpy as np
 from app.errors import ConflictError
 from app.storage import Storage
 from detector.detector import Detector
-from detector.spec import Spec
 from detector.moments import Moments
+from detector.spec import Spec
 
 
 def detector(name: str = "bolts", seed: int = 0) -> Detector:
     """Return a new detector; it differs by seed in what it was fitted to."""
     rows = np.random.default_rng(seed).normal(size=(9, 3))
-    return Detector(Spec(name, "se-lite0", "f" * 64), moments={"block": Moments.of(rows)})
+    return Detector(Spec(name, "se-lite0", "f" * 64), statistics={"block": Moments.of(rows)})
 
 
 def following(old: Detector, seed: int = 1) -> Detector:
@@ -31,11 +31,14 @@ def same(one: Detector, other: Detector) -> bool:
     if (one.spec, one.version, one.threshold) != (other.spec, other.version, other.threshold):
         return False
     np.testing.assert_array_equal(one.calibration, other.calibration)
-    assert one.moments.keys() == other.moments.keys()
-    for block, moments in one.moments.items():
-        assert moments.n == other.moments[block].n
-        np.testing.assert_array_equal(moments.mean, other.moments[block].mean)
-        np.testing.assert_array_equal(moments.scatter, other.moments[block].scatter)
+    assert one.statistics.keys() == other.statistics.keys()
+    for block, moments in one.statistics.items():
+        twin = other.statistics[block]
+        assert isinstance(moments, Moments)
+        assert isinstance(twin, Moments)
+        assert moments.n == twin.n
+        np.testing.assert_array_equal(moments.mean, twin.mean)
+        np.testing.assert_array_equal(moments.scatter, twin.scatter)
     return True
 
 

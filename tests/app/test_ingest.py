@@ -18,12 +18,12 @@ from app.errors import (
     UndecodableImageError,
     UnsupportedImageError,
 )
-from app.ingest import Arrived
+from app.ingest import Arrived, Look
 from app.sources import Source, from_bytes, from_path
 from detector.embedder import Embedder
 from detector.embedding import Embedding
 
-SIDE_PX = 32
+LOOK = Look(32)
 WINDOW = 2 * MAX_BATCH
 """Images of a stream that are under way at once."""
 
@@ -68,7 +68,7 @@ def test_bad_images_keep_their_place(double: Double) -> None:
     async def test() -> None:
         sources = [picture(1), BROKEN, picture(2), TINY, POISONED, picture(3)]
         async with Running(double) as ingest:
-            one, broken, two, tiny, poisoned, three = await ingest.embed_now(sources, SIDE_PX)
+            one, broken, two, tiny, poisoned, three = await ingest.embed_now(sources, LOOK)
         for grey, arrived in ((1, one), (2, two), (3, three)):
             assert isinstance(arrived, Arrived)
             assert level(arrived.embedding) == grey
@@ -91,7 +91,7 @@ def test_stream_keeps_the_order_too(double: Double) -> None:
         sources = [picture(n) for n in range(9)]
         sources[4:4] = [BROKEN, POISONED, gone]
         async with Running(double) as ingest:
-            yielded = [pair async for pair in ingest.embed_all(sources, SIDE_PX)]
+            yielded = [pair async for pair in ingest.embed_all(sources, LOOK)]
         assert [source for source, _ in yielded] == sources
         kinds = [type(outcome) for _, outcome in yielded]
         assert kinds[4:7] == [UndecodableImageError, InferenceError, UndecodableImageError]
@@ -109,8 +109,8 @@ def test_both_ways_give_what_the_backbone_gives(
     async def test() -> None:
         sources = [from_bytes("", encode(photo, "PNG")) for photo in photographs[1:3]]
         async with Running(embedder) as ingest:
-            now = await ingest.embed_now(sources, 64)
-            later = [outcome async for _, outcome in ingest.embed_all(sources, 64)]
+            now = await ingest.embed_now(sources, Look(64))
+            later = [outcome async for _, outcome in ingest.embed_all(sources, Look(64))]
         for photo, first, second in zip(photographs[1:3], now, later, strict=True):
             alone = embedder.embed([embedder.prepare(photo, 64)])
             assert isinstance(first, Arrived)
@@ -129,7 +129,7 @@ def test_stream_reads_ahead_by_a_window_only(double: Double) -> None:
         counted = Counted(40)
         async with Running(double) as ingest:
             done = 0
-            async for _ in ingest.embed_all(counted.sources, SIDE_PX):
+            async for _ in ingest.embed_all(counted.sources, LOOK):
                 done += 1
                 await turns()
                 assert counted.read <= done - 1 + WINDOW
@@ -144,7 +144,7 @@ def test_stream_waits_for_a_full_queue(double: Double) -> None:
     async def test() -> None:
         changes = {"queue_images": 1, "max_request_images": 1}
         async with Running(double, **changes) as ingest:
-            stream = ingest.embed_all([picture(n) for n in range(12)], SIDE_PX)
+            stream = ingest.embed_all([picture(n) for n in range(12)], LOOK)
             assert [level(e) async for _, e in stream if isinstance(e, Embedding)] == [*range(12)]
 
     run(test())
@@ -157,7 +157,7 @@ def test_scoring_is_refused_before_anything_is_read(double: Double) -> None:
         counted = Counted(9)
         async with Running(double) as ingest:
             with pytest.raises(OverloadedError):
-                await ingest.embed_now(counted.sources, SIDE_PX)
+                await ingest.embed_now(counted.sources, LOOK)
             assert counted.read == 0
 
     run(test())
@@ -174,14 +174,14 @@ def test_leaving_a_stream_cleans_up(double: Double) -> None:
         counted = Counted(40)
         async with Running(double) as ingest:
             before = _tasks()
-            stream: Any = ingest.embed_all(counted.sources, SIDE_PX)
+            stream: Any = ingest.embed_all(counted.sources, LOOK)
             await anext(stream)
             double.gate.clear()  # so that nobody finishes who is not cancelled
             await asyncio.wait_for(stream.aclose(), 5)
             double.gate.set()
             assert _tasks() == before
             assert counted.read <= WINDOW
-            (arrived,) = await ingest.embed_now([picture(77)], SIDE_PX)
+            (arrived,) = await ingest.embed_now([picture(77)], LOOK)
             assert isinstance(arrived, Arrived)
 
     run(test())
@@ -196,12 +196,12 @@ def test_cancelled_requests_leave_the_queue(double: Double) -> None:
         async with Running(double, max_batch=1) as ingest:
             double.gate.clear()
             sources = [picture(n) for n in range(6)]
-            request = asyncio.create_task(ingest.embed_now(sources, SIDE_PX))
+            request = asyncio.create_task(ingest.embed_now(sources, LOOK))
             await until(double.entered.is_set)
             request.cancel()
             await asyncio.gather(request, return_exceptions=True)
             double.gate.set()
-            await ingest.embed_now([picture(77)], SIDE_PX)
+            await ingest.embed_now([picture(77)], LOOK)
 
     run(test())
     assert double.seen == [0, 77]
@@ -214,14 +214,14 @@ def test_stopping_tells_a_request_once(double: Double, caplog: pytest.LogCapture
         async with Running(double) as ingest:
             double.gate.clear()
             sources = [picture(n) for n in range(6)]
-            request = asyncio.create_task(ingest.embed_now(sources, SIDE_PX))
+            request = asyncio.create_task(ingest.embed_now(sources, LOOK))
             await until(double.entered.is_set)
             await turns()
             asyncio.get_running_loop().call_later(0.05, double.gate.set)
         with pytest.raises(UnavailableError):
             await request
         with pytest.raises(UnavailableError):  # and who comes later gets it as well
-            await ingest.embed_now(sources, SIDE_PX)
+            await ingest.embed_now(sources, LOOK)
 
     run(test())
     assert "never retrieved" not in caplog.text
@@ -240,11 +240,11 @@ def test_unexpected_failures_of_a_source_pass_through(double: Double, place: int
         sources = list(_unreadable_at(place))
         async with Running(double) as ingest:
             with pytest.raises(PermissionError):
-                await ingest.embed_now(sources, SIDE_PX)
+                await ingest.embed_now(sources, LOOK)
             with pytest.raises(PermissionError):
-                async for _ in ingest.embed_all(sources, SIDE_PX):
+                async for _ in ingest.embed_all(sources, LOOK):
                     pass
-            (arrived,) = await ingest.embed_now([picture(77)], SIDE_PX)
+            (arrived,) = await ingest.embed_now([picture(77)], LOOK)
             assert isinstance(arrived, Arrived)
 
     run(test())

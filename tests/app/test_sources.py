@@ -53,8 +53,8 @@ def read(body: bytes, kind: str | None, *, most: int = 3, chunk: int = 10_000, *
 
     async def test() -> list[tuple[str, bytes]]:
         request = Request({"type": "http", "headers": headers, **scope}, receive)
-        async with sources.from_request(request, most) as images:
-            return [(image.name, await image.read()) for image in images]
+        async with sources.from_request(request, most) as upload:
+            return [(image.name, await image.read()) for image in upload.images]
 
     return run(test())
 
@@ -162,7 +162,8 @@ def test_uploaded_files_are_closed() -> None:
 
         headers = [(b"content-type", FORM.encode())]
         request = Request({"type": "http", "headers": headers}, receive)
-        async with sources.from_request(request, 1) as (image,):
+        async with sources.from_request(request, 1) as upload:
+            (image,) = upload.images
             assert await image.read() == b"one"
         with pytest.raises(ValueError, match="closed"):
             await image.read()

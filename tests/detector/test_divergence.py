@@ -113,13 +113,13 @@ def test_the_null_mean_is_the_mean_where_nothing_has_changed(
 
 
 def test_excess_is_near_nothing_where_nothing_has_changed() -> None:
-    """Law: through shrinkage and all, the mean excess is far below the mean divergence."""
+    """Law: shrinkage included, the mean excess is far below the mean divergence."""
     found = [
         Reference(Moments.of(rows_of(seed, 500, 6))).divergence(rows_of(10_000 + seed, 64, 6))
         for seed in range(200)
     ]
 
-    assert abs(np.mean([f.excess for f in found])) < 0.1 * np.mean([f.kl for f in found])
+    assert abs(np.mean([f.excess for f in found])) < 0.2 * np.mean([f.kl for f in found])
 
 
 @given(seed=SEEDS, n=st.integers(2, 200), reference=st.integers(4, 50), d=st.integers(1, 40))
@@ -146,24 +146,24 @@ def test_too_few_rows_are_refused() -> None:
     reference = Reference(Moments.of(rows_of(0, 10, 3)))
     with pytest.raises(DegenerateDataError, match="at least 2 rows, got 1"):
         reference.divergence(rows_of(1, 1, 3))
-    with pytest.raises(DegenerateDataError, match="3 rows fitted: .*at least 4"):
+    with pytest.raises(DegenerateDataError, match=r"3 rows fitted: .*at least 4"):
         Reference(Moments.of(rows_of(0, 3, 3)))
 
 
 def test_a_detector_compares_a_batch_block_by_block() -> None:
-    """Contract: the same rows diverge by chance alone, moved ones by more; cells as one window."""
-    detector = fitted_to(Detector(Spec("a", "b", "f")), synthetic(0, 60))
+    """Contract: little by chance alone, much in the block that moved; cells are one window."""
+    empty = Detector(Spec("a", "b", "f"))
+    detector = fitted_to(empty, synthetic(0, 60))
+    new = synthetic(1, 40)
 
-    same, other = detector.divergence(synthetic(1, 40)), detector.divergence(synthetic(2, 40))
-    gates = {block: rows * np.float32(0.2) for block, rows in synthetic(2, 40).gate.items()}
-    odd = fitted_to(Detector(Spec("a", "b", "f", "gaussian", "gate")), synthetic(0, 60)).divergence(
-        synthetic(2, 40)
-    )
+    same = detector.divergence(new)
+    new.mean["second"][:] += np.float32(20)
+    odd = detector.divergence(new)
 
     assert list(same) == ["first", "second", "regional"]
-    assert same["regional"].rows == 40 * 16
-    assert [same[name].rows for name in ("first", "second")] == [40, 40]
-    assert max(abs(d.excess) for d in (*same.values(), *other.values())) < 3
-    assert list(odd) == list(gates)
+    assert [part.rows for part in same.values()] == [40, 40, 40 * 16]
+    assert max(abs(part.excess) for part in same.values()) < 3
+    assert odd["second"].excess > 10 * abs(same["second"].excess) + 10
+    assert [odd[name] == same[name] for name in ("first", "regional")] == [True, True]
     with pytest.raises(NotFittedError):
-        Detector(Spec("a", "b", "f")).divergence(synthetic(1, 40))
+        empty.divergence(new)

@@ -1,4 +1,6 @@
-"""Scorers: what SciPy and scikit-learn say of the same rows."""
+"""Image-level scorers: what SciPy and scikit-learn say of the same rows."""
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ from sklearn.covariance import oas as sklearn_oas
 from detector.descriptors import BlockRows
 from detector.errors import DegenerateDataError
 from detector.moments import Moments
-from detector.scorers import Gaussian, Prototype, Scorer
+from detector.options import Options
+from detector.scorers import Scorer
+from detector.scorers.gaussian import Gaussian
+from detector.scorers.prototype import Prototype
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -21,9 +26,15 @@ def rows_of(seed: int, n: int, widths: tuple[int, ...]) -> BlockRows:
     return {f"b{d}": rng.normal(1, 2, size=(n, d)).astype(np.float32) for d in widths}
 
 
-def fit(scorer: type[Scorer], rows: BlockRows) -> Scorer:
+def fit(scorer: type[Scorer], rows: BlockRows, **options: Any) -> Scorer:
     """Return a scorer fitted to rows."""
-    return scorer({block: Moments.of(part) for block, part in rows.items()})
+    moments = {block: Moments.of(part) for block, part in rows.items()}
+    return scorer(moments, Options(**options))
+
+
+def standardised(rows: BlockRows, fitted: BlockRows) -> BlockRows:
+    """Return rows of which every channel is divided by its fitted standard deviation, float64."""
+    return {b: part / fitted[b].std(axis=0, dtype=np.float64) for b, part in rows.items()}
 
 
 @given(seed=SEEDS, n=st.integers(1, 40))
@@ -59,20 +70,58 @@ def test_prototype_of_the_mean_row_is_zero() -> None:
     np.testing.assert_array_equal(fit(Prototype, rows).contributions(rows), np.zeros((4, 2)))
 
 
+@given(seed=SEEDS, n=st.integers(2, 40))
+def test_prototype_zscore_equals_scipy_standardised_euclidean(seed: int, n: int) -> None:
+    """Reference: scipy cdist "seuclidean" on the blocks' rows side by side; rtol 1e-10."""
+    train, test = rows_of(seed, n, (3, 8)), rows_of(seed + 1, 6, (3, 8))
+    wide = [np.concatenate(list(r.values()), axis=1).astype(np.float64) for r in (train, test)]
+    mean, variance = wide[0].mean(axis=0, keepdims=True), wide[0].var(axis=0)
+    expected = cdist(wide[1], mean, "seuclidean", V=variance)[:, 0]
+
+    parts = fit(Prototype, train, normalise="zscore").contributions(test)
+
+    np.testing.assert_allclose(parts.sum(axis=1), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+@pytest.mark.parametrize("normalise", ["none", "zscore"])
 @given(seed=SEEDS, n=st.integers(2, 60))
-def test_gaussian_equals_scipy_mahalanobis(seed: int, n: int) -> None:
-    """Reference: per block, scipy cdist with scikit-learn's OAS; float64, rtol 1e-8."""
+def test_gaussian_equals_scipy_mahalanobis(
+    covariance: str, normalise: str, seed: int, n: int
+) -> None:
+    """Reference: per block, scipy cdist with scikit-learn's OAS; float64, rtol 1e-8.
+
+    zscore: of rows standardised by hand; diagonal: with the diagonal of the OAS.
+    """
     train, test = rows_of(seed, n, (3, 8, 20)), rows_of(seed + 1, 6, (3, 8, 20))
+    made = train, test
+    if normalise == "zscore":
+        made = standardised(train, train), standardised(test, train)
     expected = []
-    for block, rows in train.items():
-        wide = rows.astype(np.float64)
-        inverse = np.linalg.inv(sklearn_oas(wide)[0])
-        mean = wide.mean(0, keepdims=True)
-        expected.append(cdist(test[block].astype(float), mean, "mahalanobis", VI=inverse)[:, 0])
+    for block in train:
+        rows, new = (part[block].astype(np.float64) for part in made)
+        fitted = sklearn_oas(rows)[0]
+        fitted = np.diag(np.diag(fitted)) if covariance == "diagonal" else fitted
+        mean, inverse = rows.mean(axis=0, keepdims=True), np.linalg.inv(fitted)
+        expected.append(cdist(new, mean, "mahalanobis", VI=inverse)[:, 0])
 
-    parts = fit(Gaussian, train).contributions(test)
+    scorer = fit(Gaussian, train, normalise=normalise, covariance=covariance)
 
-    np.testing.assert_allclose(parts, np.stack(expected, axis=1), rtol=1e-8)
+    np.testing.assert_allclose(scorer.contributions(test), np.stack(expected, axis=1), rtol=1e-8)
+
+
+@pytest.mark.parametrize("scorer", [Gaussian, Prototype])
+def test_zscore_survives_a_channel_that_never_varied(scorer: type[Scorer]) -> None:
+    """Contract: it is scaled by a millionth of the largest deviation: finite, and it decides."""
+    rows = rows_of(0, 20, (4,))
+    rows["b4"][:, 1] = 2.0
+    moved = {"b4": rows["b4"][:1] + np.float32([0, 1, 0, 0])}
+
+    fitted = fit(scorer, rows, normalise="zscore")
+
+    assert np.isfinite(fitted.contributions(rows)).all()
+    assert fitted.contributions(moved)[0, 0] > fitted.contributions(rows).max()
+    assert np.isfinite(fitted.contributions(moved)).all()
 
 
 @pytest.mark.parametrize("factor", [1e-6, 0.1, 1e6])
