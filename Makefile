@@ -29,10 +29,10 @@ lint: .venv/dev ## check style, types and layers only
 	$(BIN)/lint-imports
 
 bench: .venv/dev ## measure detection on a folder: make bench SET=path/to/set
-	$(BIN)/python -m benchmarks.detection $(SET)
+	$(BIN)/gatewatch bench $(SET) --out bench-output
 
 clean: ## remove the environment and everything made
-	rm -rf .venv demo-output dist .coverage* .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv demo-output bench-output dist .coverage* .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gatewatch needs Python 3.11 or newer: make PYTHON=python3.12 ...")'

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from app.bench.images import Reader
@@ -36,7 +37,8 @@ def adapt(
     try:
         settings = _settings()
         _check(out)
-        report = _adapt(settings, folder, out, size=size, limit=limit, seed=seed)
+        with threadpool_limits(1, user_api="blas"):  # systems this small lose time to more
+            report = _adapt(settings, folder, out, size=size, limit=limit, seed=seed)
     except (DetectorError, OSError) as error:
         typer.echo(f"gatewatch: {error}", err=True)
         raise typer.Exit(1) from error

@@ -82,9 +82,11 @@ def _options(changes: list[str]) -> options.Options:
     pairs = dict(change.split("=", 1) for change in changes if "=" in change)
     if len(pairs) != len(changes):
         raise InvalidSpecError("write each option as KEY=VALUE, each key once")
-    given: dict[str, Any] = {k: v.split(",") if k == "blocks" else v for k, v in pairs.items()}
+    blocks = pairs.pop("blocks", "")  # pydantic reads no list from strings
     try:
-        return options.Options(**OptionsBody.model_validate_strings(given).model_dump())
+        given = OptionsBody.model_validate_strings(pairs)
+        given.blocks = blocks.split(",") if blocks else []
+        return options.Options(**given.model_dump())
     except ValidationError as error:
         raise InvalidSpecError(f"options: {error}") from error
 

@@ -58,30 +58,30 @@ def _binary(media_type: str) -> dict[str, object]:
     return {media_type: {"schema": {"type": "string", "format": "binary"}}}
 
 
-_FORM = {
-    MULTIPART: {
-        "schema": {
-            "type": "object",
-            "required": [sources.FIELD],
-            "additionalProperties": False,
-            "properties": {
-                sources.FIELD: {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {"type": "string", "format": "binary"},
-                },
-                sources.MASK_FIELD: {
-                    "type": "string",
-                    "format": "binary",
-                    "description": "What counts of every image, for a detector created with "
-                    "mask 'request': an image file (white counts, black does not), or polygons "
-                    "as JSON, corners as fractions of width and height: [[[0,0],[1,0],[1,1]]].",
-                },
+def _body(**bounds: int) -> dict[str, object]:
+    form = {
+        "type": "object",
+        "required": [sources.FIELD],
+        "additionalProperties": False,
+        "properties": {
+            sources.FIELD: {
+                "type": "array",
+                "minItems": 1,
+                **bounds,
+                "items": {"type": "string", "format": "binary"},
             },
-        }
+            sources.MASK_FIELD: {
+                "type": "string",
+                "format": "binary",
+                "description": "What counts of every image, for a detector created with "
+                "mask 'request': an image file (white counts, black does not), or polygons "
+                "as JSON, corners as fractions of width and height: [[[0,0],[1,0],[1,1]]].",
+            },
+        },
     }
-}
-IMAGES_BODY = {
-    "requestBody": {"required": True, "content": _FORM | _binary("image/*") | _binary(OCTETS)}
-}
-"""How OpenAPI describes a body of images; the routes read it through ``UploadDep``."""
+    content = {MULTIPART: {"schema": form}} | _binary("image/*") | _binary(OCTETS)
+    return {"requestBody": {"required": True, "content": content}}
+
+
+IMAGES_BODY, IMAGE_BODY = _body(), _body(maxItems=1)
+"""How OpenAPI describes a body of images, or of one; routes read it through ``UploadDep``."""

@@ -1,8 +1,9 @@
 """Look closer: one image with its map and the normal images it is most like; a batch as a whole."""
 
 from functools import partial
+from typing import Literal
 
-from app import imaging
+from app import imaging, overlay
 from app.errors import TooManyImagesError
 from app.ingest import Arrived
 from app.results import Compared, Inspected, Judged, Rejected
@@ -47,6 +48,17 @@ async def inspect(service: Service, name: str, upload: Upload, *, needs_map: boo
     pixels = await service.in_pool(decode)
     judged = Judged(source.name, verdict)
     return Inspected(name, detector.version, judged, verdict, pixels, nearest)
+
+
+async def draw(service: Service, name: str, upload: Upload, kind: Literal["png", "npy"]) -> bytes:
+    """Judge one image and return its map, drawn on it or as values.
+
+    Raises:
+        NotCalibratedError: if an overlay is asked of a detector without threshold.
+        as ``inspect``.
+    """
+    inspected = await inspect(service, name, upload, needs_map=True)
+    return await service.in_pool(partial(overlay.of, inspected, kind))
 
 
 async def compare(service: Service, name: str, upload: Upload) -> Compared:

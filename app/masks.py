@@ -22,7 +22,7 @@ Mask = NDArray[np.uint8]
 MAX_SIDE_PX = 1024
 """Masks are kept no finer than the largest picture the backbone sees."""
 
-Coordinate = Annotated[FiniteFloat, Field(ge=0, le=1)]
+Coordinate = Annotated[FiniteFloat, Field(ge=0, le=1, strict=True)]
 Polygon = Annotated[list[tuple[Coordinate, Coordinate]], Field(min_length=3, max_length=1000)]
 Polygons = Annotated[list[Polygon], Field(min_length=1, max_length=100)]
 _POLYGONS: TypeAdapter[list[list[tuple[float, float]]]] = TypeAdapter(Polygons)

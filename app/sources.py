@@ -97,7 +97,7 @@ async def from_request(request: Request, max_images: int) -> AsyncIterator[Uploa
     if sent == MULTIPART:
         form = await _form(request, max_images)
         try:
-            yield await _files(form)
+            yield await _files(form, max_images)
         finally:
             await form.close()
     elif sent.startswith("image/") or sent == OCTETS:
@@ -139,11 +139,11 @@ async def _form(request: Request, max_images: int) -> FormData:
     except (MultiPartException, ClientDisconnect, UnicodeError) as error:
         reason = getattr(error, "message", str(error)) or "It ended early."
         if "Too many files" in reason:
-            raise TooManyImagesError(f"at most {max_images} images in one request") from error
+            raise _too_many(max_images) from error
         raise MalformedUploadError(f"the multipart body cannot be read: {reason}") from error
 
 
-async def _files(form: FormData) -> Upload:
+async def _files(form: FormData, max_images: int) -> Upload:
     images = []
     masks: list[bytes | str] = []
     for field, value in form.multi_items():
@@ -158,6 +158,12 @@ async def _files(form: FormData) -> Upload:
             )
     if not images:
         raise NoImagesError(f"the form has no image: send files as {FIELD!r}")
+    if len(images) > max_images:  # the parser leaves room for one more file, the mask
+        raise _too_many(max_images)
     if len(masks) > 1:
         raise MalformedUploadError(f"{len(masks)} masks: one counts for all images of the request")
     return Upload(images, masks[0] if masks else None)
+
+
+def _too_many(max_images: int) -> TooManyImagesError:
+    return TooManyImagesError(f"at most {max_images} images in one request")

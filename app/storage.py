@@ -48,7 +48,7 @@ _DETECTORS = Table(
     Column("created_at", DateTime, nullable=False),
     Column("updated_at", DateTime, nullable=False),
 )
-CACHED_DETECTORS = 32
+CACHED_DETECTORS = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,12 +114,12 @@ def adapt(
         [image for image, out in zip(images, apart, strict=True) if out == wanted]
         for wanted in (False, True)
     )
-    judged = Images(train, normal, planted(normal, seed))
-    before = judge(embedder, judged, lambda done: tick("judge", done))
     try:
         adapter = Adapter(np.stack(train).transpose(0, 2, 3, 1), gates=gates, seed=seed)
     except WeightsError as error:
         raise BackboneError(str(error)) from error
+    judged = Images(train, normal, planted(normal, seed))
+    before = judge(embedder, judged, lambda done: tick("judge", done))
     losses = adapter.train(lambda done: tick("adapt", done))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "gates.safetensors"

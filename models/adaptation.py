@@ -36,14 +36,16 @@ from models.synthetic_defects import LEARNT, plant
 
 SIDE_PX = 160
 """Side at which gates learn, as the shipped ones did; larger images are shrunk to it."""
-BATCH, STEPS, ROUNDS, PATIENCE = 16, 10, 6, 2
+BATCH, STEPS, ROUNDS, PATIENCE = 16, 10, 4, 2
 """Images of a step; steps of a round; most rounds, and how many may pass without gain."""
-RATE = 3e-3
-CORRUPTED_SHARE = 0.5
+RATE = 2e-3
+CORRUPTED_SHARE = 0.3
+"""Share of spoilt images that are corrupted (``models.corruptions``) instead of defective."""
 MOST_ASIDE, SAMPLE = 48, 64
 """Most images that are kept aside, an eighth of all; most that standardise the squeezes."""
 LEAST_DEVIATION = 0.05
-MIN_IMAGES = 16
+"""Of what it was, so that a channel that hardly varies is not blown up."""
+MIN_IMAGES = BATCH
 
 
 class Adapter:

@@ -19,10 +19,11 @@ from torch.nn import functional
 GRID = 16
 """Cells along one side of the grid."""
 
-Weights = Float[Tensor, "b 1 h w"]
+Weights = Float[Tensor, "b 1 p q"]
+"""How much each pixel of the images counts; (p, q) is the images' size, not a map's."""
 
 
-def at_size(weights: Weights, height: int, width: int) -> Weights:
+def at_size(weights: Weights, height: int, width: int) -> Float[Tensor, "b 1 h w"]:
     """Return the weights averaged to a map's size."""
     return functional.adaptive_avg_pool2d(weights, (height, width))
 

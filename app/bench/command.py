@@ -21,7 +21,11 @@ from detector.embedder import Embedder
 from detector.errors import DetectorError
 from detector.spec import DEFAULT_IMAGE_SIZE
 
-_LISTS = {"--seeds": re.compile(r"-?\d+"), "--config": re.compile(r"\w+/\w+(:\S+)?")}
+_LISTS = {
+    "--seeds": re.compile(r"-?\d+"),
+    "--config": re.compile(r"\w+/\w+(:\S+)?"),
+    "--backbone": re.compile(r"se-lite0(@.+)?|timm:.+"),
+}
 PEERS = ("anomalib",)
 
 
@@ -65,6 +69,10 @@ def bench(
         list[str] | None,
         typer.Option(help="descriptor/scorer[:key=value,..]: one or more; else all."),
     ] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME or NAME@FILE of weights: one or more; else the service's."),
+    ] = None,
     compare: Annotated[str, typer.Option(help="anomalib: PatchCore, PaDiM and DFM too.")] = "",
 ) -> None:
     """Measure detection on folders of images: results.json, .csv, summary.md and plots."""
@@ -74,13 +82,7 @@ def bench(
         settings = _settings()
         plan = Plan(find_sets(folders), list(dict.fromkeys(seeds or [0])), size, train_limit)
         threadpool_limits(1, user_api="blas")  # as the service does
-        embedder = Embedder(
-            settings.backbone, settings.device, settings.threads, weights=settings.weights
-        )
-        groups = measure.our_groups(embedder, config or [], size)
-        if compare:
-            groups += measure.peer_groups(embedder)
-        _measure(plan, groups, Reader(settings, embedder.prepare, size), out)
+        _measure(plan, _heats(settings, backbone or [], config or [], compare, size), out)
     except (BenchError, DetectorError, OSError) as error:
         typer.echo(f"gatewatch: {error}", err=True)
         raise typer.Exit(1) from error
@@ -94,19 +96,43 @@ def _settings() -> Settings:
         raise BenchError(str(error)) from error
 
 
-def _measure(plan: Plan, groups: Sequence[measure.Group], reader: Reader, out: Path) -> None:
+Heat = tuple[Sequence[measure.Group], Reader]
+"""Who competes on one backbone, and the reader that prepares images for it."""
+
+
+def _heats(
+    settings: Settings, backbones: Sequence[str], config: Sequence[str], compare: str, size: int
+) -> list[Heat]:
+    """Return the groups of every backbone; the peers share the service's own."""
+    usual = (settings.backbone, settings.weights)
+    named = [text.partition("@") for text in backbones]
+    heats: list[Heat] = []
+    for name, weights in [(n, Path(f) if f else None) for n, _, f in named] or [usual]:
+        embedder = Embedder(name, settings.device, settings.threads, weights=weights)
+        groups = measure.our_groups(embedder, config, size, usual=(name, weights) == usual)
+        if compare and not heats:
+            groups += measure.peer_groups(embedder)
+        heats.append((groups, Reader(settings, embedder.prepare, size)))
+    return heats
+
+
+def _measure(plan: Plan, heats: Sequence[Heat], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    shown = next((c for c in groups[0].configurations if c.default), groups[0].configurations[0])
+    first = heats[0][0][0].configurations
+    shown = next((c for c in first if c.default), first[0])
     rows: list[results.Row] = []
     failures: list[Failure] = []
     drawn: list[Outcome] = []
-    with tqdm(total=plan.images() * len(groups), unit="image") as bar:
+    with tqdm(total=plan.images() * sum(len(groups) for groups, _ in heats), unit="image") as bar:
 
         def tick(task: str, count: int) -> None:
             bar.set_description(task)
             bar.update(count)
 
-        for item in run(plan, groups, reader, tick):
+        outcomes = (
+            (item, reader) for groups, reader in heats for item in run(plan, groups, reader, tick)
+        )
+        for item, reader in outcomes:
             if isinstance(item, Failure):
                 failures.append(item)
                 continue
@@ -115,13 +141,14 @@ def _measure(plan: Plan, groups: Sequence[measure.Group], reader: Reader, out: P
             if item.configuration == shown and item.row.seed == plan.seeds[0]:
                 plots.plot_set(item, reader, out)
                 drawn.append(item)
+    rejected = {where: why for _, reader in heats for where, why in reader.rejected.items()}
     if not rows:
         raise BenchError(f"no configuration could be fitted: {failures[0].reason}")
     results.write_csv(rows, out / "results.csv")
-    summary.write(rows, failures, reader.rejected, out / "summary.md")
+    summary.write(rows, failures, rejected, out / "summary.md")
     if drawn:
         plots.plot_rocs(drawn, out / "roc.png")
-    for where, why in reader.rejected.items():
+    for where, why in rejected.items():
         typer.echo(f"left out {where}: {why}", err=True)
     for failure in failures:
         typer.echo(

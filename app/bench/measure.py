@@ -6,13 +6,15 @@ each peer runs its own network.
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.bench import configurations
+from app.bench.configurations import Configuration
 from app.bench.layouts import BenchError
 from app.imaging import Pixels
 from detector import peers
@@ -20,28 +22,10 @@ from detector.artefact import save_detector
 from detector.detector import Detector
 from detector.embedder import Embedder
 from detector.embedding import Embedding, mirrored
-from detector.scorers import SCORERS
 from detector.spec import Spec
 from detector.statistics import Statistics, merge
 
 Numbers = NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """Which statistics on which backbone; ``default`` is what the service does unless told."""
-
-    backbone: str
-    descriptor: str
-    scorer: str
-    options: str = ""
-    default: bool = False
-
-    @property
-    def label(self) -> str:
-        """Name in tables and plots."""
-        name = self.scorer if self.descriptor == "-" else f"{self.descriptor}/{self.scorer}"
-        return f"{name}:{self.options}" if self.options else name
 
 
 class Contestant(Protocol):
@@ -135,25 +119,29 @@ class Theirs:
         return self._peer.state_bytes
 
 
-def our_groups(embedder: Embedder, wanted: Sequence[str], side_px: int) -> list[Group]:
+def our_groups(
+    embedder: Embedder, written: Sequence[str], side_px: int, *, usual: bool = True
+) -> list[Group]:
     """Return our configurations: those wanted, as ``descriptor/scorer:options``, or all scorers.
 
-    Those that also fit mirrored images form a group of their own, for they embed more.
+    Those that also fit mirrored images form a group of their own, for they embed more. ``usual``:
+    whether the service runs this backbone, without which no configuration is the default.
 
     Raises:
         BenchError: if one is not of that form.
         InvalidSpecError: if a descriptor, a scorer, an option or the size does not exist.
     """
     default = Spec("bench", embedder.name, embedder.fingerprint, image_size=side_px)
-    specs = _wanted(default, wanted) if wanted else _existing(default)
+    specs = configurations.wanted(default, written) if written else configurations.existing(default)
     plain = [spec for spec in specs if not spec.options.flips]
     flipped = [spec for spec in specs if spec.options.flips]
     groups = [("gatewatch", plain, False), ("gatewatch, mirrored too", flipped, True)]
-    return [_group(name, embedder, default, some, flips) for name, some, flips in groups if some]
+    reference = default if usual else None
+    return [_group(name, embedder, some, reference, flips) for name, some, flips in groups if some]
 
 
 def _group(
-    name: str, embedder: Embedder, default: Spec, specs: Sequence[Spec], flips: bool
+    name: str, embedder: Embedder, specs: Sequence[Spec], default: Spec | None, flips: bool
 ) -> Group:
     def embed(images: Sequence[Pixels], fitting: bool) -> Embedding:
         if flips and fitting:
@@ -161,22 +149,12 @@ def _group(
         parts = _parts(images, embedder.best_batch)
         return Embedding.concatenate([embedder.embed(part) for part in parts])
 
-    entries = {_configuration(spec, default): spec for spec in specs}
+    entries = {configurations.describe(spec, default): spec for spec in specs}
 
     def enter(_seed: int) -> list[Contestant]:
         return [Ours(spec, configuration) for configuration, spec in entries.items()]
 
     return Group(name, list(entries), embed, enter)
-
-
-def _configuration(spec: Spec, default: Spec) -> Configuration:
-    usual = asdict(default.options)
-    changed = {key: value for key, value in asdict(spec.options).items() if value != usual[key]}
-    options = ",".join(
-        f"{key}={'+'.join(value) if isinstance(value, tuple) else value}"
-        for key, value in changed.items()
-    )
-    return Configuration(spec.backbone, spec.descriptor, spec.scorer, options, spec == default)
 
 
 def peer_groups(embedder: Embedder) -> list[Group]:
@@ -207,56 +185,3 @@ def peer_groups(embedder: Embedder) -> list[Group]:
 
 def _parts(images: Sequence[Pixels], size: int) -> Iterator[Sequence[Pixels]]:
     return (images[start : start + size] for start in range(0, len(images), size))
-
-
-def _wanted(default: Spec, wanted: Sequence[str]) -> list[Spec]:
-    specs = []
-    for text in dict.fromkeys(wanted):
-        kind, _, options = text.partition(":")
-        descriptor, slash, scorer = kind.partition("/")
-        if not (descriptor and slash and scorer):
-            raise BenchError(
-                f"{text!r} is no configuration: write descriptor/scorer[:key=value,..]"
-            )
-        changes = _options(options) if options else {}
-        specs.append(
-            replace(
-                default,
-                descriptor=descriptor,
-                scorer=scorer,
-                options=replace(default.options, **changes),
-            )
-        )
-    return specs
-
-
-def _options(text: str) -> dict[str, Any]:
-    """Return options written ``key=value,key=value``; several blocks are joined by ``+``."""
-    kinds: dict[str, Callable[[str], Any]] = {
-        "normalise": str,
-        "covariance": str,
-        "blocks": lambda value: tuple(value.split("+")),
-        "aligned": lambda value: value == "True",
-        "flips": lambda value: value == "True",
-        "memory": int,
-        "evidence": int,
-    }
-    changes = {}
-    for part in text.split(","):
-        key, equals, value = part.partition("=")
-        if key not in kinds or not equals:
-            raise BenchError(f"{part!r} is no option; there is: {', '.join(kinds)}, as key=value")
-        changes[key] = kinds[key](value)
-    return changes
-
-
-def _existing(default: Spec) -> list[Spec]:
-    """Return every scorer with every descriptor it takes; fusion with its own alone."""
-    specs = [default]
-    for scorer, kind in SCORERS.items():
-        descriptors = kind.descriptors[:1] if kind.regional else kind.descriptors
-        for descriptor in descriptors:
-            spec = replace(default, descriptor=descriptor, scorer=scorer)
-            if spec not in specs:
-                specs.append(spec)
-    return specs

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.bench.configurations import Configuration
 from app.bench.images import Prepared, Reader
 from app.bench.layouts import BenchError, ImageSet, TestImage
-from app.bench.measure import Configuration, Contestant, Group, Numbers
+from app.bench.measure import Contestant, Group, Numbers
 from app.bench.pixels import rank_pixels
 from app.bench.results import Row
 from app.bench.watch import SHARED, Watch, peak_rss_bytes

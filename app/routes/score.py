@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Response
 
 from app import inspection, overlay
-from app.dependencies import IMAGES_BODY, ScoreAnswer, ServiceDep, UploadDep
+from app.dependencies import IMAGE_BODY, IMAGES_BODY, ScoreAnswer, ServiceDep, UploadDep
 from app.errors import (
     ImageTooLargeError,
     InferenceError,
@@ -63,7 +63,7 @@ async def score(
     return Scores.of(answer.of(await service.score(name, upload)))
 
 
-@router.post("/explain", responses=docs(*ERRORS, body=True), openapi_extra=IMAGES_BODY)
+@router.post("/explain", responses=docs(*ERRORS, body=True), openapi_extra=IMAGE_BODY)
 async def explain(name: DetectorName, upload: UploadDep, service: ServiceDep) -> Explanation:
     """Say of one image where it is odd, and show the fitted images it is most like."""
     return Explanation.of(await inspection.inspect(service, name, upload, needs_map=False))
@@ -82,7 +82,7 @@ async def explain(name: DetectorName, upload: UploadDep, service: ServiceDep) ->
             },
         }
     },
-    openapi_extra=IMAGES_BODY,
+    openapi_extra=IMAGE_BODY,
 )
 async def anomaly_map(
     name: DetectorName,
@@ -94,8 +94,7 @@ async def anomaly_map(
     ] = "png",
 ) -> Response:
     """Draw one image's map: transparent below 0.8 of the threshold, yellow at it, red from 1.6."""
-    inspected = await inspection.inspect(service, name, upload, needs_map=True)
-    content = await service.in_pool(lambda: overlay.of(inspected, format))
+    content = await inspection.draw(service, name, upload, format)
     return Response(content, media_type=overlay.MEDIA_TYPES[format])
 
 

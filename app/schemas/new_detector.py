@@ -36,11 +36,11 @@ class Options(Body):
     """Blocks of the backbone that are looked at; empty for all (GET /v1/info names them)."""
     covariance: Literal["full", "diagonal"] = "full"
     """Of the image-level Gaussian."""
-    aligned: bool = True
+    aligned: bool = Field(default=True, strict=True)
     """Whether each place has its own mean and covariance; false for parts that lie anyhow."""
     memory: int = Field(default=0, ge=0, le=options.MAX_MEMORY, strict=True)
     """Regional rows kept as nearest-neighbour memory in place of the regional Gaussians."""
-    flips: bool = False
+    flips: bool = Field(default=False, strict=True)
     """Whether fitting also sees every image mirrored; four times the work."""
     evidence: int = Field(default=64, ge=0, le=options.MAX_EVIDENCE, strict=True)
     """Fitted images whose thumbnails are kept, to show the nearest; 0 for none."""

@@ -14,6 +14,9 @@ from detector.detector import Detector
 from detector.moments import Moments
 from detector.spec import Spec
 
+SCORES = np.array([0.5, 1.0, 1.5])
+"""Of calibration images."""
+
 
 def detector(name: str = "bolts", seed: int = 0) -> Detector:
     """Return a new detector; it differs by seed in what it was fitted to."""

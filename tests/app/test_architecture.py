@@ -110,7 +110,7 @@ def test_nothing_is_unpickled(path: Path) -> None:
         assert ast.unparse(call.func) not in {"eval", "exec"}
 
 
-DRIVERS = {"detector/embedder.py", "detector/peers.py"}
+DRIVERS = {"detector/adapt.py", "detector/embedder.py", "detector/peers.py"}
 """The only files outside models that drive a network."""
 
 

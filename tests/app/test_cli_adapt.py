@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors import safe_open
 from typer.testing import CliRunner, Result
 
+import detector.adapt
 from app.cli import cli
 from detector import gate_judging
 from detector.embedder import Embedder
@@ -52,12 +53,12 @@ def run(normals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def margin(monkeypatch: pytest.MonkeyPatch, *, keep: bool) -> None:
+def decide(monkeypatch: pytest.MonkeyPatch, *, keep: bool) -> None:
     """Make everything, or nothing, count as help."""
-    monkeypatch.setattr(gate_judging, "MARGIN", -2.0 if keep else 2.0)
     if keep:
-        monkeypatch.setattr(gate_judging, "verdict", lambda *_: (True, "It helped"))
-        monkeypatch.setattr("detector.adapt.verdict", gate_judging.verdict)
+        monkeypatch.setattr(detector.adapt, "verdict", lambda *_: (True, "It helped"))
+    else:
+        monkeypatch.setattr(gate_judging, "MARGIN", 2.0)
 
 
 def report(path: Path) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def test_gates_that_help_are_written_and_make_a_backbone(
     run: Run, monkeypatch: pytest.MonkeyPatch, embedder: Embedder
 ) -> None:
     """Contract: gates, digest and figures agree; with them the backbone is another one."""
-    margin(monkeypatch, keep=True)
+    decide(monkeypatch, keep=True)
 
     ended = run("--out", "new/gates.safetensors")
 
@@ -97,7 +98,7 @@ def test_gates_that_help_are_written_and_make_a_backbone(
 
 def test_gates_that_do_not_help_are_not_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: the figures say so, the exit status is that of success."""
-    margin(monkeypatch, keep=False)
+    decide(monkeypatch, keep=False)
 
     ended = run("--out", "gates.safetensors")
 
@@ -109,7 +110,7 @@ def test_gates_that_do_not_help_are_not_written(run: Run, monkeypatch: pytest.Mo
 
 def test_adapting_goes_on_from_the_gates_in_use(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Law: the same seed gives the same gates; those of GATEWATCH_WEIGHTS are the beginning."""
-    margin(monkeypatch, keep=True)
+    decide(monkeypatch, keep=True)
     run("--out", "one.safetensors")
     run("--out", "again.safetensors")
     assert report(Path("one.json")) == report(Path("again.json"))
@@ -124,7 +125,7 @@ def test_adapting_goes_on_from_the_gates_in_use(run: Run, monkeypatch: pytest.Mo
 
 def test_limit_draws_fewer_images(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: at most so many images are read, the same ones for the same seed."""
-    margin(monkeypatch, keep=False)
+    decide(monkeypatch, keep=False)
 
     run("--out", "few.safetensors", "--limit", 36)
 

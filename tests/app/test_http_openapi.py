@@ -13,17 +13,27 @@ import uvicorn
 from http_helpers import Pixels, calibrated, encode, make_app, running
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from typer.testing import CliRunner
 
 from app.cli import cli
 from app.main import describe
 from app.problems import MEDIA_TYPE
-from detector.spec import NAME
 from detector.embedder import Embedder
+from detector.spec import NAME
 
 DESCRIPTION = describe().openapi()
-SCHEMA = schemathesis.openapi.from_dict(DESCRIPTION)
+REJECTED = ["400", "404", "405", "409", "413", "415", "422"]
+"""How bad requests are refused; 413, of one image too many, is none of schemathesis' own."""
+SCHEMA = schemathesis.openapi.from_dict(
+    DESCRIPTION,
+    config=SchemathesisConfig.from_dict(
+        {"checks": {"negative_data_rejection": {"expected-statuses": REJECTED}}}
+    ),
+)
+UNSAYABLE = {"urn:gatewatch:problem:invalid-spec", "urn:gatewatch:problem:invalid-mask"}
+"""What no schema can say: which blocks the backbone has, which bytes are an image."""
 THOROUGHLY = settings(
     max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
 )
@@ -38,7 +48,7 @@ def url(
     schemathesis.openapi.media_type("image/png", st.sampled_from(pngs[:3]))
     directory = tmp_path_factory.mktemp("openapi")
     with running(directory, embedder) as client:
-        calibrated(client, "known", pngs)
+        calibrated(client, "known", pngs, scorer="fusion")
     app = make_app(directory, embedder)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
@@ -77,6 +87,9 @@ def test_every_operation_is_described() -> None:
         "GET /v1/detectors/{name}/threshold",
         "PUT /v1/detectors/{name}/threshold",
         "POST /v1/detectors/{name}/score",
+        "POST /v1/detectors/{name}/explain",
+        "POST /v1/detectors/{name}/map",
+        "POST /v1/detectors/{name}/divergence",
         "GET /v1/info",
         "GET /livez",
         "GET /readyz",
@@ -96,7 +109,11 @@ def test_every_operation_is_described() -> None:
 @THOROUGHLY
 def test_the_api_does_as_described(case: schemathesis.Case[Any], url: str) -> None:
     """Contract: all checks of schemathesis, on valid and invalid requests to every operation."""
-    case.call_and_validate(base_url=url)
+    response = case.call(base_url=url)
+    unsayable = response.status_code == 422 and response.json()["type"] in UNSAYABLE
+    case.validate_response(
+        response, excluded_checks=[positive_data_acceptance] if unsayable else []
+    )
 
 
 @SCHEMA.include(path_regex="name").exclude(method="DELETE").parametrize()

@@ -63,7 +63,7 @@ def test_a_failure_nobody_foresaw_is_a_500_that_tells_nothing(
         raise ZeroDivisionError("secret")
 
     with monkeypatch.context() as broken, caplog.at_level(logging.ERROR, "app.problems"):
-        broken.setattr(client.app.state.service, "get", fail)  # type: ignore[attr-defined]
+        broken.setattr(client.app.state.service.catalogue, "get", fail)  # type: ignore[attr-defined]
         response = client.get("/v1/detectors/whole", headers={"X-Request-ID": "find-me"})
     assert problem(response, 500, "about:blank")["request_id"] == "find-me"
     assert "secret" not in response.text

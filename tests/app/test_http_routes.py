@@ -51,8 +51,8 @@ def test_a_detector_is_created_with_defaults(client: TestClient, embedder: Embed
     assert shown == {
         "state": "created",
         "version": 1,
-        "scorer": "gaussian",
-        "descriptor": "squeeze_stats",
+        "scorer": "fusion",
+        "descriptor": "squeeze",
         "image_size": 256,
     }
     assert (info["backbone"], info["backbone_fingerprint"]) == (embedder.name, embedder.fingerprint)

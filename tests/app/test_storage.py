@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from storage_helpers import detector, following, same
+from storage_helpers import SCORES, detector, following, same
 
 from app import storage as module
 from app.errors import ConflictError, DetectorExistsError, UnknownDetectorError
@@ -45,7 +45,7 @@ def test_restart_is_the_same_state(storage: Storage, tmp_path: Path) -> None:
     """Law: a storage opened anew on the directory gives what the old one gave, to the bit."""
     first = detector()
     storage.create(first)
-    fitted = following(first).calibrate(first.moments["block"].mean.repeat(9), 0.1)
+    fitted = following(first).calibrate(SCORES.repeat(9), 0.1)
     storage.put(first, fitted)
     storage.create(detector("nuts", seed=5))
     before = [storage.get(name) for name in storage.names()]

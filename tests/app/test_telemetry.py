@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
-from storage_helpers import detector
+from storage_helpers import SCORES, detector
 
 from app.results import Timings
 from app.telemetry import REJECTIONS, VERDICTS, Telemetry, scrape
-from detector.detector import Verdict
+from detector.verdict import Verdict
 
 RATIO = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
 P_VALUE = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
@@ -83,7 +83,7 @@ def test_detector_shows_its_state(telemetry: Telemetry) -> None:
     """Contract: of the version in service; a fit that drops the calibration shows it."""
     sample = telemetry.registry.get_sample_value
     first = detector()
-    calibrated = first.calibrate(first.moments["block"].mean.repeat(7), 0.1)
+    calibrated = first.calibrate(SCORES.repeat(7), 0.1)
     for state, count in ((first, 0), (calibrated, 21), (replace(first, version=3), 0)):
         telemetry.detector(state)
         assert sample("gatewatch_reference_images", {"model": "bolts"}) == 9

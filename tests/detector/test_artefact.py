@@ -17,7 +17,7 @@ from detector.options import Options
 from detector.scorers import SCORERS
 from detector.spec import Spec
 
-SPEC = Spec("bolts", "se-lite0", "f" * 64)
+SPEC = Spec("bolts", "se-lite0", "f" * 64, "fusion", "squeeze_stats")
 
 
 def small(version: int = 1) -> Detector:

@@ -36,10 +36,11 @@ def batch(embedder: Embedder, prepared: list[NDArray[np.uint8]]) -> Embedding:
 
 def assert_same(actual: Embedding, expected: Embedding, rtol: float) -> None:
     """Compare embeddings; ``rtol`` is relative to the largest value of the block."""
-    for part in PARTS:
+    for part in (*PARTS, "regional"):
         for block, rows in getattr(expected, part).items():
             got = getattr(actual, part)[block]
             np.testing.assert_allclose(got, rows, rtol=0, atol=rtol * float(np.abs(rows).max()))
+    np.testing.assert_array_equal(actual.thumbnail, expected.thumbnail)
 
 
 def test_alone_equals_in_a_batch(
@@ -104,6 +105,11 @@ def test_an_embedding_has_a_row_per_image_and_a_column_per_channel(
         assert ((gate > 0) & (gate < 1)).all()
         assert (batch.std[block] >= 0).all()
         assert (batch.maximum[block] >= batch.mean[block] - 1e-6).all()
+    for block, cells in batch.regional.items():
+        assert cells.shape == (8, 256, embedder.channels[block])
+        assert cells.dtype == np.float32
+        assert np.isfinite(cells).all()
+    assert batch.thumbnail.shape == (8, 3, 64, 64)
 
 
 @given(n=st.integers(1, 9), cut=st.integers(0, 9))

@@ -1,5 +1,8 @@
 """Judging gates: the gate pattern against loops, the verdict's edges, what cannot be fitted."""
 
+import copy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -91,14 +94,14 @@ def test_obvious_defects_are_told_apart(
 ) -> None:
     """Contract: higher is better: inverted pictures are found by every judge."""
     judged = judge(
-        embedder, Images(prepared[:30], prepared[30:], [255 - p for p in prepared[30:]]), len_of
+        embedder, Images(prepared[:30], prepared[30:], [255 - p for p in prepared[30:]]), ignore
     )
 
     assert min(judged.auroc.values()) > 0.9
     assert judged.pattern > 1
 
 
-def len_of(_done: int) -> None:
+def ignore(_done: int) -> None:
     pass
 
 
@@ -125,17 +128,27 @@ def test_names_alone_decide_what_is_held_out() -> None:
     assert most_ticks(names) > 2 * 400
 
 
-def test_another_backbone_has_no_gates_to_adapt(prepared: list[NDArray[np.uint8]]) -> None:
+def test_another_backbone_has_no_gates_to_adapt(
+    embedder: Embedder, prepared: list[NDArray[np.uint8]]
+) -> None:
     """Contract: refused before anything is computed."""
+    other = copy.copy(embedder)
+    other.name = "timm:seresnet50"
 
-    class Other:
-        name = "timm:resnet"
-
-    with pytest.raises(BackboneError, match="only the gates of se-lite0"):
-        adapt(Other(), prepared, [f"{i}.png" for i in range(40)])  # type: ignore[arg-type]
+    with pytest.raises(BackboneError, match=r"gates of se-lite0 .*, not timm:seresnet50's"):
+        adapt(other, prepared, [f"{i}.png" for i in range(40)])
 
 
 def test_too_few_images_are_refused(embedder: Embedder, prepared: list[NDArray[np.uint8]]) -> None:
     """Contract: the message counts and says what would do."""
     with pytest.raises(DegenerateDataError, match=r"10 normal images give .* add images"):
         adapt(embedder, prepared[:10], [f"{i}.png" for i in range(10)])
+
+
+def test_gates_that_cannot_be_read_are_refused(
+    embedder: Embedder, prepared: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    """Contract: an expected failure of the domain, before anything is judged."""
+    names = [f"{i}.png" for i in range(40)]
+    with pytest.raises(BackboneError, match="cannot read the weights"):
+        adapt(embedder, prepared, names, gates=tmp_path / "none.safetensors")

@@ -132,7 +132,7 @@ def test_the_score_is_the_mean_of_the_worst_cells(count: int, taken: int) -> Non
 
 
 def test_fusion_is_its_formula() -> None:
-    """Reference: the two scorers it is made of, over the square roots of the rows' widths."""
+    """Reference: the two scorers it is made of, over the roots of widths; twice the whole."""
     whole, places, fused = (
         Case(scorer, descriptor, "plain", region=False).fitted(IMAGES)
         for scorer, descriptor in (
@@ -143,7 +143,7 @@ def test_fusion_is_its_formula() -> None:
     )
     scale = np.sqrt(9) + np.sqrt(6)  # three statistics of three and of two channels
 
-    image_level = whole.scores(FRESH) / scale
+    image_level = 2 * whole.scores(FRESH) / scale
     np.testing.assert_allclose(
         fused.scores(FRESH), image_level + places.scores(FRESH) / np.sqrt(3), rtol=1e-12
     )
@@ -151,13 +151,13 @@ def test_fusion_is_its_formula() -> None:
     np.testing.assert_allclose(maps(fused, FRESH), expected, rtol=1e-12)
 
 
-def test_fusion_of_a_normal_image_is_near_two() -> None:
-    """Law: with many images, a Gaussian image's terms are near 1: sqrt(E d^2) = sqrt(width)."""
+def test_fusion_of_a_normal_image_has_the_whole_near_two() -> None:
+    """Law: with many images, a Gaussian image's distance is near what is expected: sqrt(width)."""
     detector = Case("fusion", "squeeze_stats", "plain", region=False).fitted(synthetic(0, 500))
 
     whole = [sum(list(v.contributions.values())[:-1]) for v in detector.judge(synthetic(1, 200))]
 
-    assert np.mean(whole) == pytest.approx(1, abs=0.1)
+    assert np.mean(whole) == pytest.approx(2, rel=0.1)
 
 
 @pytest.mark.parametrize("region", [False, True])

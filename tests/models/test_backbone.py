@@ -91,7 +91,9 @@ def test_gates_of_one_s_own_replace_those_shipped(tmp_path: Path, crops: Crops) 
 
     assert mine.fingerprint != build("se-lite0", CPU).fingerprint
     assert mine.preprocessing == LITE0
-    assert all(float((tap.gate - 0.5).abs().max()) == 0 for tap in mine.embed(pixels).values())
+    assert all(
+        float((tap.gate - 0.5).abs().max()) == 0 for tap in mine.embed(pixels).blocks.values()
+    )
 
 
 def test_unknown_name_lists_those_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,9 +123,10 @@ def test_embed_taps_normalised_pixels(gated: SeLite0, crops: Crops) -> None:
     """Reference: taps of the same network on (pixels - 127) / 128; 1e-4 for the memory layout."""
     pixels = torch.from_numpy(crops(4, 64)).permute(0, 3, 1, 2)
     with torch.inference_mode():
-        expected = Tapped(se_lite0())((pixels.float() - 127) / 128)
+        expected = Tapped(se_lite0())((pixels.float() - 127) / 128).blocks
 
-    actual = Backbone("se-lite0", se_lite0().train(), LITE0, CPU).embed(pixels)
+    taps = Backbone("se-lite0", se_lite0().train(), LITE0, CPU).embed(pixels)
+    actual = taps.blocks
 
     assert list(actual) == list(expected)
     for name in expected:
@@ -132,6 +135,29 @@ def test_embed_taps_normalised_pixels(gated: SeLite0, crops: Crops) -> None:
             assert values.dtype == torch.float32
             assert not values.requires_grad
             torch.testing.assert_close(values, wanted, rtol=1e-4, atol=1e-4)
+    assert {cells.shape[:2] for cells in taps.regional.values()} == {(4, 256)}
+
+
+def test_embed_sees_nothing_where_the_fourth_channel_is_zero(crops: Crops) -> None:
+    """Reference: taps of mid-grey there, under the weights; what was there has no influence."""
+    pixels = torch.from_numpy(crops(2, 64)).permute(0, 3, 1, 2)
+    weights = torch.zeros(2, 1, 64, 64, dtype=torch.uint8)
+    weights[:, :, 8:40, 16:64] = 200
+    masked, backbone_ = torch.cat([pixels, weights], dim=1), build("se-lite0", CPU)
+    with torch.inference_mode():
+        x = (pixels.float() - 127) / 128 * (weights > 0)
+        expected = Tapped(se_lite0())(x, weights.float())
+    other = torch.where(weights > 0, pixels, 255 - pixels)
+
+    for taps in (backbone_.embed(masked), backbone_.embed(torch.cat([other, weights], dim=1))):
+        for name, tap in expected.blocks.items():
+            for field in ("gate", "mean", "std", "maximum"):
+                values, wanted = getattr(taps.blocks[name], field), getattr(tap, field)
+                torch.testing.assert_close(values, wanted, rtol=1e-4, atol=1e-4)
+        for name, cells in expected.regional.items():
+            torch.testing.assert_close(
+                taps.regional[name], cells, rtol=1e-4, atol=1e-4, equal_nan=True
+            )
 
 
 def test_embed_refuses_what_is_not_prepared() -> None:

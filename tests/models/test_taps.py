@@ -1,7 +1,5 @@
 """The taps against a recomputation that uses no hooks."""
 
-import gc
-import weakref
 from collections.abc import Callable
 from copy import deepcopy
 
@@ -34,7 +32,7 @@ def tapped(gated: SeLite0) -> Tapped:
 
 def run(tapped: Tapped, x: Tensor) -> dict[str, Tap]:
     with torch.inference_mode():
-        return tapped(x)
+        return tapped(x).blocks
 
 
 def naive_taps(network: Lite0, x: Tensor) -> dict[str, dict[str, NDArray[np.float64]]]:
@@ -213,60 +211,6 @@ def test_batch_equals_alone(tapped: Tapped, crops: Crops) -> None:
                 values, wanted = getattr(alone[name], field)[0], getattr(together[name], field)
                 tolerance = 1e-5 * max(1.0, float(wanted.abs().max()))
                 torch.testing.assert_close(values, wanted[index], rtol=0, atol=tolerance)
-
-
-class Fragile(nn.Module):
-    """An SE block, then a step that fails while it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = SqueezeExcite(3, 1)
-        self.fails = False
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.gate(x)
-        if self.fails:
-            raise RuntimeError("out of memory")
-        return y
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_nothing_is_kept_after_a_call(crops: Crops, fails: bool) -> None:
-    """Law: whether the network returns or raises, its feature maps are released at once."""
-    network = Fragile()
-    tapped = Tapped(network)
-    network.fails = fails
-    x = to_input(crops(2, 16))
-    memory = weakref.ref(x)
-
-    raised = False
-    try:
-        run(tapped, x)
-    except RuntimeError:
-        raised = True
-    del x
-    gc.collect()
-
-    assert raised == fails
-    assert memory() is None
-
-
-def test_a_failed_call_leaves_no_trace(crops: Crops) -> None:
-    """Law: after an error the next call gives what a fresh network gives."""
-    network, x = Fragile(), to_input(crops(2, 16))
-    expected = run(Tapped(deepcopy(network)), x)
-    tapped = Tapped(network)
-    network.fails = True
-    with pytest.raises(RuntimeError, match="out of memory"):
-        run(tapped, to_input(crops(5, 24)))
-    network.fails = False
-
-    actual = run(tapped, x)
-
-    assert list(actual) == list(expected) == ["gate"]
-    for name in expected:
-        for field in FIELDS:
-            assert torch.equal(getattr(actual[name], field), getattr(expected[name], field))
 
 
 def test_taps_do_not_change_the_network(gated: SeLite0, tapped: Tapped, crops: Crops) -> None:

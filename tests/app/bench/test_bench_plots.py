@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.bench.images import Reader
 from app.bench.layouts import find_sets
-from app.bench.measure import Configuration
+from app.bench.configurations import Configuration
 from app.bench.plots import plot_set
 from app.bench.results import Row
 from app.bench.run import Outcome
@@ -30,6 +30,7 @@ def outcome(defect_set: Path) -> Outcome:
         backbone="net",
         descriptor="squeeze",
         scorer="gaussian",
+        options="",
         default=True,
         seed=0,
         size=64,

@@ -10,7 +10,7 @@ from scipy.stats import t, ttest_1samp
 from sklearn.metrics import roc_curve as reference_curve
 
 from app.bench import summary
-from app.bench.measure import Configuration
+from app.bench.configurations import Configuration
 from app.bench.plots import roc_curve
 from app.bench.results import Row, write_csv, write_json
 from app.bench.run import Failure
@@ -20,6 +20,7 @@ ROW = Row(
     backbone="net",
     descriptor="squeeze",
     scorer="gaussian",
+    options="",
     default=True,
     seed=0,
     size=64,
@@ -53,7 +54,7 @@ def test_means_over_sets_and_with_each_left_out() -> None:
     table = summary.Table(rows)
 
     assert table.sets == ["a", "b", "c"]
-    assert table.means(("net", "squeeze", "gaussian")) == pytest.approx((0.75, 0.675))
+    assert table.means(("net", "squeeze", "gaussian", "")) == pytest.approx((0.75, 0.675))
 
 
 def test_seeds_are_averaged_before_sets() -> None:
@@ -61,17 +62,17 @@ def test_seeds_are_averaged_before_sets() -> None:
     rows = [replace(ROW, seed=seed, auroc=value) for seed, value in enumerate((0.5, 0.7))]
     table = summary.Table([*rows, replace(ROW, set="b", auroc=0.9)])
 
-    assert table.means(("net", "squeeze", "gaussian")) == pytest.approx((0.75, 0.6))
+    assert table.means(("net", "squeeze", "gaussian", "")) == pytest.approx((0.75, 0.6))
 
 
 def test_one_set_is_its_own_worst_mean_and_a_gap_has_none(tmp_path: Path) -> None:
     """Contract: nothing is averaged over fewer sets than the others have."""
-    assert summary.Table([ROW]).means(("net", "squeeze", "gaussian")) == (0.75, 0.75)
+    assert summary.Table([ROW]).means(("net", "squeeze", "gaussian", "")) == (0.75, 0.75)
     rows = [ROW, replace(ROW, set="b"), replace(PEER, set="b")]
 
     table = summary.Table(rows)
 
-    assert table.means(("net trunk", "-", "anomalib-dfm")) is None
+    assert table.means(("net trunk", "-", "anomalib-dfm", "")) is None
     assert "| anomalib-dfm (net trunk) | - | 0.5000 [0.500, 0.900] | - | - |" in (
         written(tmp_path, *rows)
     )
@@ -103,6 +104,8 @@ def test_summary_names_what_was_compared_and_left_out(tmp_path: Path) -> None:
     compared = written(tmp_path, ROW, replace(PEER, pixel_auroc=0.9, pro=0.25))
     assert "coreset of 1 %" in compared
     assert "| **squeeze/gaussian** (net, default) | - |" in compared
+    changed = written(tmp_path, ROW, replace(ROW, options="memory=9", default=False))
+    assert "| squeeze/gaussian:memory=9 (net) | 1.5 |" in changed
     assert "| anomalib-dfm (net trunk) | 0.9000 / 0.2500 |" in compared
 
 
