@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterable
 
+import numpy as np
 from PIL import Image
 from rich.console import Console
 from tqdm import tqdm
@@ -67,11 +68,16 @@ def _score(service: Service, pictures: Iterable[Picture]) -> list[report.Scored]
         score, threshold, p_value = (
             float(found[field]) for field in ("score", "threshold", "p_value")
         )
+        painted = service.map(DETECTOR, content)
+        with Image.open(io.BytesIO(painted)) as overlay:
+            picture = np.asarray(overlay)
+        (OUTPUT / "maps").mkdir(exist_ok=True)
+        (OUTPUT / "maps" / name).write_bytes(painted)
         results.append(
             report.Scored(
                 name=name,
                 kind=scene.kind,
-                picture=scene.picture,
+                picture=picture,
                 score=score,
                 threshold=threshold,
                 p_value=p_value,
@@ -92,7 +98,7 @@ def _show(console: Console, results: list[report.Scored]) -> int:
     report.poster(results, f"{heading}, AUROC {area:.3f}").save(poster)
     console.print(f"AUROC of these {len(results)} images: {area:.3f}", highlight=False)
     console.print(f"{above} of {len(scenes.KINDS)} kinds of defect rank above every good picture.")
-    console.print(f"All pictures with their verdicts: {poster.relative_to(ROOT)}")
+    console.print(f"All pictures with their verdicts and odd places: {poster.relative_to(ROOT)}")
     return above
 
 

@@ -19,7 +19,10 @@ COLUMNS, FRAME_PX, GAP_PX, CAPTION_PX, HEADING_PX = 6, 8, 14, 46, 56
 
 @dataclass(frozen=True)
 class Scored:
-    """A picture, uint8 (h, w, 3), and the service's judgement; ``request_ms`` as the client saw."""
+    """A picture as the service painted it, uint8 (h, w, 3), and its judgement.
+
+    ``request_ms`` is how long scoring took, as the client saw it.
+    """
 
     name: str
     kind: str

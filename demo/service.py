@@ -61,6 +61,10 @@ class Service:
 
     def request(self, method: str, path: str, **options: Any) -> tuple[Any, float]:
         """Return the answer's JSON, or None if it is empty, and how long the request took in ms."""
+        response, elapsed_ms = self._send(method, path, **options)
+        return (response.json() if response.content else None), elapsed_ms
+
+    def _send(self, method: str, path: str, **options: Any) -> tuple[httpx.Response, float]:
         start = time.perf_counter()
         try:
             response = self.http.request(method, path, **options)
@@ -69,7 +73,7 @@ class Service:
         elapsed_ms = 1000 * (time.perf_counter() - start)
         if response.is_error:
             raise DemoError(f"{method} {path}: {response.status_code} {response.text}")
-        return (response.json() if response.content else None), elapsed_ms
+        return response, elapsed_ms
 
     def create(self, name: str, **spec: Any) -> None:
         """Create a detector, in place of an earlier one of that name."""
@@ -95,6 +99,11 @@ class Service:
         path, headers = f"/v1/detectors/{name}/score", {"Content-Type": "image/png"}
         answer, elapsed_ms = self.request("POST", path, content=image, headers=headers)
         return answer["results"][0], elapsed_ms
+
+    def map(self, name: str, image: bytes) -> bytes:
+        """Return a PNG file's overlay with its odd places painted, as PNG."""
+        path, headers = f"/v1/detectors/{name}/map", {"Content-Type": "image/png"}
+        return self._send("POST", path, content=image, headers=headers)[0].content
 
 
 def _parts(images: Sequence[Upload]) -> list[tuple[str, tuple[str, bytes, str]]]:

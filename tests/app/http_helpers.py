@@ -49,10 +49,18 @@ def running(directory: Path, embedder: Embedder, **settings: Any) -> Iterator[Te
 
 
 def upload(
-    client: TestClient, name: str, verb: str, contents: Iterable[bytes], **query: Any
+    client: TestClient,
+    name: str,
+    verb: str,
+    contents: Iterable[bytes],
+    masks: Iterable[bytes | str] = (),
+    **query: Any,
 ) -> Any:
-    """Send images as a form; return the response."""
-    files = [("images", (f"{i}.png", content, "image/png")) for i, content in enumerate(contents)]
+    """Send images as a form, and masks as files or text; return the response."""
+    files: list[Any] = [
+        ("images", (f"{i}.png", content, "image/png")) for i, content in enumerate(contents)
+    ]
+    files += [("mask", (None if isinstance(mask, str) else "mask.png", mask)) for mask in masks]
     return client.post(f"/v1/detectors/{name}/{verb}", files=files, params=query)
 
 
@@ -62,19 +70,33 @@ def create(client: TestClient, name: str, **spec: Any) -> None:
     assert client.post("/v1/detectors", json=body).status_code == 201
 
 
-def calibrated(client: TestClient, name: str, contents: list[bytes], **spec: Any) -> None:
+def calibrated(
+    client: TestClient,
+    name: str,
+    contents: list[bytes],
+    masks: Iterable[bytes | str] = (),
+    **spec: Any,
+) -> None:
     """Create a detector, fit it to half of the images and calibrate it with the others."""
     create(client, name, **spec)
     half = len(contents) // 2
     for verb, part in (("fit", contents[:half]), ("calibrate", contents[half:])):
-        response = upload(client, name, verb, part)
+        response = upload(client, name, verb, part, masks)
         assert response.status_code == 200, response.text
 
 
-def send(client: TestClient, name: str, content: bytes, media_type: str = "image/png") -> Any:
-    """Send one image as a raw body to be scored; return the response."""
+def send(
+    client: TestClient,
+    name: str,
+    content: bytes,
+    media_type: str = "image/png",
+    verb: str = "score",
+    **query: Any,
+) -> Any:
+    """Send one image as a raw body, to be scored unless told; return the response."""
     headers = {"content-type": media_type}
-    return client.post(f"/v1/detectors/{name}/score", content=content, headers=headers)
+    url = f"/v1/detectors/{name}/{verb}"
+    return client.post(url, content=content, headers=headers, params=query)
 
 
 def result(client: TestClient, name: str, content: bytes) -> dict[str, Any]:
