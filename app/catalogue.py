@@ -55,7 +55,9 @@ class Catalogue:
         unknown = sorted(set(spec.options.blocks) - set(self._embedder.channels))
         if unknown:
             known = ", ".join(self._embedder.channels)
-            raise InvalidSpecError(f"no block(s) {', '.join(unknown)}; there is: {known}")
+            raise InvalidSpecError(
+                f"no block(s) {', '.join(map(repr, unknown))}; there is: {known}"
+            )
         return self.show(self._storage.create(Detector(spec, mask)))
 
     def get(self, name: str) -> Stored:

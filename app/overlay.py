@@ -1,7 +1,8 @@
 """Pictures of a map: the image with its odd places coloured, on a scale tied to the threshold.
 
-A place's value v is a score, so v / threshold means the same in every picture of a detector: up to
-0.8 nothing is painted, at 1 (enough to flag the image) yellow, from 1.6 on red, opaquer on the way.
+A place's value v is a score (``detector.heatmap``), so v / threshold means the same in every
+picture of a detector: up to 0.8 nothing is painted, at 1 (enough to flag an image) yellow, from 1.6
+on red, opaquer on the way.
 The worst region is framed when the image is flagged.
 """
 
@@ -38,15 +39,15 @@ def of(inspected: Inspected, kind: Literal["png", "npy"]) -> bytes:
     """Return a map as PNG overlay, or as a NumPy file of its values.
 
     Raises:
-        NotCalibratedError: if an overlay is asked of a detector without threshold.
+        NotCalibratedError: if an overlay is asked of a detector that is not calibrated.
     """
     pixels, verdict = inspected.pixels, inspected.verdict
     if kind == "npy":
         return npy(pixels, verdict)
-    if verdict.threshold is None:
+    if verdict.threshold is None or verdict.p_value is None:
         raise NotCalibratedError(
-            f"detector {inspected.detector!r} has no threshold to tie the colours to: "
-            "calibrate it, or ask for format=npy"
+            f"detector {inspected.detector!r} is not calibrated, which ties colours to the "
+            "threshold: calibrate it, or ask for format=npy"
         )
     return png(pixels, verdict, verdict.threshold)
 
@@ -61,7 +62,8 @@ def png(pixels: Pixels, verdict: Verdict, threshold: float) -> bytes:
     if verdict.flagged and verdict.region is not None:
         box = verdict.region
         left, top = box.left * width, box.top * height
-        right, bottom = left + box.width * width - 1, top + box.height * height - 1
+        right = max(left, left + box.width * width - 1)  # a cell may be less than a pixel
+        bottom = max(top, top + box.height * height - 1)
         ImageDraw.Draw(painted).rectangle((left, top, right, bottom), outline="white", width=2)
     buffer = io.BytesIO()
     painted.save(buffer, "PNG")

@@ -129,12 +129,12 @@ class Service:
             old = await self.catalogue.usable(name)
             conformal.rank(len(upload.images), target)  # refuse before the work, not after it
             look = await self.look(old, upload)
-            scores: list[np.ndarray] = []
+            parts: list[np.ndarray] = []
             rejected: list[Rejected] = []
             async for part in self._embeddings(upload.images, look, rejected, progress):
-                scores.append(await self._ingest.in_pool(partial(old.scores, part)))
+                parts.append(await self._ingest.in_pool(partial(old.contributions, part)))
             used = _require_images(len(upload.images), rejected)
-            new = old.calibrate(np.concatenate(scores), target)
+            new = old.calibrate(np.concatenate(parts), target)
             return Learned(await self.catalogue.put(old, new), used, rejected)
 
     async def set_threshold(

@@ -48,6 +48,7 @@ def save_detector(detector: Detector, path: Path) -> None:
         "format": FORMAT,
         "spec": asdict(detector.spec),
         "version": detector.version,
+        "elsewhere": detector.elsewhere,
         "threshold": asdict(detector.threshold) if detector.threshold else None,
         "statistics": {name: _kind(part) for name, part in detector.statistics.items()},
     }
@@ -79,7 +80,7 @@ def load_detector(path: Path) -> Detector:
         header = json.loads(metadata[_HEADER])
         if header["format"] != FORMAT:
             raise ArtefactError(
-                f"{path} has format {header['format']}, this program reads {FORMAT}"
+                f"{path} has format {header['format']}, this program reads {FORMAT}: fit it again"
             )
         if header.pop("sha256") != _digest(header, tensors):
             raise ArtefactError(f"{path} is damaged: its digest does not match its content")
@@ -115,6 +116,7 @@ def _detector(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Dete
         version=header["version"],
         statistics=statistics,
         calibration=tensors.get("calibration"),
+        elsewhere=header["elsewhere"],
         threshold=Threshold(**header["threshold"]) if header["threshold"] else None,
     )
 

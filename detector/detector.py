@@ -21,7 +21,7 @@ from detector.errors import InvalidSpecError, NotCalibratedError, NotFittedError
 from detector.evidence import EVIDENCE, Neighbour
 from detector.moments import Moments
 from detector.sample import Sample
-from detector.scorers import SCORERS, Scorer
+from detector.scorers import SCORERS, Contributions, Scorer
 from detector.spec import Spec
 from detector.statistics import Statistics
 from detector.verdict import Threshold, Verdict
@@ -31,6 +31,8 @@ from detector.verdict import Threshold, Verdict
 class Detector:
     """Spec, mask, what was fitted, sorted calibration scores and threshold.
 
+    ``elsewhere`` is what all but the regional part adds to the score of a typical normal image, the
+    median over calibration images; 0 until it is known. The map counts from there.
     ``mask`` says how much each pixel of every image counts; there is one exactly if the spec says
     that it is fixed.
     """
@@ -40,6 +42,7 @@ class Detector:
     version: int = 1
     statistics: Statistics = field(default_factory=dict)
     calibration: Float[np.ndarray, " m"] | None = None
+    elsewhere: float = 0.0
     threshold: Threshold | None = None
 
     @property
@@ -126,22 +129,35 @@ class Detector:
             version=self.version + 1,
             statistics=fitted,
             calibration=None,
+            elsewhere=0.0,
             threshold=None,
         )
         _ = changed._scorer  # refuse now what could not be scored later
         return changed
 
-    def scores(self, embedding: Embedding) -> Float[np.ndarray, " n"]:
-        """Return the score of every image.
+    def contributions(self, embedding: Embedding) -> Contributions:
+        """Return each part's share of every image's score, (n, parts).
 
         Raises:
             NotFittedError: if nothing was fitted.
         """
-        scores: np.ndarray = self._scorer.contributions(self.rows(embedding)).sum(axis=1)
+        return self._scorer.contributions(self.rows(embedding))
+
+    def scores(self, embedding: Embedding) -> Float[np.ndarray, " n"]:
+        """Return the score of every image, the sum of its contributions.
+
+        Raises:
+            NotFittedError: if nothing was fitted.
+        """
+        scores: np.ndarray = self.contributions(embedding).sum(axis=1)
         return scores
 
-    def calibrate(self, scores: Float[np.ndarray, " m"], target: float) -> "Detector":
-        """Return a detector with the scores of held-out normal images and a conformal threshold.
+    def calibrate(self, contributions: Contributions, target: float) -> "Detector":
+        """Return a detector calibrated on held-out normal images, with a conformal threshold.
+
+        Args:
+            contributions: of those images, (m, parts).
+            target: highest false-alarm rate.
 
         Raises:
             NotFittedError: if nothing was fitted.
@@ -149,7 +165,11 @@ class Detector:
             InsufficientCalibrationError: if there are too few images for the target.
         """
         self.require_fitted()
-        return self._with(calibration=np.sort(scores)).with_target(target)
+        conformal.rank(len(contributions), target)
+        others = [index for index, part in enumerate(self._scorer.parts) if part != REGIONAL]
+        elsewhere = float(np.median(contributions[:, others].sum(axis=1)))
+        scores = np.sort(contributions.sum(axis=1))
+        return self._with(calibration=scores, elsewhere=elsewhere).with_target(target)
 
     def with_target(self, target: float) -> "Detector":
         """Return a detector with the conformal threshold of another false-alarm rate.
@@ -229,7 +249,7 @@ class Detector:
         if cells is None:
             return [None] * images
         side = isqrt(cells.shape[1])
-        return cells.reshape(images, side, side)
+        return (self.elsewhere + cells).reshape(images, side, side)
 
     def nearest(self, embedding: Embedding, count: int = 3) -> list[list[Neighbour]]:
         """Return, for every image, the fitted images it is most like; none without evidence."""

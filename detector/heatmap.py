@@ -1,7 +1,7 @@
 """Maps: from the scores of a grid's cells to a picture's pixels, and to the region that stands out.
 
-A cell's value is the score the image would have if its worst cells were like it, so the map shares
-the score's scale and its threshold: never stretched per image.
+A cell's value is the score of an otherwise typical image whose worst cells are like it, so the map
+shares the score's scale and its threshold: never stretched per image.
 """
 
 import numpy as np

@@ -32,9 +32,10 @@ class Region:
 class Verdict:
     """What a detector says of one image; some of it is None until the detector is calibrated.
 
-    The contributions sum to the score. ``margin`` is score - threshold. ``cells`` is the map: the
-    score of every cell of the grid, (side, side), in the score's own units, NaN outside the region
-    of interest; None from a scorer without one, as is ``region``.
+    The contributions sum to the score. ``margin`` is score - threshold. ``cells`` is the map: for
+    every cell of the grid, (side, side), the score of an otherwise typical image whose worst cells
+    are like it, NaN outside the region of interest; None from a scorer without one, as is
+    ``region``.
     """
 
     score: float

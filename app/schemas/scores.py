@@ -136,7 +136,8 @@ class Explanation(Body):
     result: ImageResult
     map: list[list[float | None]] | None
     """Score of each cell of a grid over the picture, row by row, on the scale of score and
-    threshold: what the picture would score if its worst places were like it. Null outside the
+    threshold: what an otherwise typical picture would score if its worst places were like it
+    (until the detector is calibrated, the regional part of that alone). Null outside the
     mask; null as a whole from a scorer without a map."""
     nearest: list[NormalImage]
 

@@ -42,10 +42,9 @@ class Scorer(ABC):
         """Return each part's share of the score, (n, parts), finite."""
 
     def cell_scores(self, rows: BlockRows) -> Distances | None:
-        """Return the score each image would have if its worst cells were like this one, (n, k).
+        """Return what the regional contribution would be if an image's worst cells were like this.
 
-        NaN outside the region of interest; None from a scorer that has no map. So a cell above the
-        threshold is by itself enough to flag the image.
+        Shape (n, k), NaN outside the region of interest; None from a scorer that has no map.
         """
         return None
 

@@ -44,8 +44,6 @@ class Fusion(Scorer):
         return np.concatenate([whole, places], axis=1)
 
     def cell_scores(self, rows: BlockRows) -> Distances:
-        """Return the image-level part plus d_k / sqrt(q)."""
-        whole = self._whole.contributions(rows).sum(axis=1) * self._share
+        """Return d_k / sqrt(q)."""
         cells: np.ndarray = self._places.distances(rows) / self._places.expected
-        cells += whole[:, None]
         return cells

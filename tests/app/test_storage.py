@@ -45,7 +45,7 @@ def test_restart_is_the_same_state(storage: Storage, tmp_path: Path) -> None:
     """Law: a storage opened anew on the directory gives what the old one gave, to the bit."""
     first = detector()
     storage.create(first)
-    fitted = following(first).calibrate(SCORES.repeat(9), 0.1)
+    fitted = following(first).calibrate(SCORES.repeat(9)[:, None], 0.1)
     storage.put(first, fitted)
     storage.create(detector("nuts", seed=5))
     before = [storage.get(name) for name in storage.names()]

@@ -83,7 +83,7 @@ def test_detector_shows_its_state(telemetry: Telemetry) -> None:
     """Contract: of the version in service; a fit that drops the calibration shows it."""
     sample = telemetry.registry.get_sample_value
     first = detector()
-    calibrated = first.calibrate(SCORES.repeat(7), 0.1)
+    calibrated = first.calibrate(SCORES.repeat(7)[:, None], 0.1)
     for state, count in ((first, 0), (calibrated, 21), (replace(first, version=3), 0)):
         telemetry.detector(state)
         assert sample("gatewatch_reference_images", {"model": "bolts"}) == 9

@@ -53,4 +53,4 @@ def fitted(created: Detector, scene: Scene) -> Detector:
 @pytest.fixture(scope="session")
 def calibrated(fitted: Detector, scene: Scene) -> Detector:
     """A detector with the threshold of a false-alarm rate of ten per cent."""
-    return fitted.calibrate(fitted.scores(scene.calibration), 0.1)
+    return fitted.calibrate(fitted.contributions(scene.calibration), 0.1)

@@ -24,7 +24,7 @@ def small(version: int = 1) -> Detector:
     """Return a calibrated detector of few numbers; they depend on the version."""
     empty = Detector(SPEC, version=version)
     fitted = empty.learn(empty.statistics_of(synthetic(version, 12)), extend=False)
-    return fitted.calibrate(fitted.scores(synthetic(version + 1, 20)), 0.05)
+    return fitted.calibrate(fitted.contributions(synthetic(version + 1, 20)), 0.05)
 
 
 def assert_identical(actual: Detector, expected: Detector) -> None:
@@ -60,7 +60,7 @@ def test_every_state_restarts_as_it_was(scorer: str, tmp_path: Path) -> None:
     spec = Spec("Bolts.2_a-b", "se-lite0", "\u00df \"'\n", scorer, "", 64, "fixed", options)
     created = Detector(spec, np.array([[0, 7], [255, 9]], np.uint8))
     fitted = created.learn(created.statistics_of(synthetic(3, 9)), extend=False)
-    calibrated = fitted.calibrate(fitted.scores(synthetic(4, 9)), 0.1)
+    calibrated = fitted.calibrate(fitted.contributions(synthetic(4, 9)), 0.1)
     by_hand = [fitted.with_value(0.1 + 0.2), calibrated.with_value(-1e-300)]
     extended = calibrated.learn(created.statistics_of(synthetic(5, 4)), extend=True)
 

@@ -32,8 +32,8 @@ def path(tmp_path: Path) -> Path:
     spec = Spec("bolts", "se-lite0", "f" * 8, "fusion", "squeeze", mask="fixed", options=options)
     empty = Detector(spec, np.array([[0, 255]], np.uint8), version=3)
     fitted = fitted_to(empty, synthetic(1, 12, WIDTHS, grid=2))
-    scores = fitted.scores(synthetic(2, 9, WIDTHS, grid=2))
-    save_detector(fitted.calibrate(scores, 0.1), tmp_path / "file")
+    parts = fitted.contributions(synthetic(2, 9, WIDTHS, grid=2))
+    save_detector(fitted.calibrate(parts, 0.1), tmp_path / "file")
     return tmp_path / "file"
 
 

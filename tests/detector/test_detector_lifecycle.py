@@ -23,7 +23,7 @@ from detector.errors import (
 def test_a_life(created: Detector, scene: Scene) -> None:
     """Contract: states, counts and versions, from the first step to the last."""
     fitted = created.learn(created.statistics_of(scene.fit), extend=False)
-    calibrated = fitted.calibrate(fitted.scores(scene.calibration), 0.1)
+    calibrated = fitted.calibrate(fitted.contributions(scene.calibration), 0.1)
     stricter = calibrated.with_target(0.05)
     by_hand = stricter.with_value(1.0)
     extended = by_hand.learn(created.statistics_of(scene.more), extend=True)
@@ -76,7 +76,7 @@ STEPS: dict[str, Callable[[Detector, Scene], object]] = {
     "divergence": lambda d, s: d.divergence(s.fresh),
     "extend": lambda d, s: d.learn(d.statistics_of(s.more), extend=True),
     "replace": lambda d, s: d.learn(d.statistics_of(s.more), extend=False),
-    "calibrate": lambda d, s: d.calibrate(d.scores(s.fresh), 0.2),
+    "calibrate": lambda d, s: d.calibrate(d.contributions(s.fresh), 0.2),
     "target": lambda d, _: d.with_target(0.2),
     "value": lambda d, _: d.with_value(3.0),
 }
@@ -104,16 +104,16 @@ def test_a_detector_cannot_be_written_to(calibrated: Detector) -> None:
         calibrated.require_threshold().value = 0.0  # type: ignore[misc]
 
 
-def test_scores_handed_to_calibrate_stay_the_callers(fitted: Detector, scene: Scene) -> None:
-    """Contract: they are sorted into a copy, and a later change of theirs is not seen."""
-    scores = fitted.scores(scene.calibration)
-    as_given = scores.copy()
-    calibrated = fitted.calibrate(scores, 0.1)
-    np.testing.assert_array_equal(scores, as_given)
+def test_what_is_handed_to_calibrate_stays_the_callers(fitted: Detector, scene: Scene) -> None:
+    """Contract: scores are sorted in a copy, and a later change of the parts is not seen."""
+    parts = fitted.contributions(scene.calibration)
+    as_given = parts.copy()
+    calibrated = fitted.calibrate(parts, 0.1)
+    np.testing.assert_array_equal(parts, as_given)
 
-    scores[:] = math.inf
+    parts[:] = math.inf
 
-    np.testing.assert_array_equal(calibrated.calibration, np.sort(as_given))
+    np.testing.assert_array_equal(calibrated.calibration, np.sort(as_given.sum(axis=1)))
 
 
 def test_many_readers_see_the_same(created: Detector, scene: Scene) -> None:
@@ -133,7 +133,7 @@ def test_a_detector_that_was_not_fitted_refuses_to_judge(created: Detector, scen
     for step in (
         lambda: created.judge(scene.fresh),
         lambda: created.scores(scene.fresh),
-        lambda: created.calibrate(np.arange(100.0), 0.1),
+        lambda: created.calibrate(np.arange(100.0)[:, None], 0.1),
         lambda: created.with_value(1.0),
         created.require_fitted,
     ):
@@ -158,7 +158,7 @@ def test_impossible_targets_are_refused(calibrated: Detector, target: float) -> 
     with pytest.raises(InvalidSpecError, match="between 0 and 1"):
         calibrated.with_target(target)
     with pytest.raises(InvalidSpecError, match="between 0 and 1"):
-        calibrated.calibrate(np.arange(99.0), target)
+        calibrated.calibrate(np.arange(99.0)[:, None], target)
 
 
 def test_too_few_calibration_images_are_refused(calibrated: Detector, fitted: Detector) -> None:
@@ -167,7 +167,7 @@ def test_too_few_calibration_images_are_refused(calibrated: Detector, fitted: De
     with pytest.raises(InsufficientCalibrationError, match="at least 33 calibration images"):
         calibrated.with_target(0.03)
     with pytest.raises(InsufficientCalibrationError, match="there are 0"):
-        fitted.calibrate(np.zeros(0), 0.1)
+        fitted.calibrate(np.zeros((0, 1)), 0.1)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -136,3 +136,17 @@ def test_a_threshold_by_hand_counts_the_calibration_images_above(
         detector = calibrated.with_value(value)
         assert f"Above it: {above} of 25 calibration" in detector.require_threshold().statement
         assert all(v.p_value for v in detector.judge(scene.fresh))
+
+
+def test_the_map_counts_from_a_typical_image(fitted: Detector, scene: Scene) -> None:
+    """Law: calibrated, each cell is the regional part plus the median of all else."""
+    parts = fitted.contributions(scene.calibration)
+    others = [part != "regional" for part in fitted.judge(scene.fresh)[0].contributions]
+    typical = float(np.median(parts[:, others].sum(axis=1)))
+    calibrated = fitted.calibrate(parts, 0.1)
+
+    assert calibrated.elsewhere == typical
+    for before, after in zip(fitted.judge(scene.fresh), calibrated.judge(scene.fresh), strict=True):
+        if before.cells is not None:
+            assert after.cells is not None
+            np.testing.assert_allclose(after.cells, before.cells + typical, rtol=1e-12)

@@ -40,7 +40,7 @@ def test_the_mean_false_alarm_rate_is_the_target(
         fit, held_out, new = np.split(rng.permutation(len(normals)), [FIT, FIT + CALIBRATION])
         empty = Detector(spec)
         fitted = empty.learn(empty.statistics_of(select(normals, fit)), extend=False)
-        calibrated = fitted.calibrate(fitted.scores(select(normals, held_out)), 0.05)
+        calibrated = fitted.calibrate(fitted.contributions(select(normals, held_out)), 0.05)
         for target, found in rates.items():
             verdicts = calibrated.with_target(target).judge(select(normals, new))
             found.append(float(np.mean([verdict.flagged for verdict in verdicts])))
