@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.bench.configurations import Configuration
 from app.bench.images import Reader
 from app.bench.layouts import find_sets
-from app.bench.configurations import Configuration
 from app.bench.plots import plot_set
 from app.bench.results import Row
 from app.bench.run import Outcome
