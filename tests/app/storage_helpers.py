@@ -21,7 +21,9 @@ SCORES = np.array([0.5, 1.0, 1.5])
 def detector(name: str = "bolts", seed: int = 0) -> Detector:
     """Return a new detector; it differs by seed in what it was fitted to."""
     rows = np.random.default_rng(seed).normal(size=(9, 3))
-    return Detector(Spec(name, "se-lite0", "f" * 64), statistics={"block": Moments.of(rows)})
+    return Detector(
+        Spec(name, "se-lite0", "f" * 64, scorer="gaussian"), statistics={"block": Moments.of(rows)}
+    )
 
 
 def following(old: Detector, seed: int = 1) -> Detector:

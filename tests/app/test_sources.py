@@ -186,6 +186,8 @@ def test_too_many_images_are_refused(count: int, most: int) -> None:
     assert len(read(form(*[part(b"one")] * most), FORM, most=most)) == most
     with pytest.raises(TooManyImagesError, match=f"at most {most} images"):
         read(form(*[part(b"one")] * count), FORM, most=most)
+    mask = part(b"mask", name="mask")
+    assert len(read(form(*[part(b"one")] * most, mask), FORM, most=most)) == most
 
 
 @settings(max_examples=150)
