@@ -68,8 +68,9 @@ def _check(out: Path) -> None:
     """Refuse early what could not be written, or would change gates that detectors rely on."""
     if out.suffix != SUFFIX:
         raise InvalidSpecError(f"--out {out} must end in {SUFFIX}")
-    if out.exists():
-        raise ConflictError(f"{out} exists: choose another name, detectors may rely on it")
+    for path in (out, _figures(out), out.with_suffix(".sha256")):
+        if path.exists():
+            raise ConflictError(f"{path} exists: choose another name, detectors may rely on it")
     out.parent.mkdir(parents=True, exist_ok=True)
 
 

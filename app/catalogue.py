@@ -9,9 +9,11 @@ from app.errors import UnknownDetectorError
 from app.masks import Mask
 from app.storage import Storage, Stored
 from app.telemetry import Telemetry
+from detector.descriptors import REGIONAL
 from detector.detector import Detector
 from detector.embedder import Embedder
 from detector.errors import ArtefactError, FingerprintMismatchError, InvalidSpecError
+from detector.scorers import SCORERS
 from detector.spec import Mask as MaskKind
 from detector.spec import Spec
 
@@ -47,18 +49,30 @@ class Catalogue:
             what: scorer, descriptor, image_size and options, as ``Spec`` takes them.
 
         Raises:
-            InvalidSpecError, DetectorExistsError
+            InvalidSpecError, InvalidMaskError, DetectorExistsError
         """
         if backbone not in {"", self._embedder.name}:
             raise InvalidSpecError(f"this service runs backbone {self._embedder.name!r} only")
         spec = Spec(name, self._embedder.name, self._embedder.fingerprint, mask=mask_kind, **what)
-        unknown = sorted(set(spec.options.blocks) - set(self._embedder.channels))
-        if unknown:
-            known = ", ".join(self._embedder.channels)
-            raise InvalidSpecError(
-                f"no block(s) {', '.join(map(repr, unknown))}; there is: {known}"
-            )
+        self._check_blocks(spec)
+        if mask is not None:
+            self._embedder.weights(mask, spec.image_size)  # refuse now what no fit could use
         return self.show(self._storage.create(Detector(spec, mask)))
+
+    def _check_blocks(self, spec: Spec) -> None:
+        places = self._embedder.regional
+        if not places and (spec.descriptor == REGIONAL or SCORERS[spec.scorer].regional):
+            raise InvalidSpecError(
+                f"backbone {spec.backbone!r} has no block at strides 4 to 16, which "
+                f"{spec.scorer!r} looks at: use scorer gaussian or prototype"
+            )
+        known = places if spec.descriptor == REGIONAL else tuple(self._embedder.channels)
+        unknown = sorted(set(spec.options.blocks) - set(known))
+        if unknown:
+            raise InvalidSpecError(
+                f"no block(s) {', '.join(map(repr, unknown))} for descriptor "
+                f"{spec.descriptor!r}; there is: {', '.join(known)}"
+            )
 
     def get(self, name: str) -> Stored:
         """Return a detector. Raises UnknownDetectorError."""

@@ -15,21 +15,18 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from app import __version__, inspection, masks, overlay, sources
+from app import __version__, inspection, masks, option_text, overlay, sources
 from app.adapting import adapt
 from app.bench.command import ListOptions, bench
 from app.errors import UnknownDetectorError
 from app.main import create_app, create_service, describe
 from app.results import Rejected
-from app.schemas.new_detector import Options as OptionsBody
 from app.schemas.scores import Scores
 from app.service import Service
 from app.settings import Settings, check_environment
 from app.sources import Upload
-from detector import options
 from detector.errors import DetectorError, InvalidSpecError
-from detector.scorers import DEFAULT_SCORER
-from detector.spec import DEFAULT_IMAGE_SIZE
+from detector.spec import Mask as MaskKind
 
 cli = typer.Typer(name="gatewatch", no_args_is_help=True, pretty_exceptions_enable=False)
 Name = Annotated[str, typer.Argument(help="Name of the detector.")]
@@ -77,20 +74,6 @@ def _upload(paths: list[Path], mask: Path | None) -> Upload:
     return Upload(images, mask.read_bytes() if mask else None)
 
 
-def _options(changes: list[str]) -> options.Options:
-    """Return options written KEY=VALUE, as the API would take them."""
-    pairs = dict(change.split("=", 1) for change in changes if "=" in change)
-    if len(pairs) != len(changes):
-        raise InvalidSpecError("write each option as KEY=VALUE, each key once")
-    blocks = pairs.pop("blocks", "")  # pydantic reads no list from strings
-    try:
-        given = OptionsBody.model_validate_strings(pairs)
-        given.blocks = blocks.split(",") if blocks else []
-        return options.Options(**given.model_dump())
-    except ValidationError as error:
-        raise InvalidSpecError(f"options: {error}") from error
-
-
 def _report(rejected: list[Rejected]) -> None:
     for item in rejected:
         typer.echo(f"left out {item.name}: {item.error}", err=True)
@@ -123,9 +106,9 @@ def serve(
 def fit(
     name: Name,
     folder: Folder,
-    scorer: Annotated[str, typer.Option(help="For a new detector.")] = DEFAULT_SCORER,
-    descriptor: Annotated[str, typer.Option(help="For a new detector; empty: its own.")] = "",
-    image_size: Annotated[int, typer.Option(help="For a new detector.")] = DEFAULT_IMAGE_SIZE,
+    scorer: Annotated[str | None, typer.Option(help="For a new detector.")] = None,
+    descriptor: Annotated[str | None, typer.Option(help="For a new detector.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="For a new detector.")] = None,
     roi: Annotated[
         Path | None, typer.Option(help="For a new detector: image or polygons of what counts.")
     ] = None,
@@ -139,19 +122,25 @@ def fit(
 
     async def work(service: Service) -> None:
         upload = _upload([folder], mask)
+        chosen = {"scorer": scorer, "descriptor": descriptor, "image_size": image_size}
+        what: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
+        if option:
+            what["options"] = option_text.parse(option)
+        if roi and mask:
+            raise InvalidSpecError("--roi fixes the mask for good, --mask sends one: choose")
+        if roi:
+            most = service.settings.max_image_pixels
+            what["mask"] = masks.from_upload(roi.read_bytes(), max_pixels=most)
         try:
             service.catalogue.get(name)
         except UnknownDetectorError:
-            most = service.settings.max_image_pixels
-            service.catalogue.create(
-                name,
-                scorer=scorer,
-                descriptor=descriptor,
-                image_size=image_size,
-                mask=masks.from_upload(roi.read_bytes(), max_pixels=most) if roi else None,
-                mask_kind="fixed" if roi else "request" if mask else "none",
-                options=_options(option or []),
-            )
+            kind: MaskKind = "fixed" if roi else "request" if mask else "none"
+            service.catalogue.create(name, mask_kind=kind, **what)
+        else:
+            if what:
+                raise InvalidSpecError(
+                    f"detector {name!r} exists: {', '.join(what)} can only be given to a new one"
+                )
         with tqdm(total=len(upload.images), unit="image", desc="fit") as bar:
             learned = await service.fit(name, upload, extend=extend, progress=bar.update)
         _report(learned.rejected)

@@ -51,6 +51,15 @@ def decode(content: bytes, *, max_pixels: int, min_side: int) -> Pixels:
         raise UndecodableImageError(f"the image cannot be decoded: {error}") from error
 
 
+def is_transparent(content: bytes) -> bool:
+    """Whether an image can be seen through anywhere; False for what is no image."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            return image.has_transparency_data
+    except Exception:  # as for decode, which says what is wrong
+        return False
+
+
 def _check(image: Image.Image, max_pixels: int, min_side: int) -> None:
     width, height = image.size
     if width * height > max_pixels:

@@ -81,6 +81,5 @@ async def compare(service: Service, name: str, upload: Upload) -> Compared:
         raise DegenerateDataError(
             f"{len(usable)} usable image(s): a divergence needs a batch of at least 2"
         )
-    whole = Embedding.concatenate(usable)
-    divergences = await service.in_pool(partial(detector.divergence, whole))
+    divergences = await service.in_pool(lambda: detector.divergence(Embedding.concatenate(usable)))
     return Compared(name, detector.version, len(usable), rejected, divergences)

@@ -22,9 +22,12 @@ Mask = NDArray[np.uint8]
 MAX_SIDE_PX = 1024
 """Masks are kept no finer than the largest picture the backbone sees."""
 
+MAX_JSON = 2**20
+"""Bytes of polygons as JSON; the most there can be, 20 of 500 corners, need less."""
+
 Coordinate = Annotated[FiniteFloat, Field(ge=0, le=1, strict=True)]
-Polygon = Annotated[list[tuple[Coordinate, Coordinate]], Field(min_length=3, max_length=1000)]
-Polygons = Annotated[list[Polygon], Field(min_length=1, max_length=100)]
+Polygon = Annotated[list[tuple[Coordinate, Coordinate]], Field(min_length=3, max_length=500)]
+Polygons = Annotated[list[Polygon], Field(min_length=1, max_length=20)]
 _POLYGONS: TypeAdapter[list[list[tuple[float, float]]]] = TypeAdapter(Polygons)
 
 
@@ -36,6 +39,8 @@ def from_upload(sent: bytes | str, *, max_pixels: int) -> Mask:
     """
     if isinstance(sent, bytes) and not sent.lstrip().startswith(b"["):
         return from_image(sent, max_pixels=max_pixels)
+    if len(sent) > MAX_JSON:
+        raise InvalidMaskError(f"polygons of {len(sent)} bytes; at most {MAX_JSON} are read")
     try:
         return from_polygons(_POLYGONS.validate_python(json.loads(sent)))
     except (ValidationError, ValueError, RecursionError) as error:
@@ -46,12 +51,14 @@ def from_upload(sent: bytes | str, *, max_pixels: int) -> Mask:
 
 
 def from_image(content: bytes, *, max_pixels: int) -> Mask:
-    """Return the mask in an image file, its brightness.
+    """Return the mask in an opaque image file, its brightness.
 
     Raises:
-        InvalidMaskError: if it cannot be decoded, or is black.
+        InvalidMaskError: if it cannot be decoded, is transparent anywhere, or black.
     """
     try:
+        if imaging.is_transparent(content):
+            raise InvalidMaskError("the mask is transparent: send it in black and white, opaque")
         pixels = imaging.decode(content, max_pixels=max_pixels, min_side=1)
     except ImageError as error:
         raise InvalidMaskError(f"the mask: {error}") from error

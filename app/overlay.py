@@ -46,8 +46,8 @@ def of(inspected: Inspected, kind: Literal["png", "npy"]) -> bytes:
         return npy(pixels, verdict)
     if verdict.threshold is None or verdict.p_value is None:
         raise NotCalibratedError(
-            f"detector {inspected.detector!r} is not calibrated, which ties colours to the "
-            "threshold: calibrate it, or ask for format=npy"
+            f"detector {inspected.detector!r} has no calibration images, which tie the "
+            "colours to the threshold: calibrate it, or ask for format=npy"
         )
     return png(pixels, verdict, verdict.threshold)
 

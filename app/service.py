@@ -27,9 +27,10 @@ from detector.errors import (
 )
 from detector.spec import DEFAULT_IMAGE_SIZE
 from detector.statistics import Statistics, merge
+from detector.verdict import Verdict
 
 FOLD_IMAGES = 64
-"""Images whose rows are held at once while fitting or calibrating."""
+"""Images whose rows are turned into statistics or scores at once."""
 
 Progress = Callable[[int], object]
 """Called with how many images were just done."""
@@ -96,7 +97,8 @@ class Service:
             if extend and old.statistics:
                 self.catalogue.check_fingerprint(old)
             else:  # a fresh fit may move to the backbone that runs now
-                spec = replace(old.spec, backbone_fingerprint=self.embedder.fingerprint)
+                ours = self.embedder
+                spec = replace(old.spec, backbone=ours.name, backbone_fingerprint=ours.fingerprint)
                 base = replace(old, spec=spec)
             look = await self.look(base, upload, fitting=True)
             fitted: Statistics = {}
@@ -209,11 +211,11 @@ class Service:
     ) -> list[Judged]:
         arrived = [item.embedding for item in arrivals if isinstance(item, Arrived)]
         started_s = time.perf_counter()
-        verdicts = iter(
-            await self._ingest.in_pool(partial(detector.judge, Embedding.concatenate(arrived)))
-            if arrived
-            else []
-        )
+        judged: list[Verdict] = []
+        for start in range(0, len(arrived), FOLD_IMAGES):  # bounds the memory it takes
+            part = arrived[start : start + FOLD_IMAGES]
+            judged += await self._ingest.in_pool(partial(_judged, detector, part))
+        verdicts = iter(judged)
         judge_s = (time.perf_counter() - started_s) / max(len(arrived), 1)
         return [
             Judged(
@@ -247,6 +249,10 @@ class Service:
                 ready.clear()
         if ready:
             yield Embedding.concatenate(ready)
+
+
+def _judged(detector: Detector, embeddings: Sequence[Embedding]) -> list[Verdict]:
+    return detector.judge(Embedding.concatenate(embeddings))
 
 
 def _require_images(sent: int, rejected: Sequence[Rejected]) -> int:

@@ -1,7 +1,7 @@
 """The ablation behind docs/ablation.md: what each choice of descriptor, scorer and option is worth.
 
     python -m benchmarks.sets SHARED_DATA SETS
-    python -m benchmarks.ablation SETS --out OUT [--study main ...]
+    python -m benchmarks.ablation SETS --out OUT [--study scorers ...]
 
 Each study is one or more runs of ``gatewatch bench``; its results lie under OUT/<study>, its table
 in OUT/<study>.md: image AUROC by set, clothing as the mean of its ten classes, and the mean over
@@ -35,10 +35,10 @@ EARLY, MIDDLE, LATE = (
 )
 OPTIONS = [
     DEFAULT,
-    f"{DEFAULT}:aligned=False",
+    f"{DEFAULT}:aligned=false",
     f"{DEFAULT}:memory=5000",
     f"{DEFAULT}:normalise=zscore",
-    f"{DEFAULT}:flips=True",
+    f"{DEFAULT}:flips=true",
     "squeeze/gaussian",
     "squeeze/gaussian:normalise=l2",
     "squeeze/gaussian:normalise=zscore",
@@ -47,13 +47,14 @@ OPTIONS = [
     f"squeeze/gaussian:blocks={MIDDLE}",
     f"squeeze/gaussian:blocks={LATE}",
     "regional/regional",
-    "regional/regional:aligned=False",
+    "regional/regional:aligned=false",
     "regional/regional:memory=5000",
     "regional/regional:blocks=blocks.2+blocks.4",
     "regional/regional:blocks=blocks.7+blocks.10",
     "squeeze/prototype:normalise=zscore",
 ]
 
+STUDIES = ("scorers", "options", "size", "images", "contaminated")
 Run = tuple[str, list[Path], list[str], dict[str, int]]
 """Name, folders, configurations and further arguments of one run of the benchmark."""
 
@@ -128,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
     parser.add_argument("sets", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--study", nargs="*", default=[])
+    parser.add_argument("--study", nargs="*", default=[], choices=STUDIES)
     options = parser.parse_args()
     studies = _studies(options.sets, options.out)
     for study in options.study or studies:

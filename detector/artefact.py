@@ -80,7 +80,8 @@ def load_detector(path: Path) -> Detector:
         header = json.loads(metadata[_HEADER])
         if header["format"] != FORMAT:
             raise ArtefactError(
-                f"{path} has format {header['format']}, this program reads {FORMAT}: fit it again"
+                f"{path} has format {header['format']}, this program reads {FORMAT}: "
+                "delete it, create it and fit it anew"
             )
         if header.pop("sha256") != _digest(header, tensors):
             raise ArtefactError(f"{path} is damaged: its digest does not match its content")

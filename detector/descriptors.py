@@ -79,6 +79,13 @@ def rows(embedding: Embedding, descriptor: str, options: Options) -> BlockRows:
     }
 
 
+def beyond(image_level: BlockRows, embedding: Embedding) -> BlockRows:
+    """Return the rows of the blocks after the last one kept by region; all if there is none."""
+    names, ends = list(embedding.gate), list(embedding.regional)
+    after = names[names.index(ends[-1]) + 1 :] if ends else []
+    return {block: image_level[block] for block in after} or image_level
+
+
 def _normalised(values: np.ndarray, options: Options) -> np.ndarray:
     if options.normalise != "l2":  # zscore needs what was fitted, and is the scorer's
         return values
@@ -92,4 +99,8 @@ def _chosen(known: Mapping[str, object], options: Options) -> list[str]:
     unknown = sorted(set(options.blocks) - known.keys())
     if unknown:
         raise InvalidSpecError(f"no block(s) {', '.join(unknown)}; there is: {', '.join(known)}")
+    if not known:
+        raise InvalidSpecError(
+            "this backbone has no block at strides 4 to 16: use scorer gaussian or prototype"
+        )
     return [block for block in known if not options.blocks or block in options.blocks]

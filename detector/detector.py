@@ -21,7 +21,7 @@ from detector.errors import InvalidSpecError, NotCalibratedError, NotFittedError
 from detector.evidence import EVIDENCE, Neighbour
 from detector.moments import Moments
 from detector.sample import Sample
-from detector.scorers import SCORERS, Contributions, Scorer
+from detector.scorers import SCORERS, Contributions, Distances, Scorer
 from detector.spec import Spec
 from detector.statistics import Statistics
 from detector.verdict import Threshold, Verdict
@@ -89,11 +89,14 @@ class Detector:
         Raises:
             InvalidSpecError: if the options name a block that the backbone does not have.
         """
-        scorer, options = SCORERS[self.spec.scorer], self.spec.options
-        rows = descriptors.rows(embedding, self.spec.descriptor, options)
-        if scorer.regional:
-            rows = {**rows, **descriptors.rows(embedding, REGIONAL, options)}
-        return rows
+        spec = self.spec
+        rows = descriptors.rows(embedding, spec.descriptor, spec.options)
+        if not SCORERS[spec.scorer].regional:
+            return rows
+        if not spec.options.blocks:
+            rows = descriptors.beyond(rows, embedding)
+        everywhere = replace(spec.options, blocks=())
+        return {**rows, **descriptors.rows(embedding, REGIONAL, everywhere)}
 
     @cached_property
     def _scorer(self) -> Scorer:
@@ -222,13 +225,13 @@ class Detector:
             NotFittedError: if nothing was fitted.
         """
         rows = self.rows(embedding)
-        parts = self._scorer.contributions(rows)
+        parts, cells = self._scorer.assess(rows)
         scores = parts.sum(axis=1)
         p_values = (
             None if self.calibration is None else conformal.p_values(scores, self.calibration)
         )
         line = None if self.threshold is None else self.threshold.value
-        maps = self._maps(rows, len(embedding))
+        maps = self._maps(cells, len(embedding))
         return [
             Verdict(
                 score=float(score),
@@ -243,9 +246,8 @@ class Detector:
             for index, (score, part) in enumerate(zip(scores, parts, strict=True))
         ]
 
-    def _maps(self, rows: BlockRows, images: int) -> Sequence[Any] | np.ndarray:
+    def _maps(self, cells: Distances | None, images: int) -> Sequence[Any] | np.ndarray:
         """Return every image's cells as a square, or None for each if the scorer has no map."""
-        cells = self._scorer.cell_scores(rows)
         if cells is None:
             return [None] * images
         side = isqrt(cells.shape[1])

@@ -19,6 +19,7 @@ Prepared = UInt8[np.ndarray, "channels s s"]
 """Red, green, blue, and a fourth channel where a mask says how much each pixel counts."""
 
 THUMBNAIL_PX = 64
+_DRY_RUN_PX = 256
 
 BACKBONES = tuple(backbone.BACKBONES)
 """Names of the embedded backbones; ``timm:NAME`` is one where timm is installed."""
@@ -60,6 +61,9 @@ class Embedder:
         self.device = device
         self.fingerprint = self._backbone.fingerprint
         self.channels = self._backbone.channels
+        blank = np.zeros((3, _DRY_RUN_PX, _DRY_RUN_PX), np.uint8)
+        self.regional = tuple(self.embed([blank]).regional)
+        """The blocks whose outputs are kept by region: the ends of stages, strides 4 to 16."""
         # On a CPU larger batches cost more per image: their activations leave the caches and are
         # allocated anew each time. A GPU wants them larger.
         self.best_batch = 32 if device == "cuda" else 4
@@ -81,9 +85,14 @@ class Embedder:
         prepared = self._backbone.preprocessing.resize(image, side_px)
         if mask is None:
             return prepared
-        return np.concatenate([prepared, self._weights(mask, side_px)])
+        return np.concatenate([prepared, self.weights(mask, side_px)])
 
-    def _weights(self, mask: UInt8[np.ndarray, "p q"], side_px: int) -> UInt8[np.ndarray, "1 s s"]:
+    def weights(self, mask: UInt8[np.ndarray, "p q"], side_px: int) -> UInt8[np.ndarray, "1 s s"]:
+        """Return how much each pixel of a prepared image counts under a mask.
+
+        Raises:
+            InvalidMaskError: if the mask leaves nothing of the image.
+        """
         highest = max(int(mask.max(initial=0)), 1)
         full = np.rint(mask * (255.0 / highest)).astype(np.uint8)[:, :, None]
         weights = self._backbone.preprocessing.resize(full, side_px)

@@ -38,7 +38,11 @@ class Embedding:
 
     def image(self, index: int) -> "Embedding":
         """Return the embedding of one image, n = 1."""
-        return _combine([self], lambda arrays: arrays[0][index : index + 1])
+        return self.images(slice(index, index + 1))
+
+    def images(self, which: slice) -> "Embedding":
+        """Return the embedding of some of the images."""
+        return _combine([self], lambda arrays: arrays[0][which])
 
     @classmethod
     def concatenate(cls, parts: Sequence["Embedding"]) -> "Embedding":

@@ -6,7 +6,7 @@ shares the score's scale and its threshold: never stretched per image.
 
 import numpy as np
 from jaxtyping import Float
-from scipy.ndimage import label, zoom
+from scipy.ndimage import distance_transform_edt, label, zoom
 
 from detector.verdict import Region
 
@@ -17,7 +17,8 @@ _LINE_SHARE = 0.5
 def upsample(cells: Float[np.ndarray, "g g"], height: int, width: int) -> Float[np.ndarray, "h w"]:
     """Return the map at (height, width), bilinear between the cells' centres, NaN kept as NaN."""
     outside = np.isnan(cells)
-    filled = np.where(outside, np.nanmin(cells) if not outside.all() else 0.0, cells)
+    nearest = distance_transform_edt(outside, return_distances=False, return_indices=True)
+    filled = cells[tuple(nearest)]  # so that what lies outside does not dim the edge
     scale = (height / cells.shape[0], width / cells.shape[1])
     smooth: np.ndarray = zoom(filled, scale, order=1, mode="nearest", grid_mode=True)
     smooth[zoom(outside, scale, order=0, mode="nearest", grid_mode=True)] = np.nan
@@ -27,8 +28,8 @@ def upsample(cells: Float[np.ndarray, "g g"], height: int, width: int) -> Float[
 def worst_region(cells: Float[np.ndarray, "g g"], threshold: float | None) -> Region | None:
     """Return the connected cells around the highest one; None if every cell is NaN.
 
-    They are the cells above the threshold if the highest is, else those above the middle between
-    the lowest and the highest.
+    They are the cells above the middle between the lowest and the highest, and above the threshold
+    if the highest is.
     """
     if np.isnan(cells).all():
         return None

@@ -36,7 +36,7 @@ def oas(moments: Moments) -> tuple[Float[np.ndarray, "d d"], float]:
     level = float(np.trace(covariance)) / d
     if level <= RELATIVE_VARIANCE_FLOOR * float(np.mean(moments.mean**2)) or level == 0.0:
         raise DegenerateDataError(
-            f"the {moments.n} fitted images do not vary: fit different pictures of the normal state"
+            f"the {moments.n} fitted rows do not vary: fit different pictures of the normal state"
         )
     mean_square = float(np.mean(covariance**2))
     denominator = (moments.n + 1) * (mean_square - level**2 / d)

@@ -10,7 +10,7 @@ import numpy as np
 from detector import evidence
 from detector.cell_moments import CellMoments
 from detector.descriptors import REGIONAL, BlockRows
-from detector.embedding import Embedding
+from detector.embedding import VIEWS, Embedding
 from detector.evidence import EVIDENCE
 from detector.moments import Moments
 from detector.options import Options
@@ -25,7 +25,7 @@ Statistics = Mapping[str, Statistic]
 
 
 def of(embedding: Embedding, rows: BlockRows, options: Options) -> Statistics:
-    """Return the statistics of some images whose rows these are."""
+    """Return the statistics of some images whose rows these are; views of an image in a row."""
     found: dict[str, Statistic] = {
         name: Moments.of(part) if part.ndim == 2 else CellMoments.of(part)
         for name, part in rows.items()
@@ -33,7 +33,8 @@ def of(embedding: Embedding, rows: BlockRows, options: Options) -> Statistics:
     if options.memory and REGIONAL in rows:
         found[MEMORY] = _memory(embedding, rows[REGIONAL], options.memory)
     if options.evidence:
-        found[EVIDENCE] = evidence.sample(embedding, options.evidence)
+        seen = embedding.images(slice(None, None, VIEWS if options.flips else 1))  # not mirrored
+        found[EVIDENCE] = evidence.sample(seen, options.evidence)
     return found
 
 

@@ -92,8 +92,9 @@ class Tapped:
 
     def _keep_regional(self, name: str, _block: nn.Module, _inputs: object, y: Tensor) -> None:
         least, greatest = REGIONAL_STRIDES
-        if least <= round(self._side / y.shape[2]) <= greatest:
-            self._regional[y.shape[1:]] = name, y  # a later block of this shape takes its place
+        if y.dim() == 4 and least <= round(self._side / y.shape[2]) <= greatest:
+            # A later block of this shape takes its place.
+            self._regional[y.shape[1:]] = name, regions.cells(y, self._weights)
 
     def __call__(self, x: Float[Tensor, "b 3 h w"], weights: Weights | None = None) -> Taps:
         """Run the network; return the taps by the blocks' names.
@@ -113,8 +114,7 @@ class Tapped:
             odd = sorted(name for name in self.channels if runs[name] != 1)
             if odd:
                 raise ValueError(f"SE blocks that did not run exactly once: {', '.join(odd)}")
-            ends = self._regional.values()
-            return Taps(dict(self._taps), {name: regions.cells(y, weights) for name, y in ends})
+            return Taps(dict(self._taps), dict(self._regional.values()))
         finally:
             self._clear()
 

@@ -105,7 +105,7 @@ def _heats(
 ) -> list[Heat]:
     """Return the groups of every backbone; the peers share the service's own."""
     usual = (settings.backbone, settings.weights)
-    named = [text.partition("@") for text in backbones]
+    named = [text.partition("@") for text in dict.fromkeys(backbones)]
     heats: list[Heat] = []
     for name, weights in [(n, Path(f) if f else None) for n, _, f in named] or [usual]:
         embedder = Embedder(name, settings.device, settings.threads, weights=weights)

@@ -1,9 +1,9 @@
 """Configurations: which descriptor, scorer and options take part, and how they are written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
+from app import option_text
 from app.bench.layouts import BenchError
 from detector.options import Options
 from detector.scorers import SCORERS
@@ -32,7 +32,7 @@ def describe(spec: Spec, default: Spec | None) -> Configuration:
     usual = asdict(Options())
     changed = {key: value for key, value in asdict(spec.options).items() if value != usual[key]}
     options = ",".join(
-        f"{key}={'+'.join(value) if isinstance(value, tuple) else value}"
+        f"{key}={'+'.join(value) if isinstance(value, tuple) else str(value).lower()}"
         for key, value in changed.items()
     )
     return Configuration(spec.backbone, spec.descriptor, spec.scorer, options, spec == default)
@@ -53,36 +53,15 @@ def wanted(default: Spec, written: Sequence[str]) -> list[Spec]:
             raise BenchError(
                 f"{text!r} is no configuration: write descriptor/scorer[:key=value,..]"
             )
-        changes = _options(options) if options else {}
         specs.append(
             replace(
                 default,
                 descriptor=descriptor,
                 scorer=scorer,
-                options=replace(default.options, **changes),
+                options=option_text.parse(options.split(",") if options else []),
             )
         )
     return specs
-
-
-def _options(text: str) -> dict[str, Any]:
-    """Return options written ``key=value,key=value``; several blocks are joined by ``+``."""
-    kinds: dict[str, Callable[[str], Any]] = {
-        "normalise": str,
-        "covariance": str,
-        "blocks": lambda value: tuple(value.split("+")),
-        "aligned": lambda value: value == "True",
-        "flips": lambda value: value == "True",
-        "memory": int,
-        "evidence": int,
-    }
-    changes = {}
-    for part in text.split(","):
-        key, equals, value = part.partition("=")
-        if key not in kinds or not equals:
-            raise BenchError(f"{part!r} is no option; there is: {', '.join(kinds)}, as key=value")
-        changes[key] = kinds[key](value)
-    return changes
 
 
 def existing(default: Spec) -> list[Spec]:

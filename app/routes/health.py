@@ -40,6 +40,7 @@ async def info(service: ServiceDep) -> Info:
         scorers=list(SCORERS),
         descriptors=list(DESCRIPTORS),
         blocks=list(service.embedder.channels),
+        regional_blocks=list(service.embedder.regional),
         media_types=list(MEDIA_TYPES),
         limits=service.settings.limits,
     )

@@ -22,6 +22,7 @@ from detector.errors import (
     FingerprintMismatchError,
     InsufficientCalibrationError,
     InvalidMaskError,
+    InvalidSpecError,
     MaskMismatchError,
     NotFittedError,
 )
@@ -44,7 +45,7 @@ UPLOAD_ERRORS = (
 
 @router.post(
     "/fit",
-    responses=docs(*UPLOAD_ERRORS, DegenerateDataError, body=True),
+    responses=docs(*UPLOAD_ERRORS, DegenerateDataError, InvalidSpecError, body=True),
     openapi_extra=IMAGES_BODY,
 )
 async def fit(

@@ -13,6 +13,7 @@ from app.errors import (
     NoImagesError,
     OverloadedError,
     TooManyImagesError,
+    UnavailableError,
     UndecodableImageError,
     UnknownDetectorError,
     UnsupportedImageError,
@@ -48,6 +49,7 @@ ERRORS = (
     UnsupportedImageError,
     ImageTooLargeError,
     OverloadedError,
+    UnavailableError,
     InferenceError,
 )
 

@@ -22,5 +22,7 @@ class Info(Body):
     descriptors: list[str]
     blocks: list[str]
     """The backbone's blocks, in the order in which they run."""
+    regional_blocks: list[str]
+    """Those of them that are looked at by region."""
     media_types: list[str]
     limits: dict[str, int]

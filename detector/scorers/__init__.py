@@ -1,6 +1,6 @@
 """Scorers by name; a new one is a file here and a line in this table."""
 
-from detector.scorers.base import Contributions, Scorer
+from detector.scorers.base import Contributions, Distances, Scorer
 from detector.scorers.fusion import Fusion
 from detector.scorers.gaussian import Gaussian
 from detector.scorers.kl import KullbackLeibler
@@ -20,5 +20,6 @@ __all__ = [
     "DEFAULT_SCORER",
     "SCORERS",
     "Contributions",
+    "Distances",
     "Scorer",
 ]

@@ -41,12 +41,13 @@ class Scorer(ABC):
     def contributions(self, rows: BlockRows) -> Contributions:
         """Return each part's share of the score, (n, parts), finite."""
 
-    def cell_scores(self, rows: BlockRows) -> Distances | None:
-        """Return what the regional contribution would be if an image's worst cells were like this.
+    def assess(self, rows: BlockRows) -> tuple[Contributions, Distances | None]:
+        """Return the contributions, and for every cell what the regional one would be.
 
-        Shape (n, k), NaN outside the region of interest; None from a scorer that has no map.
+        That is, if the image's worst cells were like it: (n, k), NaN outside the region of
+        interest; None from a scorer that has no map.
         """
-        return None
+        return self.contributions(rows), None
 
 
 def moments_of(statistics: Statistics) -> dict[str, Moments]:

@@ -6,12 +6,14 @@ rows of width q::
     score = 2 sum_l d_l / sum_l sqrt(p_l)  +  r / sqrt(q)
 
 A Gaussian row of width p has E d^2 = p, so both ratios are near 1 for a normal image. The first, a
-mean over all blocks, varies among normal images about half as much as the second, which follows the
+mean over blocks, varies among normal images about half as much as the second, which follows the
 worst cells: hence the 2. The scale depends on widths alone: fusion needs no held-out images, and
 merges and forgets as its parts do.
 
-Its image-level descriptor is the squeeze itself: the spread and the maximum of ``squeeze_stats``
-tell of small defects, which the regional part sees better (docs/ablation.md).
+The two share the work: the regional part looks at strides 4 to 16, the image-level part at the
+squeezes of the blocks beyond (``descriptors.beyond``), which tell what a picture shows. Earlier
+blocks and the statistics of ``squeeze_stats`` tell of small defects, which the regional part sees
+better (docs/ablation.md).
 """
 
 import numpy as np
@@ -39,11 +41,11 @@ class Fusion(Scorer):
 
     def contributions(self, rows: BlockRows) -> Contributions:
         """Return 2 d_l / sum sqrt(p_l) of every block, then r / sqrt(q)."""
-        whole = self._whole.contributions(rows) * self._share
-        places = self._places.contributions(rows) / self._places.expected
-        return np.concatenate([whole, places], axis=1)
+        return self.assess(rows)[0]
 
-    def cell_scores(self, rows: BlockRows) -> Distances:
-        """Return d_k / sqrt(q)."""
-        cells: np.ndarray = self._places.distances(rows) / self._places.expected
-        return cells
+    def assess(self, rows: BlockRows) -> tuple[Contributions, Distances]:
+        """Return the contributions and d_k / sqrt(q)."""
+        whole = self._whole.contributions(rows) * self._share
+        places, cells = self._places.assess(rows)
+        expected = self._places.expected
+        return np.concatenate([whole, places / expected], axis=1), cells / expected

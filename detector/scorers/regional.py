@@ -23,7 +23,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from detector.cell_moments import CellMoments
 from detector.descriptors import REGIONAL, BlockRows
-from detector.errors import DegenerateDataError
+from detector.errors import DegenerateDataError, InvalidMaskError
 from detector.options import Options
 from detector.sample import Sample
 from detector.scorers.base import Contributions, Distances, Scorer
@@ -33,7 +33,8 @@ from detector.statistics import MEMORY, Statistics
 PRIOR_IMAGES = 32
 """How many images the pooled covariance is worth; from the ablation, flat between 16 and 64."""
 WORST_SHARE = 0.01
-_CHUNK = 4096
+_TABLE_ENTRIES = 2**22
+"""Most distances to remembered rows held at once, 32 MiB."""
 
 
 class Regional(Scorer):
@@ -58,17 +59,20 @@ class Regional(Scorer):
         self.expected = float(np.sqrt(cells.mean.shape[1]))
         """Rough distance of a normal cell: E d_k^2 is the width of the row."""
 
-    def distances(self, rows: BlockRows) -> Distances:
-        """Return d_k, (n, k); NaN outside the region of interest."""
-        return self._distance(np.asarray(rows[REGIONAL], dtype=np.float64))
-
     def contributions(self, rows: BlockRows) -> Contributions:
         """Return the mean of each image's worst cells as its one contribution."""
-        return worst(self.distances(rows))[:, None]
+        return self.assess(rows)[0]
 
-    def cell_scores(self, rows: BlockRows) -> Distances:
-        """Return d_k itself."""
-        return self.distances(rows)
+    def assess(self, rows: BlockRows) -> tuple[Contributions, Distances]:
+        """Return the contribution, and d_k itself.
+
+        Raises:
+            InvalidMaskError: if an image has no cell that was fitted.
+        """
+        distances = self._distance(np.asarray(rows[REGIONAL], dtype=np.float64))
+        if np.isnan(distances).all(axis=1).any():
+            raise InvalidMaskError("the mask shows no place that was fitted: use the fit's mask")
+        return worst(distances)[:, None], distances
 
 
 def worst(distances: Distances) -> Float[np.ndarray, " n"]:
@@ -111,10 +115,12 @@ class _ToMemory:
     def __call__(self, rows: Float[np.ndarray, "n k d"]) -> Distances:
         whitened = ((rows - self._mean) @ self._whitening).reshape(-1, rows.shape[2])
         nearest = np.empty(len(whitened))
-        for start in range(0, len(whitened), _CHUNK):  # bounds the table of distances
-            part = whitened[start : start + _CHUNK]
-            table = self._squares - 2 * part @ self._rows.T
-            nearest[start : start + _CHUNK] = np.sum(part**2, axis=1) + table.min(axis=1)
+        step = max(_TABLE_ENTRIES // len(self._rows), 1)
+        for start in range(0, len(whitened), step):
+            part = whitened[start : start + step]
+            table = part @ (-2 * self._rows.T)
+            table += self._squares
+            nearest[start : start + step] = np.sum(part**2, axis=1) + table.min(axis=1)
         return np.sqrt(np.maximum(nearest, 0.0)).reshape(rows.shape[:2])
 
 
@@ -128,7 +134,8 @@ def _aligned(cells: CellMoments) -> tuple[np.ndarray, np.ndarray]:
     weight = counts / (counts + PRIOR_IMAGES)
     own = cells.scatter / np.maximum(counts - 1, 1)
     factors = np.linalg.cholesky(weight * own + (1 - weight) * pooled)
-    return cells.mean, np.linalg.inv(factors).transpose(0, 2, 1)
+    mean = np.where(cells.counts[:, None] > 0, cells.mean, np.nan)  # never fitted: no distance
+    return mean, np.linalg.inv(factors).transpose(0, 2, 1)
 
 
 def _free(cells: CellMoments) -> tuple[np.ndarray, np.ndarray]:
