@@ -45,8 +45,6 @@ class Spec:
                 f"scorer {self.scorer!r} has no descriptor {self.descriptor!r}; "
                 f"there is: {', '.join(known)}"
             )
-        if self.options.memory and self.scorer not in {"fusion", "regional"}:
-            raise InvalidSpecError(f"scorer {self.scorer!r} has no use for a memory")
         if not MIN_IMAGE_SIZE <= self.image_size <= MAX_IMAGE_SIZE:
             bounds = f"{MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE}"
             raise InvalidSpecError(f"image_size must be {bounds} px, got {self.image_size}")

@@ -13,8 +13,8 @@ Key = tuple[str, str, str, str]
 _NOTES = """\
 - AUROC: image level, higher is better, 0.5 is chance. In brackets: DeLong's 95 % interval over the
   draw of the test images with one seed; with several seeds, mean and 95 % t-interval over seeds.
-- *mean*: over the sets, each class of a folder of classes being one. *worst mean*: the smallest mean
-  when any one set is left out.
+- *mean*: over the sets, each class of a folder of classes being one. *worst mean*: the smallest
+  mean when any one set is left out.
 - Pixel AUROC: all pixels of images that are good or have a mask, counted in up to 10,000 quantile
   bins. PRO: per-region overlap up to a false-positive rate of 0.3.
 - Fit and ms per image are wall-clock and contain reading, decoding and the network's pass, which

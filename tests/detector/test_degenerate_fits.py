@@ -74,7 +74,7 @@ def test_one_image_many_times_does_not_vary(
     }
     same = in_uneven_batches(embedder, pictures[picture])
 
-    with pytest.raises(DegenerateDataError, match="the 6 fitted images do not vary"):
+    with pytest.raises(DegenerateDataError, match="the 6 fitted rows do not vary"):
         learn(embedder, "gaussian", same)
     assert learn(embedder, "prototype", same).scores(same).max() < 1e-4
 

@@ -102,7 +102,7 @@ def test_equal_rows_are_refused(value: float) -> None:
     """Contract: rows that differ by rounding only do not vary."""
     rows = np.full((20, 4), value) * [1, 1 / 3, 7, 0]
 
-    with pytest.raises(DegenerateDataError, match="the 20 fitted images do not vary"):
+    with pytest.raises(DegenerateDataError, match="the 20 fitted rows do not vary"):
         oas(Moments.of(rows))
 
 
