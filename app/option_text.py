@@ -1,6 +1,8 @@
 """Options as text, ``key=value``, as the command line takes them."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,10 +20,18 @@ def parse(changes: Sequence[str]) -> Options:
     pairs = dict(change.split("=", 1) for change in changes if "=" in change)
     if len(pairs) != len(changes):
         raise InvalidSpecError("write each option as KEY=VALUE, each key once")
-    blocks = pairs.pop("blocks", "")  # pydantic reads no list from strings
+    values: dict[str, Any] = {key: _value(text) for key, text in pairs.items()}
+    if "blocks" in pairs:
+        values["blocks"] = pairs["blocks"].split("+")
     try:
-        given = OptionsBody.model_validate_strings(pairs)
+        return Options(**OptionsBody.model_validate(values).model_dump())
     except ValidationError as error:
         raise InvalidSpecError(f"options: {error}") from error
-    given.blocks = blocks.split("+") if blocks else []
-    return Options(**given.model_dump())
+
+
+def _value(text: str) -> Any:
+    """Return a number or truth value as JSON has it, and anything else as text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

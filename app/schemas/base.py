@@ -1,12 +1,21 @@
 """What all bodies share."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from detector.spec import NAME
 
 DetectorName = Annotated[str, StringConstraints(pattern=NAME)]
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
+"""An integer as JSON Schema has it: 15 and 15.0, not "15"."""
+
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 

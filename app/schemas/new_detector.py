@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Base64Bytes, Field
 
 from app import masks
-from app.schemas.base import Body, DetectorName
+from app.schemas.base import Body, DetectorName, WholeNumber
 from detector import options
 from detector.descriptors import DESCRIPTORS
 from detector.embedder import BACKBONES
@@ -38,11 +38,11 @@ class Options(Body):
     """Of the image-level Gaussian."""
     aligned: bool = Field(default=True, strict=True)
     """Whether each place has its own mean and covariance; false for parts that lie anyhow."""
-    memory: int = Field(default=0, ge=0, le=options.MAX_MEMORY, strict=True)
+    memory: WholeNumber = Field(default=0, ge=0, le=options.MAX_MEMORY)
     """Regional rows kept as nearest-neighbour memory in place of the regional Gaussians."""
     flips: bool = Field(default=False, strict=True)
     """Whether fitting also sees every image mirrored; four times the work."""
-    evidence: int = Field(default=64, ge=0, le=options.MAX_EVIDENCE, strict=True)
+    evidence: WholeNumber = Field(default=64, ge=0, le=options.MAX_EVIDENCE)
     """Fitted images whose thumbnails are kept, to show the nearest; 0 for none."""
 
 

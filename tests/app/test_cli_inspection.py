@@ -141,8 +141,8 @@ def test_a_mask_may_come_with_every_command(run: Run, tmp_path: Path) -> None:
 
 
 def test_options_are_those_of_the_api(run: Run, data: Path, embedder: Embedder) -> None:
-    """Contract: KEY=VALUE, several; blocks by commas; kept with the detector."""
-    given = ["flips=true", "memory=50", "normalise=l2", "blocks=blocks.2,blocks.7", "evidence=0"]
+    """Contract: KEY=VALUE, several; blocks by plus; kept with the detector."""
+    given = ["flips=true", "memory=50", "normalise=l2", "blocks=blocks.2+blocks.7", "evidence=0"]
     learn(run, "gravel", *(word for option in given for word in ("--option", option)))
     with running(data, embedder) as client:
         shown = info(client, "gravel")

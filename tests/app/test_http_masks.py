@@ -97,10 +97,20 @@ def test_every_way_to_say_one_mask_gives_one_score(client: TestClient, pngs: lis
 
 def test_another_mask_gives_another_score(client: TestClient, pngs: list[bytes]) -> None:
     """Contract: the mask of this request is what counts for its images."""
-    right = json.dumps([[[1 - x, y] for x, y in LEFT]])
-    answer = score(client, "asking", pngs[50], right)
+    lower = json.dumps([[[0, 0.5], [0.5, 0.5], [0.5, 1], [0, 1]]])
+    answer = score(client, "asking", pngs[50], lower)
     assert answer["score"] != pytest.approx(score(client, "asking", pngs[50], TEXT)["score"])
-    assert answer["region"]["left"] >= 0.5
+    assert answer["region"]["top"] >= 0.5 - 1 / 16  # the resize blurs the mask's edge
+
+
+def test_a_place_that_was_never_fitted_cannot_be_judged(
+    client: TestClient, pngs: list[bytes]
+) -> None:
+    """Contract: fitted on the left half, a mask of the right alone is refused in words."""
+    right = json.dumps([[[0.6, 0], [1, 0], [1, 1], [0.6, 1]]])
+    answer = upload(client, "asking", "score", [pngs[50]], masks=[right])
+    detail = problem(answer, 422, "invalid-mask")["detail"]
+    assert "no place that was fitted" in detail
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -113,10 +113,11 @@ def test_what_is_no_mask_is_refused_in_words(what: str) -> None:
     assert len(str(caught.value)) < 250
 
 
-def test_a_transparent_or_single_pixel_is_a_mask() -> None:
-    """Contract: as small as 1 x 1; what is transparent is white, as in all pictures here."""
+def test_a_mask_may_be_one_pixel_but_not_transparent() -> None:
+    """Contract: as small as 1 x 1; transparent is neither black nor white, so it is refused."""
     assert read(encode(np.full((1, 1), 255, np.uint8), "PNG")).tolist() == [[255]]
-    assert read(encode(np.zeros((2, 2, 4), np.uint8), "PNG")).tolist() == [[255] * 2] * 2
+    with pytest.raises(InvalidMaskError, match="transparent"):
+        read(encode(np.zeros((2, 2, 4), np.uint8), "PNG"))
 
 
 @given(st.binary(max_size=60), st.integers(0, 80))

@@ -95,9 +95,9 @@ def test_memory_layout_does_not_matter(photographs: list[Pixels], side_px: int) 
         np.testing.assert_array_equal(LITE0.resize(same, side_px), expected)
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 4), (3, 8, 8), (1, 8, 8, 3)])
+@pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8, 3)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
-    """Contract: under the shape checker an image is (h, w, 3); grey and alpha are not."""
+    """Contract: under the shape checker an image is (h, w, channels)."""
     with pytest.raises(TypeCheckError):
         LITE0.resize(np.zeros(shape, np.uint8), 8)
 

@@ -96,7 +96,7 @@ def taps(gated: SeLite0, crops: Crops) -> dict[str, Tap]:
     clean = crops(16, 128)
     images = np.concatenate([clean, np.stack([corrupt(image, rng) for image in clean])])
     with torch.inference_mode():
-        return Tapped(deepcopy(gated))(to_input(images))
+        return Tapped(deepcopy(gated))(to_input(images)).blocks
 
 
 def test_gates_vary_between_images(taps: dict[str, Tap]) -> None:
