@@ -182,3 +182,19 @@ def test_a_detector_that_cannot_be_is_not_created(
     ended = run("fit", "x", "train", *arguments, exit_code=1)
     assert message in " ".join(ended.stderr.split())
     assert "no detector 'x'" in run("score", "x", "odd.png", exit_code=1).stderr
+
+
+def test_what_is_for_new_detectors_is_refused_for_known_ones(run: Run) -> None:
+    """Contract: nothing that was asked for is ignored in silence."""
+    run("fit", "known", "train", "--image-size", "64")
+    for more in (["--scorer", "regional"], ["--roi", "left.json"], ["--option", "flips=true"]):
+        assert (
+            "can only be given to a new one"
+            in run("fit", "known", "train", *more, exit_code=1).stderr
+        )
+    assert (
+        "choose"
+        in run(
+            "fit", "both", "train", "--roi", "left.json", "--mask", "left.json", exit_code=1
+        ).stderr
+    )

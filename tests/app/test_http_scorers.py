@@ -157,3 +157,35 @@ def test_what_is_no_option_is_refused(client: TestClient, options: Any, kind: st
     headers = {"content-type": "application/json"}
     problem(client.post("/v1/detectors", content=body, headers=headers), 422, kind)
     problem(client.get("/v1/detectors/no"), 404, "unknown-detector")
+
+
+def test_fusion_looks_beyond_its_regions_unless_told(client: TestClient, pngs: list[bytes]) -> None:
+    """Contract: image-level parts are the blocks after the regional ones, or those named."""
+    shown = strict(client.get("/v1/info"))
+    beyond = shown["blocks"][shown["blocks"].index(shown["regional_blocks"][-1]) + 1 :]
+    for name, options, blocks in (
+        ("usual", {}, beyond),
+        ("told", {"blocks": ["blocks.0"]}, ["blocks.0"]),
+    ):
+        create(client, name, scorer="fusion", options=options)
+        assert upload(client, name, "fit", pngs[:12]).status_code == 200
+        (result,) = scores(client, name, [pngs[50]])
+        assert list(result["contributions"]) == [*blocks, "regional"]
+
+
+def test_blocks_without_regions_are_refused_at_creation(client: TestClient) -> None:
+    """Contract: a regional scorer takes the blocks that are kept by region, and says which."""
+    body = {"name": "never", "scorer": "regional", "options": {"blocks": ["blocks.0"]}}
+    refused = problem(client.post("/v1/detectors", json=body), 422, "invalid-spec")
+    assert all(
+        name in refused["detail"] for name in strict(client.get("/v1/info"))["regional_blocks"]
+    )
+    assert client.get("/v1/detectors/never").status_code == 404
+
+
+def test_a_mask_too_small_for_the_picture_is_refused_at_creation(client: TestClient) -> None:
+    """Contract: what no fit could use is no detector."""
+    speck = [[[0.0001, 0.0001], [0.0002, 0.0001], [0.0002, 0.0002]]]
+    body = {"name": "speck", "image_size": 64, "mask": {"polygons": speck}}
+    problem(client.post("/v1/detectors", json=body), 422, "invalid-mask")
+    assert client.get("/v1/detectors/speck").status_code == 404
