@@ -8,7 +8,8 @@ what has to differ does, so that methods are compared and not networks:
   ``layer3`` (strides 8, 16), PaDiM ``layer1`` to ``layer3`` (4, 8, 16), DFM ``layer3`` (16);
 * pixels are prepared and normalised as for our own backbone;
 * PaDiM keeps 100 features, anomalib's figure for ResNet-18, having none for this network;
-* PatchCore's coreset keeps 1 % of the patches. anomalib's 10 % takes hours on two cores.
+* PatchCore's coreset keeps 1 % of the patches. anomalib's default of 10 % is ten times
+  the work, and 1 % took five minutes for 100 images on two busy cores.
 
 Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", arXiv:2106.08265
 (PatchCore); Defard et al., "PaDiM", arXiv:2011.08785; Ahuja et al., "Probabilistic Modeling of
