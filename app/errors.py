@@ -80,3 +80,11 @@ class UnavailableError(ServiceError):
 
 class InferenceError(ServiceError):
     """The backbone failed on this image; the server's log has the cause."""
+
+
+class StorageError(ServiceError):
+    """What is stored cannot be used by this program; the message says what to do."""
+
+
+class StorageUnavailableError(ServiceError):
+    """The database or the bucket cannot be reached; repeat it later."""

@@ -32,6 +32,8 @@ STATUS: dict[type[DetectorError], int] = {
     errors.OverloadedError: 503,
     errors.UnavailableError: 503,
     errors.InferenceError: 500,
+    errors.StorageError: 500,
+    errors.StorageUnavailableError: 503,
     domain.NotFittedError: 409,
     domain.NotCalibratedError: 409,
     domain.FingerprintMismatchError: 409,

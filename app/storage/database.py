@@ -1,0 +1,167 @@
+"""The database: SQLite in a file, or PostgreSQL; one statement serves both.
+
+A change runs in one transaction. On SQLite it takes the only writer's place at its beginning, so
+that what it has read is still true when it writes; on PostgreSQL a change locks the rows it builds
+on (``SELECT ... FOR UPDATE``, which SQLite leaves out).
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
+
+from app.errors import StorageError, StorageUnavailableError
+
+BUSY_S = 30
+"""How long a writer waits for another one."""
+_WRITES = "gatewatch_writes"
+_MIGRATIONS_LOCK = 0x67617465  # any number of our own: "gate"
+_SCRIPTS = Path(__file__).with_name("migrations")
+
+
+class Database:
+    """Connections for reading, transactions for changing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._changing = engine.execution_options(**{_WRITES: True})
+        self.is_shared = engine.dialect.name != "sqlite"
+        """Whether other machines may use it too."""
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection to read from.
+
+        Raises:
+            StorageUnavailableError: if the database cannot be reached.
+        """
+        with _reachable(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a transaction, committed at the end and undone by an exception.
+
+        Raises:
+            StorageUnavailableError: if the database cannot be reached.
+        """
+        with _reachable(), self._changing.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Release all connections."""
+        self._engine.dispose()
+
+
+def open_database(url: str | None, directory: Path) -> Database:
+    """Open a database by URL, or the SQLite file in ``directory``, and bring it up to date.
+
+    Raises:
+        StorageError: if the URL is no database's, the driver is missing, or the database was
+            written by another program or a newer version of this one.
+        StorageUnavailableError: if it cannot be reached.
+    """
+    engine = _postgres(url) if url else _sqlite(directory / "gatewatch.sqlite")
+    with _reachable():
+        _migrate(engine, directory)
+    return Database(engine)
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        # The driver's first line names host and cause; SQLAlchemy's own would add the statement.
+        cause = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason"
+        raise StorageUnavailableError(f"the database cannot be used: {cause}") from error
+
+
+def _postgres(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "postgresql":
+            raise StorageError(
+                f"no database of kind {parsed.drivername!r}: give postgresql://..., or none for "
+                "SQLite in the data directory"
+            )
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(parsed, pool_pre_ping=True, pool_size=10)
+    except ArgumentError as error:
+        # The text may hold a password: it is not repeated.
+        raise StorageError("the database URL cannot be read: postgresql://USER:...") from error
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise StorageError("PostgreSQL needs a driver: pip install 'gatewatch[cluster]'") from error
+
+
+def _sqlite(path: Path) -> Engine:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # BEGIN is ours, below
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")  # an acknowledged change survives power loss
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # Else two changes that have both read would wait for each other, and one would fail.
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _migrate(engine: Engine, directory: Path) -> None:
+    """Bring the tables up to date; one process at a time, the others wait."""
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    if engine.dialect.name == "sqlite":
+        with (directory / "setup.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _upgrade(engine, config)
+    else:
+        with engine.connect() as waiting:  # a connection of its own holds the lock
+            waiting.execute(text(f"SELECT pg_advisory_lock({_MIGRATIONS_LOCK})"))
+            try:
+                _upgrade(engine, config)
+            finally:
+                waiting.execute(text(f"SELECT pg_advisory_unlock({_MIGRATIONS_LOCK})"))
+
+
+def _upgrade(engine: Engine, config: Config) -> None:
+    with engine.execution_options(**{_WRITES: True}).begin() as connection:
+        known = set(inspect(connection).get_table_names())
+        if known and "alembic_version" not in known and "detectors" in known:
+            raise StorageError(
+                "the database was made by gatewatch 0.1, whose detectors cannot be taken over: "
+                "choose another GATEWATCH_DATA_DIR, create the detectors and fit them anew"
+            )
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StorageError(
+                f"the database was written by a newer gatewatch than this one ({error})"
+            ) from error
+        except DBAPIError as error:
+            if isinstance(error, OperationalError | InterfaceError):
+                raise
+            raise StorageError(
+                f"the database cannot be brought up to date: {error.orig}"
+            ) from error

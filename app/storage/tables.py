@@ -1,0 +1,215 @@
+"""Every table of the database; ``migrations/`` brings an older one to this form.
+
+A version's row names its blobs and is never changed; what is in service is a number in its
+detector's row. Moments in time are UTC.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC: kept without zone, which SQLite has no type for, and given with it."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Take the zone away."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def now() -> datetime:
+    """Return this moment."""
+    return datetime.now(UTC)
+
+
+METADATA = MetaData()
+_ID = String(32)  # a UUID in hexadecimal
+_NAME = String(200)
+_COUNTED = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
+
+DETECTORS = Table(
+    "detectors",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("in_service", Integer, nullable=False),
+    Column("tip", Integer, nullable=False),  # what the next change builds on
+    Column("shadow", Integer),
+    Column("last_version", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+VERSIONS = Table(
+    "versions",
+    METADATA,
+    Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("parent", Integer),
+    Column("change", String(16), nullable=False),
+    Column("fit_blob", _NAME, nullable=False),
+    Column("decision_blob", _NAME, nullable=False),
+    Column("summary", JSON, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("who", _NAME, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+# What a version did to the images of its parent: added (sign 1) or removed (sign -1).
+VERSION_IMAGES = Table(
+    "version_images",
+    METADATA,
+    Column("detector_id", _ID, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("role", String(16), nullable=False),  # fit, calibrate or anomaly
+    Column("sign", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("group", _NAME, nullable=False),
+    Column("rows_blob", _NAME, nullable=False),  # empty if the rows were not kept
+    Column("row", Integer, nullable=False),
+    ForeignKeyConstraint(
+        ["detector_id", "version"],
+        ["versions.detector_id", "versions.version"],
+        ondelete="CASCADE",
+    ),
+    Index("version_images_by_digest", "detector_id", "sha256"),
+)
+
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("detector_id", _ID, nullable=False),
+    Column("detector", String(63), nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("spool_blob", _NAME, nullable=False),  # empty for a job without images of its own
+    Column("state", String(16), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),  # counts what a watcher can see change
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("result", JSON),
+    Column("problem", JSON),
+    Column("idempotency_key", _NAME, unique=True),
+    Column("body_sha256", String(64), nullable=False),
+    Column("who", _NAME, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("started_at", Moment),
+    Column("ended_at", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_owner", _ID),
+    Column("lease_until", Moment),
+    Index("jobs_by_state", "state", "created_at"),
+)
+
+# Rows of scored images lie in blobs of some dozens; a row here says which and where.
+SCORED = Table(
+    "scored",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("detector_id", _ID, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("group", _NAME, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("score", Float(53), nullable=False),
+    Column("threshold", Float(53)),
+    Column("p_value", Float(53)),
+    Column("verdict", String(16), nullable=False),
+    Column("chunk", _ID, nullable=False),
+    Column("row", Integer, nullable=False),
+    Index("scored_by_time", "detector_id", "at"),
+    Index("scored_by_chunk", "chunk"),
+)
+
+CHUNKS = Table(
+    "chunks",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("detector_id", _ID, nullable=False),
+    Column("blob", _NAME, nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Index("chunks_by_time", "detector_id", "last_at"),
+)
+
+REVIEWS = Table(
+    "reviews",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("image_id", _ID, nullable=False),
+    Column("detector_id", _ID, nullable=False),
+    Column("word", String(16), nullable=False),  # confirmed, false_alarm or missed
+    Column("note", Text, nullable=False),
+    Column("who", _NAME, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("reviews_by_detector", "detector_id", "at"),
+    Index("reviews_by_image", "image_id", "at"),
+)
+
+KEYS = Table(
+    "keys",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("name", _NAME, nullable=False),
+    Column("role", String(8), nullable=False),
+    Column("sha256", String(64), nullable=False),  # of the secret, which is kept nowhere
+    Column("per_minute", Integer),
+    Column("created_by", _NAME, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    UniqueConstraint("name"),
+)
+
+# Only ever added to: triggers refuse the rest.
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("sequence", _COUNTED, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("who", _NAME, nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", _NAME, nullable=False),  # a detector's name, a key's id, ...
+    Column("before", JSON, nullable=False),
+    Column("after", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Index("audit_by_subject", "subject", "sequence"),
+)
