@@ -1,25 +1,20 @@
-"""A detector as a file: safetensors with a JSON header, written whole or not at all.
+"""A detector as two files: what was fitted, and what was decided on it.
 
-Each statistic ``name`` gives tensors ``name/...``: the mean and the scatter's upper triangle row by
-row (of every cell), counts of cells, keys and columns of samples; ``calibration`` (m,) and ``mask``
-(h, w) stand beside them. Statistics are float64. The header names the format, the spec with the
-backbone's fingerprint, the version, the threshold, each statistic's kind and a SHA-256 over itself
-and the tensors. Nothing is ever unpickled.
+The *fit* holds spec, mask and statistics. Each statistic ``name`` gives tensors ``name/...``: the
+mean and the scatter's upper triangle row by row (of every cell), counts of cells, keys and columns
+of samples; ``mask`` (h, w) stands beside them. Statistics are float64. The *decision* holds the
+calibration, ``scores`` (m,) and ``anomalies`` (a,), and the threshold: it is small, so that a new
+threshold costs a small file.
 """
 
-import hashlib
-import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
+from detector.calibration import Calibration
 from detector.cell_moments import CellMoments
 from detector.detector import Detector
 from detector.errors import ArtefactError, InvalidSpecError
@@ -28,77 +23,82 @@ from detector.options import Options
 from detector.sample import Sample
 from detector.spec import Spec
 from detector.statistics import Statistic
+from detector.tensor_file import pack, unpack
 from detector.verdict import Threshold
 
-FORMAT = 2
-_HEADER = "gatewatch"
+FORMAT = 3
+_FIT, _DECISION = "fit", "decision"
+T = TypeVar("T")
 
 
-def save_detector(detector: Detector, path: Path) -> None:
-    """Write a detector to ``path``: first under another name, then synced and renamed."""
+def fit_bytes(detector: Detector) -> bytes:
+    """Return the file of what was fitted."""
     tensors: dict[str, np.ndarray] = {}
     for name, statistic in detector.statistics.items():
         for part, values in _tensors(statistic).items():
-            tensors[f"{name}/{part}"] = np.ascontiguousarray(values)  # else saved in memory order
-    if detector.calibration is not None:
-        tensors["calibration"] = detector.calibration
+            tensors[f"{name}/{part}"] = values
     if detector.mask is not None:
         tensors["mask"] = detector.mask
     header = {
-        "format": FORMAT,
         "spec": asdict(detector.spec),
-        "version": detector.version,
-        "elsewhere": detector.elsewhere,
-        "threshold": asdict(detector.threshold) if detector.threshold else None,
         "statistics": {name: _kind(part) for name, part in detector.statistics.items()},
     }
-    header["sha256"] = _digest(header, tensors)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(save(tensors, metadata={_HEADER: json.dumps(header)}))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    return pack(_FIT, FORMAT, header, tensors)
 
 
-def load_detector(path: Path) -> Detector:
-    """Return the detector in a file.
+def decision_bytes(detector: Detector) -> bytes:
+    """Return the file of calibration and threshold."""
+    known = detector.calibration
+    header: dict[str, Any] = {
+        "stale": detector.stale,
+        "threshold": asdict(detector.threshold) if detector.threshold else None,
+        "calibration": known and {"groups": known.groups, "elsewhere": known.elsewhere},
+    }
+    tensors = {} if known is None else {"scores": known.scores, "anomalies": known.anomalies}
+    return pack(_DECISION, FORMAT, header, tensors)
+
+
+def read_fit(content: bytes) -> Detector:
+    """Return a detector that was fitted, without its decision.
 
     Raises:
-        ArtefactError: if the file is missing, damaged, not a detector or of another format.
+        ArtefactError: if the file is damaged or not a fit of this program.
     """
+    header, tensors = unpack(_FIT, FORMAT, content)
+    return _readable(lambda: _fit(header, tensors))
+
+
+def with_decision(fitted: Detector, content: bytes, version: int) -> Detector:
+    """Return the detector with calibration and threshold, under its number.
+
+    Raises:
+        ArtefactError: if the file is damaged or not a decision of this program.
+    """
+    header, tensors = unpack(_DECISION, FORMAT, content)
+
+    def decided() -> Detector:
+        known, drawn = header["calibration"], header["threshold"]
+        return fitted.having(
+            version=version,
+            stale=bool(header["stale"]),
+            threshold=Threshold(**drawn) if drawn else None,
+            calibration=known
+            and Calibration(
+                tensors["scores"], tuple(known["groups"]), tensors["anomalies"], known["elsewhere"]
+            ),
+        )
+
+    return _readable(decided)
+
+
+def _readable(read: Callable[[], T]) -> T:
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        header = json.loads(metadata[_HEADER])
-        if header["format"] != FORMAT:
-            raise ArtefactError(
-                f"{path} has format {header['format']}, this program reads {FORMAT}: "
-                "delete it, create it and fit it anew"
-            )
-        if header.pop("sha256") != _digest(header, tensors):
-            raise ArtefactError(f"{path} is damaged: its digest does not match its content")
-        return _detector(header, tensors)
-    except (
-        OSError,
-        SafetensorError,
-        KeyError,
-        TypeError,
-        ValueError,
-        RecursionError,
-        InvalidSpecError,
-    ) as error:
-        raise ArtefactError(f"{path} is not a readable detector: {error}") from error
+        return read()
+    except (KeyError, TypeError, ValueError, InvalidSpecError) as error:
+        raise ArtefactError(f"it does not describe a detector: {error}") from error
 
 
-def _detector(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Detector:
+def _fit(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Detector:
     spec = header["spec"]
     statistics = {
         name: _statistic(
@@ -114,11 +114,7 @@ def _detector(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Dete
     return Detector(
         spec=Spec(**{**spec, "options": Options(**spec["options"])}),
         mask=tensors.get("mask"),
-        version=header["version"],
         statistics=statistics,
-        calibration=tensors.get("calibration"),
-        elsewhere=header["elsewhere"],
-        threshold=Threshold(**header["threshold"]) if header["threshold"] else None,
     )
 
 
@@ -158,11 +154,3 @@ def _symmetric(triangle: Float[np.ndarray, "*k m"]) -> Float[np.ndarray, "*k d d
     matrix[..., rows, columns] = triangle
     matrix[..., columns, rows] = triangle
     return matrix
-
-
-def _digest(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256(json.dumps(header).encode())
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
-    return digest.hexdigest()

@@ -1,27 +1,28 @@
 """A detector: a named, versioned, immutable value that judges images.
 
-Learning, calibrating and setting a threshold each give a new detector with the next version;
-judging changes nothing, so any number of readers need no lock.
+Learning, calibrating and drawing a line each give a new detector; judging changes nothing, so any
+number of readers need no lock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import isqrt
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from detector import conformal, descriptors, evidence, heatmap, statistics
-from detector.descriptors import REGIONAL, BlockRows
+from detector import descriptors, evidence, judging, statistics, thresholds
+from detector.calibration import Calibration
+from detector.descriptors import REGIONAL
 from detector.divergence import Divergence, Reference
 from detector.embedding import VIEWS, Embedding
-from detector.errors import InvalidSpecError, NotCalibratedError, NotFittedError
+from detector.errors import NotCalibratedError, NotFittedError, StaleCalibrationError
 from detector.evidence import EVIDENCE, Neighbour
 from detector.moments import Moments
+from detector.rows import Rows
 from detector.sample import Sample
-from detector.scorers import SCORERS, Contributions, Distances, Scorer
+from detector.scorers import SCORERS, Contributions, Scorer
 from detector.spec import Spec
 from detector.statistics import Statistics
 from detector.verdict import Threshold, Verdict
@@ -29,20 +30,25 @@ from detector.verdict import Threshold, Verdict
 
 @dataclass(frozen=True)
 class Detector:
-    """Spec, mask, what was fitted, sorted calibration scores and threshold.
+    """Spec, mask, what was fitted, calibration and threshold.
 
-    ``elsewhere`` is what all but the regional part adds to the score of a typical normal image, the
-    median over calibration images; 0 until it is known. The map counts from there.
-    ``mask`` says how much each pixel of every image counts; there is one exactly if the spec says
-    that it is fixed.
+    Attributes:
+        spec: what it was before it saw an image.
+        mask: how much each pixel of every image counts; there is one exactly if the spec says that
+            it is fixed.
+        version: the number it is stored under; 0 until then.
+        statistics: what was fitted.
+        calibration: scores of held-out images, if there are.
+        stale: whether the moments have changed since calibration and threshold were made.
+        threshold: where the line is, if it was drawn.
     """
 
     spec: Spec
     mask: UInt8[np.ndarray, "h w"] | None = None
-    version: int = 1
+    version: int = 0
     statistics: Statistics = field(default_factory=dict)
-    calibration: Float[np.ndarray, " m"] | None = None
-    elsewhere: float = 0.0
+    calibration: Calibration | None = None
+    stale: bool = False
     threshold: Threshold | None = None
 
     @property
@@ -83,39 +89,57 @@ class Detector:
             )
         return self.threshold
 
-    def rows(self, embedding: Embedding) -> BlockRows:
-        """Return the rows of an embedding that this detector looks at.
+    def require_fresh(self) -> None:
+        """Refuse a calibration that belongs to other moments.
+
+        Raises:
+            StaleCalibrationError: if images were fitted or forgotten since.
+        """
+        if self.stale:
+            raise StaleCalibrationError(
+                f"version {self.version} of detector {self.spec.name!r} has learned or forgotten "
+                "images since it was calibrated, so that its threshold promises nothing: "
+                "calibrate it again, or go on knowingly with allow_stale=true"
+            )
+
+    def rows(self, images: Embedding | Rows) -> Rows:
+        """Return the rows of an embedding that this detector looks at; rows are given back.
 
         Raises:
             InvalidSpecError: if the options name a block that the backbone does not have.
         """
+        if isinstance(images, Rows):
+            return images
         spec = self.spec
-        rows = descriptors.rows(embedding, spec.descriptor, spec.options)
-        if not SCORERS[spec.scorer].regional:
-            return rows
-        if not spec.options.blocks:
-            rows = descriptors.beyond(rows, embedding)
-        everywhere = replace(spec.options, blocks=())
-        return {**rows, **descriptors.rows(embedding, REGIONAL, everywhere)}
+        blocks = descriptors.rows(images, spec.descriptor, spec.options)
+        if SCORERS[spec.scorer].regional:
+            if not spec.options.blocks:
+                blocks = descriptors.beyond(blocks, images)
+            everywhere = replace(spec.options, blocks=())
+            blocks = {**blocks, **descriptors.rows(images, REGIONAL, everywhere)}
+        squeeze = np.concatenate(list(images.mean.values()), axis=1)
+        return Rows(blocks, squeeze, images.thumbnail)
 
     @cached_property
     def _scorer(self) -> Scorer:
         self.require_fitted()
         return SCORERS[self.spec.scorer](self.statistics, self.spec.options)
 
-    def statistics_of(self, embedding: Embedding) -> Statistics:
+    def statistics_of(self, images: Embedding | Rows) -> Statistics:
         """Return what fitting these images would add, to be merged and given to ``learn``."""
-        return statistics.of(embedding, self.rows(embedding), self.spec.options)
+        return statistics.of(self.rows(images), self.spec.options)
 
     def learn(self, new: Statistics, *, extend: bool) -> "Detector":
         """Return a detector fitted to these images, with or without those it had.
 
-        Calibration and threshold are dropped: they belong to what was fitted before.
+        Calibration and threshold become stale, or are dropped with what was fitted before.
 
         Raises:
             DegenerateDataError: if the images define no distance.
         """
-        return self._fitted(statistics.merge(self.statistics, new) if extend else new)
+        if extend and self.statistics:
+            return self._fitted(statistics.merge(self.statistics, new))
+        return replace(self, calibration=None, threshold=None)._fitted(new)
 
     def forget(self, known: Statistics) -> "Detector":
         """Return a detector that never saw these images, which were fitted before.
@@ -129,38 +153,44 @@ class Detector:
     def _fitted(self, fitted: Statistics) -> "Detector":
         changed = replace(
             self,
-            version=self.version + 1,
             statistics=fitted,
-            calibration=None,
-            elsewhere=0.0,
-            threshold=None,
+            stale=self.calibration is not None or self.threshold is not None,
         )
         _ = changed._scorer  # refuse now what could not be scored later
         return changed
 
-    def contributions(self, embedding: Embedding) -> Contributions:
+    def contributions(self, images: Embedding | Rows) -> Contributions:
         """Return each part's share of every image's score, (n, parts).
 
         Raises:
             NotFittedError: if nothing was fitted.
         """
-        return self._scorer.contributions(self.rows(embedding))
+        return self._scorer.contributions(self.rows(images).blocks)
 
-    def scores(self, embedding: Embedding) -> Float[np.ndarray, " n"]:
+    def scores(self, images: Embedding | Rows) -> Float[np.ndarray, " n"]:
         """Return the score of every image, the sum of its contributions.
 
         Raises:
             NotFittedError: if nothing was fitted.
         """
-        scores: np.ndarray = self.contributions(embedding).sum(axis=1)
+        scores: np.ndarray = self.contributions(images).sum(axis=1)
         return scores
 
-    def calibrate(self, contributions: Contributions, target: float) -> "Detector":
-        """Return a detector calibrated on held-out normal images, with a conformal threshold.
+    def calibrate(
+        self,
+        contributions: Contributions,
+        target: float | None = None,
+        *,
+        groups: Sequence[str] = (),
+        anomalies: Float[np.ndarray, " a"] | None = None,
+    ) -> "Detector":
+        """Return a detector calibrated on held-out normal images.
 
         Args:
             contributions: of those images, (m, parts).
-            target: highest false-alarm rate.
+            target: highest false-alarm rate of a conformal threshold; without, there is none yet.
+            groups: lot, session or camera of each; empty if unknown.
+            anomalies: scores of known anomalies.
 
         Raises:
             NotFittedError: if nothing was fitted.
@@ -168,99 +198,79 @@ class Detector:
             InsufficientCalibrationError: if there are too few images for the target.
         """
         self.require_fitted()
-        conformal.rank(len(contributions), target)
         others = [index for index, part in enumerate(self._scorer.parts) if part != REGIONAL]
-        elsewhere = float(np.median(contributions[:, others].sum(axis=1)))
-        scores = np.sort(contributions.sum(axis=1))
-        return self._with(calibration=scores, elsewhere=elsewhere).with_target(target)
+        calibration = Calibration(
+            contributions.sum(axis=1),
+            tuple(groups),
+            np.zeros(0) if anomalies is None else anomalies,
+            float(np.median(contributions[:, others].sum(axis=1))) if len(contributions) else 0.0,
+        )
+        calibrated = self.having(calibration=calibration, stale=False, threshold=None)
+        return calibrated if target is None else calibrated.decide("conformal", {"target": target})
 
-    def with_target(self, target: float) -> "Detector":
-        """Return a detector with the conformal threshold of another false-alarm rate.
-
-        Raises:
-            NotCalibratedError: if there are no calibration scores.
-            InvalidSpecError: if the target is not in (0, 1).
-            InsufficientCalibrationError: if there are too few scores for the target.
-        """
-        if self.calibration is None:
-            raise NotCalibratedError(
-                f"detector {self.spec.name!r} has no calibration scores: calibrate it first"
-            )
-        value = conformal.threshold(self.calibration, target)
-        promise = conformal.statement(len(self.calibration), target)
-        return self._next(Threshold(value, "conformal", target, promise))
-
-    def with_value(self, value: float) -> "Detector":
-        """Return a detector with a threshold set by hand.
+    def decide(
+        self,
+        method: str,
+        parameters: Mapping[str, float],
+        *,
+        by_group: bool = False,
+        review_target: float | None = None,
+        allow_stale: bool = False,
+    ) -> "Detector":
+        """Return a detector with another threshold; see ``detector.thresholds``.
 
         Raises:
             NotFittedError: if nothing was fitted.
-            InvalidSpecError: if the value is not finite.
+            NotCalibratedError: if the method needs calibration scores and there are none.
+            StaleCalibrationError: if those there are belong to other moments.
+            InvalidSpecError: if there is no such method or parameter, or a value is out of range.
+            InsufficientCalibrationError: if there are too few scores for what is asked.
+            MissingAnomaliesError: if the method needs known anomalies and there are none.
         """
         self.require_fitted()
-        if not np.isfinite(value):
-            raise InvalidSpecError(f"a threshold must be finite, got {value}")
-        above = "unknown: there are no calibration images"
-        if self.calibration is not None:
-            count = int(np.sum(self.calibration > value))
-            above = f"{count} of {len(self.calibration)} calibration images"
-        return self._next(
-            Threshold(value, "manual", None, f"Set by hand; no promise. Above it: {above}.")
+        if method != "manual":
+            if self.calibration is None:
+                raise NotCalibratedError(
+                    f"detector {self.spec.name!r} has no calibration scores: calibrate it first"
+                )
+            if not allow_stale:
+                self.require_fresh()
+        known = self.calibration or Calibration(np.zeros(0))
+        threshold = thresholds.choose(
+            method, known, parameters, by_group=by_group, review_target=review_target
         )
+        return self.having(threshold=threshold, stale=self.stale and self.calibration is not None)
 
-    def _next(self, threshold: Threshold) -> "Detector":
-        return self._with(version=self.version + 1, threshold=threshold)
-
-    def _with(self, **changes: Any) -> "Detector":
+    def having(self, **changes: Any) -> "Detector":
         """Return a copy with the same moments, and so with the scorer that was made of them."""
         other = replace(self, **changes)
         if "_scorer" in self.__dict__:
             other.__dict__["_scorer"] = self._scorer
         return other
 
-    def judge(self, embedding: Embedding) -> list[Verdict]:
+    def judge(self, images: Embedding | Rows, groups: Sequence[str] = ()) -> list[Verdict]:
         """Return the verdict on every image; a row's verdict does not depend on the others.
+
+        Args:
+            images: what to judge.
+            groups: lot, session or camera of each, for lines of their own; empty if unknown.
 
         Raises:
             NotFittedError: if nothing was fitted.
         """
-        rows = self.rows(embedding)
-        parts, cells = self._scorer.assess(rows)
-        scores = parts.sum(axis=1)
-        p_values = (
-            None if self.calibration is None else conformal.p_values(scores, self.calibration)
+        return judging.verdicts(
+            self._scorer, self.rows(images), self.calibration, self.threshold, groups
         )
-        line = None if self.threshold is None else self.threshold.value
-        maps = self._maps(cells, len(embedding))
-        return [
-            Verdict(
-                score=float(score),
-                contributions=dict(zip(self._scorer.parts, map(float, part), strict=True)),
-                threshold=line,
-                margin=None if line is None else float(score - line),
-                p_value=None if p_values is None else float(p_values[index]),
-                flagged=None if line is None else bool(score > line),
-                cells=maps[index],
-                region=None if maps[index] is None else heatmap.worst_region(maps[index], line),
-            )
-            for index, (score, part) in enumerate(zip(scores, parts, strict=True))
-        ]
 
-    def _maps(self, cells: Distances | None, images: int) -> Sequence[Any] | np.ndarray:
-        """Return every image's cells as a square, or None for each if the scorer has no map."""
-        if cells is None:
-            return [None] * images
-        side = isqrt(cells.shape[1])
-        return (self.elsewhere + cells).reshape(images, side, side)
-
-    def nearest(self, embedding: Embedding, count: int = 3) -> list[list[Neighbour]]:
+    def nearest(self, images: Embedding | Rows, count: int = 3) -> list[list[Neighbour]]:
         """Return, for every image, the fitted images it is most like; none without evidence."""
         kept = self.statistics.get(EVIDENCE)
+        rows = self.rows(images)
         if not isinstance(kept, Sample):
-            return [[] for _ in range(len(embedding))]
-        return evidence.nearest(kept, embedding, count)
+            return [[] for _ in range(len(rows))]
+        return evidence.nearest(kept, rows, count)
 
-    def divergence(self, embedding: Embedding) -> dict[str, Divergence]:
+    def divergence(self, images: Embedding | Rows) -> dict[str, Divergence]:
         """Return how far a batch of images, as a whole, is from the fitted ones, by block.
 
         For ``regional`` rows the cells of all images are the window. See ``detector.divergence``.
@@ -271,7 +281,7 @@ class Detector:
         """
         self.require_fitted()
         found = {}
-        for name, rows in self.rows(embedding).items():
+        for name, rows in self.rows(images).blocks.items():
             fitted = self.statistics[name]
             assert not isinstance(fitted, Sample)
             reference = fitted if isinstance(fitted, Moments) else fitted.free

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-Rows = Float32[np.ndarray, "n c"]
+Vectors = Float32[np.ndarray, "n c"]
 Cells = Float32[np.ndarray, "n k d"]  # d is c of a block of its own
 Thumbnails = UInt8[np.ndarray, "n 3 t t"]
 
@@ -26,10 +26,10 @@ class Embedding:
     image, and those outside the image's region of interest are NaN.
     """
 
-    gate: dict[str, Rows]
-    mean: dict[str, Rows]
-    std: dict[str, Rows]
-    maximum: dict[str, Rows]
+    gate: dict[str, Vectors]
+    mean: dict[str, Vectors]
+    std: dict[str, Vectors]
+    maximum: dict[str, Vectors]
     regional: dict[str, Cells]
     thumbnail: Thumbnails
 

@@ -13,7 +13,9 @@
     ├── MaskMismatchError           a mask where the detector has none, or none where it needs one
     ├── NoMapError                  a map was asked of a scorer that has none
     ├── ArtefactError               a file that is not a detector, or a damaged one
-    └── BackboneError               the backbone is unknown or its weights cannot be loaded
+    ├── BackboneError               the backbone is unknown or its weights cannot be loaded
+    ├── StaleCalibrationError       the calibration belongs to other moments
+    └── MissingAnomaliesError       a threshold that is chosen from known anomalies, without any
 """
 
 
@@ -63,3 +65,11 @@ class ArtefactError(DetectorError):
 
 class BackboneError(DetectorError):
     """The backbone does not exist or its weights cannot be loaded."""
+
+
+class MissingAnomaliesError(DetectorError):
+    """This kind of threshold is chosen from known anomalies; calibrate with some, or take another."""
+
+
+class StaleCalibrationError(DetectorError):
+    """Images were fitted or forgotten since the calibration; calibrate again, or allow it stale."""

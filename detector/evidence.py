@@ -11,9 +11,9 @@ An image is known by its thumbnail, which does not depend on the batch it was em
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
-from detector.embedding import Embedding
+from detector.rows import Rows
 from detector.sample import Sample
 
 EVIDENCE = "evidence"
@@ -27,27 +27,23 @@ class Neighbour:
     thumbnail: UInt8[np.ndarray, "3 t t"]
 
 
-def sample(embedding: Embedding, limit: int) -> Sample:
-    """Return a sample of at most ``limit`` of the images."""
-    return Sample.of(
-        limit, embedding.thumbnail, squeeze=_squeezes(embedding), thumbnail=embedding.thumbnail
-    )
+def sample(rows: Rows, limit: int) -> Sample:
+    """Return a sample of at most ``limit`` of the images, whose thumbnails were kept."""
+    assert rows.squeeze is not None
+    assert rows.thumbnail is not None
+    return Sample.of(limit, rows.thumbnail, squeeze=rows.squeeze, thumbnail=rows.thumbnail)
 
 
-def nearest(kept: Sample, embedding: Embedding, count: int) -> list[list[Neighbour]]:
+def nearest(kept: Sample, rows: Rows, count: int) -> list[list[Neighbour]]:
     """Return, for every image, the ``count`` fitted images it is most like, nearest first."""
     known, thumbnails = kept.columns["squeeze"], kept.columns["thumbnail"]
-    if not len(kept):
-        return [[] for _ in range(len(embedding))]
+    if not len(kept) or rows.squeeze is None:
+        return [[] for _ in range(len(rows))]
     deviation = known.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
     found = []
-    for squeeze in _squeezes(embedding):
+    for squeeze in rows.squeeze:
         distances = np.sqrt(np.mean(((known - squeeze) / scale) ** 2, axis=1))
         order = np.argsort(distances, kind="stable")[:count]
         found.append([Neighbour(float(distances[i]), thumbnails[i]) for i in order])
     return found
-
-
-def _squeezes(embedding: Embedding) -> Float32[np.ndarray, "n c"]:
-    return np.concatenate(list(embedding.mean.values()), axis=1)

@@ -1,0 +1,126 @@
+"""Thresholds by method; a new one is a file here and a line in this table."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+
+from detector.calibration import Calibration
+from detector.errors import InsufficientCalibrationError, InvalidSpecError
+from detector.thresholds.base import Groupwise, Method, percent
+from detector.thresholds.chi2 import ChiSquare
+from detector.thresholds.conformal import Conformal
+from detector.thresholds.cost import LeastCost
+from detector.thresholds.evt import ExtremeValue
+from detector.thresholds.f1 import BestF1
+from detector.thresholds.ksigma import KSigma
+from detector.thresholds.manual import Manual
+from detector.thresholds.quantile import Quantile
+from detector.verdict import Threshold
+
+THRESHOLDS: dict[str, type[Method]] = {
+    "conformal": Conformal,
+    "quantile": Quantile,
+    "ksigma": KSigma,
+    "chi2": ChiSquare,
+    "evt": ExtremeValue,
+    "f1": BestF1,
+    "cost": LeastCost,
+    "manual": Manual,
+}
+
+__all__ = ["THRESHOLDS", "Method", "choose", "configure"]
+
+
+def configure(method: str, parameters: Mapping[str, float]) -> Method:
+    """Return a method with its parameters, which are checked before any image is read.
+
+    Raises:
+        InvalidSpecError: if there is no such method or parameter, one is missing, or cannot be.
+    """
+    if method not in THRESHOLDS:
+        raise InvalidSpecError(f"no threshold {method!r}; there is: {', '.join(THRESHOLDS)}")
+    known = {field.name: field.default is MISSING for field in fields(THRESHOLDS[method])}
+    said = f"threshold {method!r} takes {', '.join(known) or 'no parameters'}"
+    if unknown := [name for name in parameters if name not in known]:
+        raise InvalidSpecError(f"{said}; not {', '.join(unknown)}")
+    if missing := [name for name, needed in known.items() if needed and name not in parameters]:
+        raise InvalidSpecError(f"{said}; {', '.join(missing)} is missing")
+    return THRESHOLDS[method](**{name: float(value) for name, value in parameters.items()})
+
+
+def choose(
+    method: str,
+    calibration: Calibration,
+    parameters: Mapping[str, float],
+    *,
+    by_group: bool = False,
+    review_target: float | None = None,
+) -> Threshold:
+    """Return the threshold that a method chooses on a calibration.
+
+    Args:
+        method: a name in ``THRESHOLDS``.
+        calibration: scores of held-out normal images, and of known anomalies where there are any.
+        parameters: of the method, by name.
+        by_group: whether each group has a line of its own (conformal and quantile).
+        review_target: with one, images above the conformal line of this rate are uncertain.
+
+    Raises:
+        InvalidSpecError: if method or parameters cannot be, or no band is left for review.
+        InsufficientCalibrationError: if there are too few normal images, in all or in a group.
+        MissingAnomaliesError: if the method needs known anomalies and there are none.
+        DegenerateDataError: if the method fits a law that such scores cannot have.
+    """
+    chosen = configure(method, parameters)
+    if by_group and review_target is not None:
+        raise InvalidSpecError("a review band has one edge: leave it out, or the lines by group")
+    value = chosen.line(calibration)
+    lines: dict[str, float] = {}
+    if by_group:
+        lines = _lines(method, chosen, calibration)
+        value, statement = max(value, *lines.values()), _group_statement(chosen, lines, calibration)
+    else:
+        statement = chosen.statement(calibration, value)
+    review = None
+    if review_target is not None:
+        review = THRESHOLDS["conformal"](target=review_target).line(calibration)  # type: ignore[call-arg]
+        statement += (
+            f" Above {review:g} begins review: at most {percent(review_target)} of new normal "
+            f"images are flagged or to be reviewed on average (split conformal)."
+        )
+    asked = {name: float(each) for name, each in parameters.items()}
+    target = getattr(chosen, "target", None)
+    return Threshold(value, method, target, statement, asked, lines, review)
+
+
+def _lines(method: str, chosen: Method, calibration: Calibration) -> dict[str, float]:
+    """Return every known group's own line."""
+    if not isinstance(chosen, Groupwise):
+        able = [name for name, kind in THRESHOLDS.items() if issubclass(kind, Groupwise)]
+        raise InvalidSpecError(f"{method} has no lines by group; {' and '.join(able)} have")
+    if not calibration.names:
+        raise InvalidSpecError("no calibration image has a group: calibrate with groups first")
+    sizes = {name: int(mask.sum()) for name, mask in calibration.masks.items()}
+    least = chosen.least_images
+    if short := [f"{name!r} has {size}" for name, size in sizes.items() if size < least]:
+        raise InsufficientCalibrationError(
+            f"a line by group needs at least {least} calibration images of each group for "
+            f"{percent(chosen.target)}: {', '.join(short)}"
+        )
+    return {name: chosen.line(calibration.of(name)) for name in calibration.names}
+
+
+def _group_statement(chosen: Method, lines: Mapping[str, float], calibration: Calibration) -> str:
+    """Return what lines by group promise, and whom the highest of them is for.
+
+    An image of unknown group is judged by the highest of the groups' lines and the line of all
+    images together. The line of all is right only if its group is drawn as often as in the
+    calibration; the highest is right whichever of the known groups the image is of. The price is
+    that it misses more. For a group never seen neither promises anything.
+    """
+    assert isinstance(chosen, Groupwise)
+    sizes = [int(mask.sum()) for mask in calibration.masks.values()]
+    return (
+        f"{chosen.group_statement} {len(lines)} groups of {min(sizes)} to {max(sizes)} calibration "
+        f"images have a line of their own; any other image is judged by the highest of them and of "
+        f"the line of all images, which serves it whichever of these groups it is of."
+    )
