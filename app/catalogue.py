@@ -1,23 +1,23 @@
 """The detectors there are: created, found, replaced by their next version, deleted."""
 
 import asyncio
-import logging
 from typing import Any
-from weakref import WeakValueDictionary
 
-from app.errors import UnknownDetectorError
+import numpy as np
+
 from app.masks import Mask
-from app.storage import Storage, Stored
+from app.storage import Storage
+from app.storage.audit import By
+from app.storage.version_rows import Entry
+from app.storage.versions import Stored
 from app.telemetry import Telemetry
 from detector.descriptors import REGIONAL
 from detector.detector import Detector
 from detector.embedder import Embedder
-from detector.errors import ArtefactError, FingerprintMismatchError, InvalidSpecError
+from detector.errors import FingerprintMismatchError, InvalidSpecError, NotCalibratedError
 from detector.scorers import SCORERS
 from detector.spec import Mask as MaskKind
 from detector.spec import Spec
-
-log = logging.getLogger(__name__)
 
 
 class Catalogue:
@@ -27,12 +27,11 @@ class Catalogue:
         self._storage = storage
         self._embedder = embedder
         self._telemetry = telemetry
-        # Weak, so that a lock lives only as long as somebody holds or awaits it.
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def create(
         self,
         name: str,
+        by: By,
         *,
         backbone: str = "",
         mask: Mask | None = None,
@@ -43,6 +42,7 @@ class Catalogue:
 
         Args:
             name: of the detector.
+            by: who creates it.
             backbone: must be the one that runs; empty for just that.
             mask: what counts of every image, if ``mask_kind`` is fixed.
             mask_kind: none, fixed or request.
@@ -57,7 +57,7 @@ class Catalogue:
         self._check_blocks(spec)
         if mask is not None:
             self._embedder.weights(mask, spec.image_size)  # refuse now what no fit could use
-        return self.show(self._storage.create(Detector(spec, mask)))
+        return self.show(self._storage.versions.create(Detector(spec, mask), by))
 
     def _check_blocks(self, spec: Spec) -> None:
         places = self._embedder.regional
@@ -74,33 +74,77 @@ class Catalogue:
                 f"{spec.descriptor!r}; there is: {', '.join(known)}"
             )
 
-    def get(self, name: str) -> Stored:
-        """Return a detector. Raises UnknownDetectorError."""
-        return self._storage.get(name)
+    def get(self, name: str, version: int | None = None) -> Stored:
+        """Return a detector, by default at its version in service.
 
-    def all(self) -> list[Stored]:
-        """Return every detector whose file can be read, by name; log the others."""
-        readable = []
-        for name in self._storage.names():
-            try:
-                readable.append(self._storage.get(name))
-            except UnknownDetectorError:
-                pass  # deleted since its name was read
-            except ArtefactError:
-                log.exception("detector %r cannot be served: delete it and fit it anew", name)
-        return readable
+        Raises:
+            UnknownDetectorError, UnknownVersionError
+        """
+        return self._storage.versions.get(name, version)
 
-    def delete(self, name: str) -> None:
-        """Delete a detector. Raises UnknownDetectorError."""
-        self._storage.delete(name)
+    def base(self, name: str, version: int | None) -> Stored:
+        """Return the version that a change builds on, by default the tip.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError
+        """
+        if version is None:
+            version = self._storage.versions.entry(name).tip
+        return self.get(name, version)
+
+    def with_threshold(self, name: str, version: int | None) -> Entry:
+        """Return what is known of a version that has a threshold; no file is read.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError
+            NotCalibratedError: if it has none.
+        """
+        entry = self._storage.versions.entry(name, version)
+        if entry.version.summary["threshold"] is None:
+            raise NotCalibratedError(f"detector {name!r} has no threshold: calibrate it or set one")
+        return entry
+
+    def promote(self, name: str, version: int, by: By, *, allow_stale: bool = False) -> Entry:
+        """Put a version in service.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError
+            StaleCalibrationError: if its calibration belongs to other moments, unless allowed.
+        """
+        if not allow_stale:
+            self.get(name, version).detector.require_fresh()
+        return self._shown(self._storage.versions.promote(name, version, by))
+
+    def rollback(self, name: str, by: By) -> Entry:
+        """Put the version in service that was before the one that is.
+
+        Raises:
+            UnknownDetectorError, NoPreviousVersionError
+        """
+        return self._shown(self._storage.versions.rollback(name, by))
+
+    def all(self) -> list[Entry]:
+        """Return every detector at its version in service, by name; no file is read."""
+        return self._storage.versions.all()
+
+    def delete(self, name: str, by: By) -> None:
+        """Delete a detector and all that is kept of it. Raises UnknownDetectorError."""
+        self._storage.versions.delete(name, by)
         self._telemetry.forget(name)
 
-    async def usable(self, name: str) -> Detector:
-        """Return a fitted detector of the backbone that runs; a file may have to be read."""
-        detector = (await asyncio.to_thread(self.get, name)).detector
-        detector.require_fitted()
-        self.check_fingerprint(detector)
-        return detector
+    async def usable(self, name: str, version: int | None, *, allow_stale: bool) -> Stored:
+        """Return a fitted detector of the backbone that runs; a file may have to be read.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError, NotFittedError, FingerprintMismatchError
+            StaleCalibrationError: if its calibration belongs to other moments, unless allowed.
+        """
+        stored = await asyncio.to_thread(self.get, name, version)
+        stored.detector.require_fitted()
+        if not allow_stale:
+            stored.detector.require_fresh()
+        self.check_fingerprint(stored.detector)
+        return stored
 
     def check_fingerprint(self, detector: Detector) -> None:
         """Refuse what was fitted on another backbone. Raises FingerprintMismatchError."""
@@ -111,15 +155,22 @@ class Catalogue:
                 f"service runs {ours[:12]}: fit it again with mode=replace"
             )
 
-    async def put(self, old: Detector, new: Detector) -> Stored:
-        """Put the next version in place of the old one. Raises ConflictError."""
-        return self.show(await asyncio.to_thread(self._storage.put, old, new))
-
-    def writing(self, name: str) -> asyncio.Lock:
-        """Return the lock that keeps changes of one detector in this process in line."""
-        return self._locks.setdefault(name, asyncio.Lock())
-
     def show(self, stored: Stored) -> Stored:
         """Return it, and show it in the metrics."""
-        self._telemetry.detector(stored.detector)
+        self._shown(stored.entry)
         return stored
+
+    def _shown(self, entry: Entry) -> Entry:
+        self._telemetry.detector(entry)
+        return entry
+
+
+def alike(one: Detector, other: Detector) -> bool:
+    """Return whether two versions look at images alike, so that one embedding serves both."""
+    return (one.spec.image_size, one.spec.mask) == (
+        other.spec.image_size,
+        other.spec.mask,
+    ) and np.array_equal(
+        np.zeros(0) if one.mask is None else one.mask,
+        np.zeros(0) if other.mask is None else other.mask,
+    )

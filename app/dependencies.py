@@ -1,14 +1,23 @@
 """What a route may ask for: the service, and the images of the request."""
 
+import pathlib
 from collections.abc import AsyncIterator
-from typing import Annotated, cast
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, cast
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 
 from app import sources
+from app.access import ByDep
+from app.grouping import MAX_GROUP, Grouping
+from app.intake import TAR, ZIP
+from app.jobs.runner import JobRunner
+from app.jobs.submission import Coming, Submission
 from app.results import Scored
 from app.service import Service
 from app.sources import MULTIPART, OCTETS, Upload
+from app.storage.jobs import Job
+from app.storage.version_rows import Promote
 
 
 def _service(request: Request) -> Service:
@@ -24,6 +33,106 @@ async def _upload(request: Request, service: ServiceDep) -> AsyncIterator[Upload
 
 
 UploadDep = Annotated[Upload, Depends(_upload)]
+
+
+def _runner(request: Request) -> JobRunner:
+    return cast(JobRunner, request.app.state.runner)
+
+
+RunnerDep = Annotated[JobRunner, Depends(_runner)]
+
+
+def _job(job: Annotated[str, Path(pattern="^[0-9a-f]{32}$")], service: ServiceDep) -> Job:
+    return service.storage.jobs.get(job)
+
+
+JobDep = Annotated[Job, Depends(_job)]
+
+
+@dataclass
+class Which:
+    """Which version of a detector is asked, and whether its calibration may be stale."""
+
+    version: Annotated[
+        int | None, Query(ge=1, le=2**31 - 1, description="Unset: the one in service.")
+    ] = None
+    allow_stale: Annotated[
+        bool,
+        Query(description="Go on though images were fitted or forgotten since the calibration."),
+    ] = False
+
+
+WhichDep = Annotated[Which, Depends()]
+
+
+@dataclass
+class Change:
+    """What a change builds on, and whether what it makes goes into service."""
+
+    base: Annotated[
+        int | None,
+        Query(ge=1, le=2**31 - 1, description="Version to build on; unset: the latest."),
+    ] = None
+    promote: Annotated[
+        Promote,
+        Query(
+            description="Whether the new version goes into service; auto: unless scores would "
+            "lose a threshold that holds."
+        ),
+    ] = "auto"
+
+
+ChangeDep = Annotated[Change, Depends()]
+
+
+@dataclass
+class Groups:
+    """How the images of a job become groups: lots, sessions, cameras."""
+
+    group: Annotated[
+        str, Query(max_length=MAX_GROUP, description="Group of all images of this request.")
+    ] = ""
+    group_from: Annotated[
+        Literal["folder"] | None, Query(description="Take each image's group from its folder.")
+    ] = None
+    folder: Annotated[
+        str | None,
+        Query(max_length=4096, description="Folder of the server to import, instead of a body."),
+    ] = None
+
+    def coming(self, *, anomalies: bool = False) -> Coming:
+        """Return where the images come from.
+
+        Raises:
+            InvalidGroupError: if two ways exclude each other.
+        """
+        grouping = Grouping(self.group, from_folder=self.group_from == "folder")
+        return Coming(pathlib.Path(self.folder) if self.folder else None, grouping, anomalies)
+
+
+GroupsDep = Annotated[Groups, Depends()]
+
+
+def _submission(
+    request: Request,
+    response: Response,
+    service: ServiceDep,
+    runner: RunnerDep,
+    by: ByDep,
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            max_length=200,
+            pattern="^[!-~]+$",
+            description="Of your choice; the same request sent again under it makes no second job.",
+        ),
+    ] = None,
+) -> Submission:
+    return Submission(service, runner, request, response, by, key)
+
+
+SubmissionDep = Annotated[Submission, Depends(_submission)]
 
 
 class ScoreAnswer:
@@ -58,8 +167,8 @@ def _binary(media_type: str) -> dict[str, object]:
     return {media_type: {"schema": {"type": "string", "format": "binary"}}}
 
 
-def _body(**bounds: int) -> dict[str, object]:
-    form = {
+def _form_schema(**bounds: int) -> dict[str, object]:
+    return {
         "type": "object",
         "required": [sources.FIELD],
         "additionalProperties": False,
@@ -79,9 +188,32 @@ def _body(**bounds: int) -> dict[str, object]:
             },
         },
     }
+
+
+def _body(**bounds: int) -> dict[str, object]:
+    form = _form_schema(**bounds)
     content = {MULTIPART: {"schema": form}} | _binary("image/*") | _binary(OCTETS)
     return {"requestBody": {"required": True, "content": content}}
 
+
+def _job_body() -> dict[str, object]:
+    form: dict[str, Any] = _form_schema()
+    properties = form["properties"]
+    properties["groups"] = {
+        "type": "string",
+        "description": 'JSON object of file names and their groups: {"a.png": "lot 7"}.',
+    }
+    properties["anomalies"] = properties[sources.FIELD] | {
+        "description": "Known anomalies, for a calibration only."
+    }
+    content: dict[str, object] = {MULTIPART: {"schema": form}}
+    for media_type in ("image/*", OCTETS, *ZIP, *TAR):
+        content |= _binary(media_type)
+    return {"requestBody": {"required": False, "content": content}}
+
+
+JOB_BODY = _job_body()
+"""How OpenAPI describes what a job's images come in; ``app.intake`` reads it."""
 
 IMAGES_BODY, IMAGE_BODY = _body(), _body(maxItems=1)
 """How OpenAPI describes a body of images, or of one; routes read it through ``UploadDep``."""

@@ -8,7 +8,13 @@
         ├── ImageError
         │   ├── UndecodableImageError, UnsupportedImageError, ImageTooLargeError
         ├── NoImagesError, MalformedUploadError, UnsupportedMediaTypeError, TooManyImagesError
-        └── OverloadedError, UnavailableError, InferenceError
+        ├── OverloadedError, UnavailableError, InferenceError
+        ├── StorageError, StorageUnavailableError, MissingBlobError
+        ├── KeyRequiredError, KeyRefusedError, RoleTooLowError, TooManyRequestsError
+        ├── InvalidKeySpecError, KeyExistsError, TooManyKeysError, UnknownKeyError
+        ├── NoAdminKeyError, UnprotectedError
+        ├── UploadTooLargeError, CompressionRatioError, RefusedMemberError, InvalidGroupError
+        └── ForbiddenFolderError, UnknownFolderError, DamagedSpoolError
 """
 
 from typing import ClassVar
@@ -54,6 +60,12 @@ class ImageTooLargeError(ImageError):
     reason = "too_large"
 
 
+class AlreadyFittedError(ImageError):
+    """The image was fitted: its score says nothing about images that were not."""
+
+    reason = "fitted"
+
+
 class NoImagesError(ServiceError):
     """The request carries no image that can be used."""
 
@@ -88,3 +100,119 @@ class StorageError(ServiceError):
 
 class StorageUnavailableError(ServiceError):
     """The database or the bucket cannot be reached; repeat it later."""
+
+
+class MissingBlobError(ServiceError):
+    """What a row of the database names is not in the store; restore it from a backup."""
+
+
+class KeyRequiredError(ServiceError):
+    """The request carries no API key, and one is needed."""
+
+
+class KeyRefusedError(ServiceError):
+    """The API key is unknown, wrong, revoked or expired."""
+
+
+class RoleTooLowError(ServiceError):
+    """The API key's role does not cover the request; the message names the role that does."""
+
+
+class TooManyRequestsError(ServiceError):
+    """The API key has used up its requests of this minute; repeat it later."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class InvalidKeySpecError(ServiceError):
+    """No API key can have this name, expiry or limit."""
+
+
+class KeyExistsError(ServiceError):
+    """There is or was an API key of this name; names are never given twice."""
+
+
+class TooManyKeysError(ServiceError):
+    """There are as many API keys as there may be; revoke those that are not used."""
+
+
+class UnknownKeyError(ServiceError):
+    """There is no API key of this id."""
+
+
+class NoAdminKeyError(ServiceError):
+    """No admin key would be left that could manage the others over HTTP."""
+
+
+class UnprotectedError(ServiceError):
+    """The service would be open to other machines without a key, and does not start."""
+
+
+class UnknownVersionError(ServiceError):
+    """The detector has no version of this number."""
+
+
+class NoPreviousVersionError(ServiceError):
+    """There is no version to go back to."""
+
+
+class InServiceError(ServiceError):
+    """The version is still used; the message says by what."""
+
+
+class UploadTooLargeError(ServiceError):
+    """An image, or all images of a job together, have more bytes than allowed."""
+
+
+class CompressionRatioError(ServiceError):
+    """The archive unpacks to far more bytes than it has."""
+
+
+class RefusedMemberError(ServiceError):
+    """The upload has a member that no archive of images needs; the message names it."""
+
+
+class InvalidGroupError(ServiceError):
+    """The groups of the images are contradictory, too long or not readable."""
+
+
+class ForbiddenFolderError(ServiceError):
+    """The folder, or a link in it, lies outside the folders that may be imported."""
+
+
+class UnknownFolderError(ServiceError):
+    """There is no such folder on the server."""
+
+
+class DamagedSpoolError(ServiceError):
+    """The kept upload of a job is damaged, cut short or gone; send the images again."""
+
+
+class UnknownJobError(ServiceError):
+    """There is no such job."""
+
+
+class JobEndedError(ServiceError):
+    """The job has ended already."""
+
+
+class IdempotencyConflictError(ServiceError):
+    """The Idempotency-Key was used for another request."""
+
+
+class LeaseLostError(ServiceError):
+    """Another process has taken up the job; this one must not go on with it."""
+
+
+class UnknownImageError(ServiceError):
+    """There is no image of this digest, group or id."""
+
+
+class RowsNotKeptError(ServiceError):
+    """The rows of the fitted images were not kept, so that none of them can be forgotten alone."""
+
+
+class NothingLeftError(ServiceError):
+    """Nothing would be left of what was fitted."""

@@ -6,6 +6,7 @@ fitting: a stream of any length in bounded memory.
 """
 
 import asyncio
+import hashlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -41,9 +42,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One image's embedding and the seconds it took to get there."""
+    """One image's embedding, the digest of its file, and the seconds it took to get there."""
 
     embedding: Embedding
+    sha256: str
     decode_s: float
     queue_s: float
     forward_s: float
@@ -85,11 +87,11 @@ class Ingest:
         """
         self.batcher.require_room(len(sources))
         decoded = await asyncio.gather(*(self._decode(source, look) for source in sources))
-        usable = [(image, s) for image, s in decoded if not isinstance(image, ImageError)]
-        futures = self.batcher.submit([image for image, _ in usable])
-        waits = [_arrival(future, s) for future, (_, s) in zip(futures, usable, strict=True)]
+        usable = [item for item in decoded if isinstance(item, _Decoded)]
+        futures = self.batcher.submit([item.image for item in usable])
+        waits = [_arrival(future, item) for future, item in zip(futures, usable, strict=True)]
         arrivals = iter(await asyncio.gather(*waits))
-        return [image if isinstance(image, ImageError) else next(arrivals) for image, _ in decoded]
+        return [next(arrivals) if isinstance(item, _Decoded) else item for item in decoded]
 
     async def embed_all(
         self, sources: Sequence[Source], look: Look
@@ -123,38 +125,50 @@ class Ingest:
             await asyncio.gather(*(task for _, task in window), return_exceptions=True)
 
     async def _embed_when_room(self, source: Source, look: Look) -> Embedding | Failure:
-        image, decode_s = await self._decode(source, look)
-        if isinstance(image, ImageError):
-            return image
-        views = mirrored(image) if look.mirrored else [image]
+        item = await self._decode(source, look)
+        if not isinstance(item, _Decoded):
+            return item
+        views = mirrored(item.image) if look.mirrored else [item.image]
         futures = [await self.batcher.submit_when_room(view) for view in views]
-        arrivals = await asyncio.gather(*(_arrival(future, decode_s) for future in futures))
+        arrivals = await asyncio.gather(*(_arrival(future, item) for future in futures))
         arrived = [each.embedding for each in arrivals if isinstance(each, Arrived)]
         failed = [each for each in arrivals if not isinstance(each, Arrived)]
         return failed[0] if failed else Embedding.concatenate(arrived)
 
-    async def _decode(self, source: Source, look: Look) -> tuple[Prepared | ImageError, float]:
-        """Return the prepared image, or why there is none, and the seconds it took."""
+    async def _decode(self, source: Source, look: Look) -> "_Decoded | ImageError":
+        """Return the prepared image, or why there is none."""
         try:
             content = await source.read()
             started_s = time.perf_counter()
-            image = await self.in_pool(partial(self._prepare, content, look))
+            image, sha256 = await self.in_pool(partial(self._prepare, content, look))
         except ImageError as error:
             self._telemetry.images_rejected.labels(error.reason).inc()
-            return error, 0.0
-        return image, time.perf_counter() - started_s
+            return error
+        return _Decoded(image, sha256, time.perf_counter() - started_s)
 
-    def _prepare(self, content: bytes, look: Look) -> Prepared:
+    def _prepare(self, content: bytes, look: Look) -> tuple[Prepared, str]:
         limits = self._settings
         pixels = imaging.decode(
             content, max_pixels=limits.max_image_pixels, min_side=limits.min_image_side
         )
-        return self._embedder.prepare(pixels, look.side_px, look.mask)
+        prepared = self._embedder.prepare(pixels, look.side_px, look.mask)
+        return prepared, hashlib.sha256(content).hexdigest()
 
 
-async def _arrival(future: "asyncio.Future[Embedded]", decode_s: float) -> Arrived | InferenceError:
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A prepared image, the digest of its file, and the seconds it took."""
+
+    image: Prepared
+    sha256: str
+    decode_s: float
+
+
+async def _arrival(future: "asyncio.Future[Embedded]", item: _Decoded) -> Arrived | InferenceError:
     try:
         embedded = await future
     except InferenceError as error:
         return error
-    return Arrived(embedded.embedding, decode_s, embedded.queue_s, embedded.forward_s)
+    return Arrived(
+        embedded.embedding, item.sha256, item.decode_s, embedded.queue_s, embedded.forward_s
+    )

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Literal
 
-from app import imaging, overlay
+from app import imaging, overlay, problems
 from app.errors import TooManyImagesError
 from app.ingest import Arrived
 from app.results import Compared, Inspected, Judged, Rejected
@@ -15,7 +15,15 @@ from detector.errors import DegenerateDataError, NoMapError
 NEAREST = 3
 
 
-async def inspect(service: Service, name: str, upload: Upload, *, needs_map: bool) -> Inspected:
+async def inspect(
+    service: Service,
+    name: str,
+    upload: Upload,
+    *,
+    needs_map: bool,
+    version: int | None = None,
+    allow_stale: bool = False,
+) -> Inspected:
     """Judge one image and say where and compared to what.
 
     Raises:
@@ -29,7 +37,9 @@ async def inspect(service: Service, name: str, upload: Upload, *, needs_map: boo
         raise TooManyImagesError(f"one image at a time, got {len(upload.images)}")
     content = await upload.images[0].read()  # for its pixels, beside its embedding
     source = from_bytes(upload.images[0].name, content)
-    detector, (arrived,) = await service.embed(name, Upload([source], upload.mask))
+    only = Upload([source], upload.mask)
+    stored, (arrived,) = await service.embed(name, only, version=version, allow_stale=allow_stale)
+    detector = stored.detector
     if not isinstance(arrived, Arrived):
         raise arrived
     (verdict,) = await service.in_pool(partial(detector.judge, arrived.embedding))
@@ -50,18 +60,30 @@ async def inspect(service: Service, name: str, upload: Upload, *, needs_map: boo
     return Inspected(name, detector.version, judged, verdict, pixels, nearest)
 
 
-async def draw(service: Service, name: str, upload: Upload, kind: Literal["png", "npy"]) -> bytes:
+async def draw(
+    service: Service,
+    name: str,
+    upload: Upload,
+    kind: Literal["png", "npy"],
+    *,
+    version: int | None = None,
+    allow_stale: bool = False,
+) -> bytes:
     """Judge one image and return its map, drawn on it or as values.
 
     Raises:
         NotCalibratedError: if an overlay is asked of a detector without threshold.
         as ``inspect``.
     """
-    inspected = await inspect(service, name, upload, needs_map=True)
+    inspected = await inspect(
+        service, name, upload, needs_map=True, version=version, allow_stale=allow_stale
+    )
     return await service.in_pool(partial(overlay.of, inspected, kind))
 
 
-async def compare(service: Service, name: str, upload: Upload) -> Compared:
+async def compare(
+    service: Service, name: str, upload: Upload, *, version: int | None = None
+) -> Compared:
     """Say how far images, as one batch, are from the fitted ones.
 
     Raises:
@@ -69,14 +91,16 @@ async def compare(service: Service, name: str, upload: Upload) -> Compared:
         UnknownDetectorError, NotFittedError, FingerprintMismatchError, InvalidMaskError,
         MaskMismatchError, OverloadedError, UnavailableError
     """
-    detector, arrivals = await service.embed(name, upload)
+    # What was fitted is compared, not what was calibrated: that may be stale.
+    stored, arrivals = await service.embed(name, upload, version=version, allow_stale=True)
+    detector = stored.detector
     rejected: list[Rejected] = []
     usable: list[Embedding] = []
     for source, arrived in zip(upload.images, arrivals, strict=True):
         if isinstance(arrived, Arrived):
             usable.append(arrived.embedding)
         else:
-            rejected.append(Rejected(source.name, arrived))
+            rejected.append(Rejected(source.name, problems.of(arrived).model_dump()))
     if len(usable) < 2:
         raise DegenerateDataError(
             f"{len(usable)} usable image(s): a divergence needs a batch of at least 2"

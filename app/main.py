@@ -9,8 +9,19 @@ from fastapi import FastAPI
 from starlette.types import Lifespan
 from threadpoolctl import threadpool_limits
 
-from app import __version__, middleware, problems
-from app.routes import detectors, health, learning, score, threshold
+from app import __version__, access, middleware, problems
+from app.jobs.runner import JobRunner
+from app.routes import (
+    audit,
+    detectors,
+    health,
+    jobs,
+    keys,
+    learning,
+    score,
+    threshold,
+    versions,
+)
 from app.service import Service
 from app.settings import Settings
 from app.storage import Storage
@@ -33,7 +44,17 @@ def create_service(settings: Settings) -> Service:
     )
     telemetry = Telemetry()
     telemetry.build_info.labels(__version__, embedder.name, embedder.device).set(1)
-    return Service(settings, embedder, Storage(settings.data_dir), telemetry)
+    return Service(settings, embedder, open_storage(settings), telemetry)
+
+
+def open_storage(settings: Settings) -> Storage:
+    """Open what the settings say is stored where.
+
+    Raises:
+        StorageError, StorageUnavailableError
+    """
+    database = settings.database.get_secret_value() if settings.database else None
+    return Storage.open(settings.data_dir, database=database, bucket=settings.bucket)
 
 
 def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
@@ -46,7 +67,7 @@ def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         lifespan=lifespan,
         separate_input_output_schemas=False,
     )
-    for routes in (detectors, learning, threshold, score, health):
+    for routes in (detectors, learning, jobs, versions, threshold, score, keys, audit, health):
         app.include_router(routes.router)
     problems.install(app)
     return app
@@ -55,8 +76,10 @@ def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
 def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     """Return the application; the service starts and stops with it."""
     service = service or create_service(settings)
-    app = describe(partial(_lifespan, service))
-    app.state.service = service
+    runner = JobRunner(service)
+    app = describe(partial(_lifespan, service, runner))
+    app.state.service, app.state.runner = service, runner
+    access.install(app, settings, service.storage.database)
     # Ours, not FastAPI's, whose answer is no problem document and bears no request id.
     app.add_middleware(middleware.LimitBody, max_bytes=settings.max_body_bytes)
     app.add_middleware(middleware.Observe, telemetry=service.telemetry)
@@ -64,7 +87,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(service: Service, _app: FastAPI) -> AsyncIterator[None]:
-    async with service:
+async def _lifespan(service: Service, runner: JobRunner, _app: FastAPI) -> AsyncIterator[None]:
+    async with service, runner:
         logging.getLogger("gatewatch").info("ready")
         yield

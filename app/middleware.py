@@ -5,16 +5,19 @@ import logging
 import re
 import time
 import uuid
+from dataclasses import dataclass
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.credentials import without_secrets
 from app.telemetry import Telemetry
 
 log = logging.getLogger("gatewatch.access")
 
 REQUEST_ID = "x-request-id"
+LIMIT = "gatewatch.body_limit"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 UNCOUNTED = {"/livez", "/readyz", "/health", "/metrics"}
 
@@ -32,7 +35,8 @@ class Observe:
             await self._app(scope, receive, send)
             return
         sent = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = sent if _ACCEPTABLE.fullmatch(sent) else uuid.uuid4().hex
+        harmless = _ACCEPTABLE.fullmatch(sent) and without_secrets(sent) == sent
+        request_id = sent if harmless else uuid.uuid4().hex
         scope["request_id"] = request_id
         status = 500
         started_s = time.perf_counter()
@@ -61,17 +65,31 @@ class Observe:
         line = {
             "request_id": request_id,
             "method": scope["method"],
-            "path": scope["path"],
+            "path": without_secrets(scope["path"]),  # where a key may stand by mistake
             "status": status,
             "ms": round(1e3 * seconds, 2),
         }
         log.info(json.dumps(line))
 
 
+def allow_body(scope: Scope, max_bytes: int) -> None:
+    """Let the body of this request have so many bytes; to be called before it is read."""
+    if LIMIT in scope:
+        scope[LIMIT].max_bytes = max_bytes
+
+
+@dataclass(slots=True)
+class _Limit:
+    """Of one request; an object, for routing hands on copies of the scope."""
+
+    max_bytes: int
+
+
 class LimitBody:
     """Refuses a body over the limit as it is read, so that the answer is a problem like any other.
 
-    Starlette's own limit answers in plain text, outside of ``Observe``.
+    Starlette's own limit answers in plain text, outside of ``Observe``. A route that keeps nothing
+    in memory may allow more (``allow_body``).
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
@@ -86,14 +104,15 @@ class LimitBody:
         length = Headers(scope=scope).get("content-length", "")
         announced = int(length) if length.isdecimal() else 0
         received = 0
+        limit = scope[LIMIT] = _Limit(self._max_bytes)
 
         async def limited() -> Message:
             nonlocal received
-            if announced <= self._max_bytes:
+            if announced <= limit.max_bytes:
                 message = await receive()
                 received += len(message.get("body", b""))
-                if received <= self._max_bytes:
+                if received <= limit.max_bytes:
                     return message
-            raise HTTPException(413, f"the body has more than {self._max_bytes} bytes")
+            raise HTTPException(413, f"the body has more than {limit.max_bytes} bytes")
 
         await self._app(scope, limited, send)

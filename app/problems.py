@@ -21,6 +21,17 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[DetectorError], int] = {
     errors.UnknownDetectorError: 404,
     errors.DetectorExistsError: 409,
+    errors.UnknownVersionError: 404,
+    errors.InServiceError: 409,
+    errors.NoPreviousVersionError: 409,
+    errors.UnknownJobError: 404,
+    errors.JobEndedError: 409,
+    errors.IdempotencyConflictError: 422,
+    errors.LeaseLostError: 409,
+    errors.AlreadyFittedError: 422,
+    errors.UnknownImageError: 404,
+    errors.RowsNotKeptError: 409,
+    errors.NothingLeftError: 409,
     errors.ConflictError: 409,
     errors.UndecodableImageError: 422,
     errors.UnsupportedImageError: 415,
@@ -34,8 +45,28 @@ STATUS: dict[type[DetectorError], int] = {
     errors.InferenceError: 500,
     errors.StorageError: 500,
     errors.StorageUnavailableError: 503,
+    errors.MissingBlobError: 500,
+    errors.KeyRequiredError: 401,
+    errors.KeyRefusedError: 401,
+    errors.RoleTooLowError: 403,
+    errors.TooManyRequestsError: 429,
+    errors.InvalidKeySpecError: 422,
+    errors.KeyExistsError: 409,
+    errors.TooManyKeysError: 409,
+    errors.UnknownKeyError: 404,
+    errors.NoAdminKeyError: 409,
+    errors.UnprotectedError: 500,
+    errors.UploadTooLargeError: 413,
+    errors.CompressionRatioError: 413,
+    errors.RefusedMemberError: 422,
+    errors.InvalidGroupError: 422,
+    errors.ForbiddenFolderError: 403,
+    errors.UnknownFolderError: 404,
+    errors.DamagedSpoolError: 500,
     domain.NotFittedError: 409,
     domain.NotCalibratedError: 409,
+    domain.StaleCalibrationError: 409,
+    domain.MissingAnomaliesError: 409,
     domain.FingerprintMismatchError: 409,
     domain.DegenerateDataError: 422,
     domain.InsufficientCalibrationError: 422,
@@ -47,6 +78,12 @@ STATUS: dict[type[DetectorError], int] = {
     domain.BackboneError: 500,
 }
 RETRY_AFTER_S = 1
+# RFC 6750, section 3: a request without a key learns the scheme, and no error code.
+CHALLENGES: dict[type[DetectorError], str] = {
+    errors.KeyRequiredError: 'Bearer realm="gatewatch"',
+    errors.KeyRefusedError: 'Bearer realm="gatewatch", error="invalid_token"',
+    errors.RoleTooLowError: 'Bearer realm="gatewatch", error="insufficient_scope"',
+}
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -105,13 +142,22 @@ def _answer(
     return JSONResponse(content, problem.status, named, media_type=MEDIA_TYPE)
 
 
-async def _domain(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DetectorError)
+def answer(request: Request, error: DetectorError) -> JSONResponse:
+    """Return the answer that tells of an expected failure."""
     problem = of(error)
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request %s failed", request.scope.get("request_id"), exc_info=error)
-    retry = {"Retry-After": str(RETRY_AFTER_S)}
-    return _answer(request, problem, retry if problem.status == 503 else None)
+    headers = {}
+    if problem.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        headers["Retry-After"] = str(getattr(error, "retry_after_s", RETRY_AFTER_S))
+    if type(error) in CHALLENGES:
+        headers["WWW-Authenticate"] = CHALLENGES[type(error)]
+    return _answer(request, problem, headers)
+
+
+async def _domain(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DetectorError)
+    return answer(request, error)
 
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:

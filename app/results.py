@@ -1,32 +1,64 @@
 """What the use cases return: plain values, before HTTP or a terminal gives them a form."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.storage import Stored
+from app.storage.versions import Stored
+from detector.detector import Detector
 from detector.divergence import Divergence
 from detector.errors import DetectorError
 from detector.evidence import Neighbour
+from detector.groups import GroupReport
+from detector.operating_points import OperatingPoint
 from detector.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An image that could not be used, and why."""
+    """An image that could not be used, and the problem it had, as HTTP tells it."""
 
     name: str
-    error: DetectorError
+    problem: Mapping[str, Any]
+
+    @property
+    def detail(self) -> str:
+        """The problem in words."""
+        return str(self.problem["detail"])
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """False alarms of groups that were left out; the report is missing where it cannot be made.
+
+    ``refitted`` says whether each group was left out of the fit too, not of the line alone.
+    """
+
+    report: GroupReport | None
+    refitted: bool
+    warning: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a fit or a calibration did."""
+    """What a fit, a forgetting or a calibration did, and the version it made."""
 
     stored: Stored
     used: int
     rejected: list[Rejected]
+    groups: Groups | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """What thresholds would do; ``proposed`` is the detector with the one that was tried."""
+
+    stored: Stored
+    points: list[OperatingPoint]
+    proposed: Detector | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +79,11 @@ class Judged:
     verdict: Verdict | None = None
     timings: Timings | None = None
     error: DetectorError | None = None
+    id: str = ""
+    """Under which the image can be asked for and reviewed; empty if it was not scored."""
+    discovery: bool | None = None
+    """Whether it is flagged when all images of the request are judged together."""
+    adjusted_p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +93,16 @@ class Scored:
     detector: str
     version: int
     results: list[Judged]
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """Two versions on the same images, in the order of the request."""
+
+    detector: str
+    first: int
+    second: int
+    pairs: list[tuple[Judged, Judged]]
 
 
 @dataclass(frozen=True, slots=True)

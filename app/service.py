@@ -1,39 +1,42 @@
-"""The use cases: create, fit, calibrate, set a threshold, score; for HTTP and command line."""
+"""The use cases that read no images or change nothing: score, set a threshold; what runs them all.
+
+Changes by images are in ``app.learning`` and ``app.calibrating``.
+"""
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
 
-from app import masks
-from app.catalogue import Catalogue
-from app.errors import NoImagesError
+from app import masks, scoring
+from app.catalogue import Catalogue, alike
+from app.collecting import Collector
+from app.history import History
 from app.ingest import Arrived, Failure, Ingest, Look, R
-from app.results import Judged, Learned, Rejected, Scored, Timings
+from app.lines import Line, decided
+from app.results import Judged, Previewed, Scored, Timings
 from app.settings import Settings
 from app.sources import Source, Upload
-from app.storage import Storage, Stored
+from app.storage import Storage
+from app.storage.audit import By
+from app.storage.row_chunks import RowChunks
+from app.storage.version_rows import Promote
+from app.storage.versions import Stored
 from app.telemetry import Telemetry
-from detector import conformal
+from detector import operating_points
 from detector.detector import Detector
 from detector.embedder import Embedder
-from detector.embedding import Embedding
-from detector.errors import (
-    InvalidSpecError,
-    MaskMismatchError,
-)
+from detector.errors import DetectorError, MaskMismatchError
 from detector.spec import DEFAULT_IMAGE_SIZE
-from detector.statistics import Statistics, merge
-from detector.verdict import Verdict
+
+log = logging.getLogger(__name__)
 
 FOLD_IMAGES = 64
 """Images whose rows are turned into statistics or scores at once."""
-
-Progress = Callable[[int], object]
-"""Called with how many images were just done."""
 
 
 class Service:
@@ -46,12 +49,16 @@ class Service:
         self.embedder = embedder
         self.telemetry = telemetry
         self.catalogue = Catalogue(storage, embedder, telemetry)
-        self._storage = storage
+        self.storage = storage
+        self.chunks = RowChunks(storage.blobs)
         self._ingest = Ingest(settings, embedder, telemetry)
+        self.history = History(settings, storage)
+        self.collector = Collector(self._ingest, self.chunks)
         self._warm = False
 
     async def __aenter__(self) -> "Service":
         self._ingest.start()
+        self.history.start()
         try:
             await self._warm_up()
         except BaseException:
@@ -62,15 +69,16 @@ class Service:
     async def __aexit__(self, *_exception: object) -> None:
         self._warm = False
         await self._ingest.stop()
-        self._storage.close()
+        await self.history.stop()
+        self.storage.close()
 
     async def _warm_up(self) -> None:
         """Embed one image, so that the first request is not the slow one; show what is stored."""
         side = DEFAULT_IMAGE_SIZE
         blank = self.embedder.prepare(np.zeros((side, side, 3), np.uint8), side)
         await asyncio.gather(*self._ingest.batcher.submit([blank]))
-        for stored in self.catalogue.all():
-            self.catalogue.show(stored)
+        for entry in self.catalogue.all():
+            self.telemetry.detector(entry)
         self._warm = True
 
     @property
@@ -78,186 +86,170 @@ class Service:
         """Whether an image sent now would be scored."""
         return self._warm and self._ingest.batcher.alive
 
-    async def fit(
+    def set_threshold(
         self,
         name: str,
-        upload: Upload,
+        by: By,
+        line: Line,
         *,
-        extend: bool,
-        progress: Progress | None = None,
-    ) -> Learned:
-        """Fit a detector to normal images, in place of or on top of those it knows.
-
-        Raises:
-            UnknownDetectorError, NoImagesError, DegenerateDataError, FingerprintMismatchError,
-            InvalidMaskError, MaskMismatchError, ConflictError
-        """
-        async with self.catalogue.writing(name):
-            old = base = (await asyncio.to_thread(self.catalogue.get, name)).detector
-            if extend and old.statistics:
-                self.catalogue.check_fingerprint(old)
-            else:  # a fresh fit may move to the backbone that runs now
-                ours = self.embedder
-                spec = replace(old.spec, backbone=ours.name, backbone_fingerprint=ours.fingerprint)
-                base = replace(old, spec=spec)
-            look = await self.look(base, upload, fitting=True)
-            fitted: Statistics = {}
-            rejected: list[Rejected] = []
-            async for part in self._embeddings(upload.images, look, rejected, progress):
-                new = await self._ingest.in_pool(partial(base.statistics_of, part))
-                fitted = await self._ingest.in_pool(partial(merge, fitted, new))
-            used = _require_images(len(upload.images), rejected)
-            learn = partial(base.learn, fitted, extend=extend)
-            return Learned(
-                await self.catalogue.put(old, await self._ingest.in_pool(learn)), used, rejected
-            )
-
-    async def calibrate(
-        self,
-        name: str,
-        upload: Upload,
-        *,
-        target: float,
-        progress: Progress | None = None,
-    ) -> Learned:
-        """Score held-out normal images and set the conformal threshold for a false-alarm rate.
-
-        Raises:
-            UnknownDetectorError, NotFittedError, NoImagesError, InvalidSpecError,
-            InsufficientCalibrationError, FingerprintMismatchError, InvalidMaskError,
-            MaskMismatchError, ConflictError
-        """
-        async with self.catalogue.writing(name):
-            old = await self.catalogue.usable(name)
-            conformal.rank(len(upload.images), target)  # refuse before the work, not after it
-            look = await self.look(old, upload)
-            parts: list[np.ndarray] = []
-            rejected: list[Rejected] = []
-            async for part in self._embeddings(upload.images, look, rejected, progress):
-                parts.append(await self._ingest.in_pool(partial(old.contributions, part)))
-            used = _require_images(len(upload.images), rejected)
-            new = old.calibrate(np.concatenate(parts), target)
-            return Learned(await self.catalogue.put(old, new), used, rejected)
-
-    async def set_threshold(
-        self, name: str, *, target: float | None = None, value: float | None = None
+        base: int | None = None,
+        promote: Promote = "auto",
+        allow_stale: bool = False,
     ) -> Stored:
-        """Set the threshold by target false-alarm rate, or else by value; effective at once.
+        """Draw the line elsewhere, on what is in service unless told; reads no image.
 
         Raises:
-            UnknownDetectorError, NotFittedError, NotCalibratedError, InvalidSpecError,
-            InsufficientCalibrationError, ConflictError
+            UnknownDetectorError, UnknownVersionError, NotFittedError, NotCalibratedError,
+            StaleCalibrationError, InvalidSpecError, InsufficientCalibrationError,
+            MissingAnomaliesError, ConflictError
         """
-        async with self.catalogue.writing(name):
-            old = (await asyncio.to_thread(self.catalogue.get, name)).detector
-            if target is not None:
-                new = old.with_target(target)
-            elif value is not None:
-                new = old.with_value(value)
-            else:
-                raise InvalidSpecError("give a target false-alarm rate or a value")
-            return await self.catalogue.put(old, new)
+        old = self.catalogue.get(name, base)
+        new = decided(old.detector, line, allow_stale=allow_stale)
+        kept = self.storage.versions.add(
+            old, new, "threshold", by, parameters=asdict(line), promote=promote
+        )
+        return self.catalogue.show(kept)
 
-    async def score(self, name: str, upload: Upload) -> Scored:
+    def preview(
+        self,
+        name: str,
+        targets: Sequence[float],
+        line: Line | None,
+        *,
+        version: int | None = None,
+        allow_stale: bool = False,
+    ) -> Previewed:
+        """Say what thresholds would do; changes nothing and reads no image.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError, NotFittedError, NotCalibratedError,
+            StaleCalibrationError, InvalidSpecError, InsufficientCalibrationError,
+            MissingAnomaliesError
+        """
+        stored = self.catalogue.get(name, version)
+        known = stored.detector.require_calibrated()
+        if not allow_stale:
+            stored.detector.require_fresh()
+        points = operating_points.table(known, targets)
+        proposed = None if line is None else decided(stored.detector, line, allow_stale=allow_stale)
+        return Previewed(stored, points, proposed)
+
+    async def score(
+        self,
+        name: str,
+        upload: Upload,
+        *,
+        version: int | None = None,
+        allow_stale: bool = False,
+        group: str = "",
+        false_discovery_rate: float | None = None,
+    ) -> Scored:
         """Score images; one that cannot be scored has an error in its place.
 
+        Args:
+            name: of the detector.
+            upload: the images.
+            version: that scores; None for the one in service, and its shadow alongside.
+            allow_stale: whether a calibration of other moments will do.
+            group: lot, session or camera of the images, for a line of its own.
+            false_discovery_rate: with one, images are also judged together (Benjamini-Hochberg).
+
         Raises:
-            UnknownDetectorError, NotFittedError, FingerprintMismatchError, InvalidMaskError,
-            MaskMismatchError, OverloadedError, UnavailableError
+            UnknownDetectorError, UnknownVersionError, NotFittedError, StaleCalibrationError,
+            FingerprintMismatchError, InvalidMaskError, MaskMismatchError, OverloadedError,
+            UnavailableError
+            NotCalibratedError: if images are to be judged together without p-values.
         """
-        detector, arrivals = await self.embed(name, upload)
-        results = await self._judge(detector, upload.images, arrivals)
+        stored, arrivals = await self.embed(name, upload, version=version, allow_stale=allow_stale)
+        detector = stored.detector
+        if false_discovery_rate is not None:
+            detector.require_calibrated()
+        results = await self._judge(stored, upload.images, arrivals, group)
         for result in results:
             if result.verdict and result.timings:
                 self.telemetry.scored(name, result.verdict, result.timings)
+        if false_discovery_rate is not None:
+            results = scoring.together(results, false_discovery_rate)
         return Scored(name, detector.version, results)
 
-    async def embed(self, name: str, upload: Upload) -> tuple[Detector, list[Arrived | Failure]]:
+    async def embed(
+        self,
+        name: str,
+        upload: Upload,
+        *,
+        version: int | None = None,
+        allow_stale: bool = False,
+    ) -> tuple[Stored, list[Arrived | Failure]]:
         """Return a fitted detector, and embedding or failure of every image, in order.
 
         Raises:
             as ``score``.
         """
-        detector = await self.catalogue.usable(name)
-        look = await self.look(detector, upload)
-        return detector, await self._ingest.embed_now(upload.images, look)
+        stored = await self.catalogue.usable(name, version, allow_stale=allow_stale)
+        look = await self.look(stored.detector, upload.mask)
+        return stored, await self._ingest.embed_now(upload.images, look)
 
-    async def look(self, detector: Detector, upload: Upload, *, fitting: bool = False) -> Look:
-        """Return how a detector looks at these images.
+    async def look(
+        self, detector: Detector, mask: "bytes | str | None", *, fitting: bool = False
+    ) -> Look:
+        """Return how a detector looks at images that came with this mask.
 
         Raises:
             InvalidMaskError: if the mask that was sent cannot be used.
             MaskMismatchError: if a mask was sent and the detector takes none, or the reverse.
         """
-        spec, mask = detector.spec, detector.mask
-        if (spec.mask == "request") != (upload.mask is not None):
+        spec = detector.spec
+        if (spec.mask == "request") != (mask is not None):
             raise MaskMismatchError(
                 f"detector {spec.name!r} was created with mask {spec.mask!r}: "
                 + ("send a mask with the images" if spec.mask == "request" else "send no mask")
             )
-        if upload.mask is not None:
-            read = partial(
-                masks.from_upload, upload.mask, max_pixels=self.settings.max_image_pixels
-            )
-            mask = await self._ingest.in_pool(read)
-        return Look(spec.image_size, mask, mirrored=fitting and spec.options.flips)
+        over = detector.mask
+        if mask is not None:
+            read = partial(masks.from_upload, mask, max_pixels=self.settings.max_image_pixels)
+            over = await self._ingest.in_pool(read)
+        return Look(spec.image_size, over, mirrored=fitting and spec.options.flips)
 
     async def in_pool(self, call: Callable[[], R]) -> R:
         """Run a call off the event loop."""
         return await self._ingest.in_pool(call)
 
     async def _judge(
-        self, detector: Detector, sources: Sequence[Source], arrivals: Sequence[Arrived | Failure]
-    ) -> list[Judged]:
-        arrived = [item.embedding for item in arrivals if isinstance(item, Arrived)]
-        started_s = time.perf_counter()
-        judged: list[Verdict] = []
-        for start in range(0, len(arrived), FOLD_IMAGES):  # bounds the memory it takes
-            part = arrived[start : start + FOLD_IMAGES]
-            judged += await self._ingest.in_pool(partial(_judged, detector, part))
-        verdicts = iter(judged)
-        judge_s = (time.perf_counter() - started_s) / max(len(arrived), 1)
-        return [
-            Judged(
-                source.name,
-                next(verdicts),
-                Timings(item.decode_s, item.queue_s, item.forward_s, judge_s),
-            )
-            if isinstance(item, Arrived)
-            else Judged(source.name, error=item)
-            for source, item in zip(sources, arrivals, strict=True)
-        ]
-
-    async def _embeddings(
         self,
+        stored: Stored,
         sources: Sequence[Source],
-        look: Look,
-        rejected: list[Rejected],
-        progress: Progress | None,
-    ) -> AsyncIterator[Embedding]:
-        """Yield the usable images' embeddings, some dozens at a time; collect the others."""
-        ready: list[Embedding] = []
-        async for source, outcome in self._ingest.embed_all(sources, look):
-            if isinstance(outcome, Embedding):
-                ready.append(outcome)
+        arrivals: Sequence[Arrived | Failure],
+        group: str,
+    ) -> list[Judged]:
+        shadow = await self._shadow(stored)
+        results = [Judged(source.name) for source in sources]
+        places = []
+        for place, item in enumerate(arrivals):
+            if isinstance(item, Arrived):
+                places.append((place, item))
             else:
-                rejected.append(Rejected(source.name, outcome))
-            if progress:
-                progress(1)
-            if sum(map(len, ready)) >= FOLD_IMAGES:
-                yield Embedding.concatenate(ready)
-                ready.clear()
-        if ready:
-            yield Embedding.concatenate(ready)
+                results[place] = Judged(sources[place].name, error=item)
+        for start in range(0, len(places), FOLD_IMAGES):  # bounds the memory it takes
+            part = places[start : start + FOLD_IMAGES]
+            names = [sources[place].name for place, _ in part]
+            started_s = time.perf_counter()
+            call = partial(scoring.judge, stored, shadow, names, [a for _, a in part], group)
+            seen = await self._ingest.in_pool(call)
+            judge_s = (time.perf_counter() - started_s) / len(part)
+            self.history.note(seen)
+            for image, (place, item) in zip(seen.images, part, strict=True):
+                timings = Timings(item.decode_s, item.queue_s, item.forward_s, judge_s)
+                results[place] = Judged(image.name, image.verdict, timings, id=image.id)
+        return results
 
-
-def _judged(detector: Detector, embeddings: Sequence[Embedding]) -> list[Verdict]:
-    return detector.judge(Embedding.concatenate(embeddings))
-
-
-def _require_images(sent: int, rejected: Sequence[Rejected]) -> int:
-    """Return how many images could be used. Raises NoImagesError if none could."""
-    if len(rejected) < sent:
-        return sent - len(rejected)
-    first = f"; the first, {rejected[0].name!r}: {rejected[0].error}" if rejected else ""
-    raise NoImagesError(f"none of {sent} image(s) could be used{first}")
+    async def _shadow(self, stored: Stored) -> Detector | None:
+        """Return the version that scores alongside, if one does and looks at images alike."""
+        entry = stored.entry
+        if entry.shadow is None or entry.version.version != entry.in_service:
+            return None
+        try:
+            other = await self.catalogue.usable(entry.name, entry.shadow, allow_stale=True)
+        except DetectorError:
+            log.exception("the shadow of %r cannot score", entry.name)
+            return None
+        return other.detector if alike(stored.detector, other.detector) else None

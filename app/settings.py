@@ -3,10 +3,10 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, NonNegativeInt, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "GATEWATCH_"
 
@@ -22,8 +22,16 @@ class Settings(BaseSettings):
     """Address the server listens on."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port the server listens on."""
+    open: bool = False
+    """Take requests without a key from anybody who reaches the server, until a key is made."""
     data_dir: Path = Path("data")
     """Directory of the database and the detectors' files."""
+    database: SecretStr | None = None
+    """URL of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, for several servers;
+    unset: SQLite in the data directory."""
+    bucket: str | None = None
+    """S3-compatible bucket of the detectors' files, s3://BUCKET/FOLDER, for several servers; unset:
+    the data directory. Keys and endpoint are read from the usual AWS_* variables."""
     backbone: str = "se-lite0"
     """Backbone that embeds images: se-lite0, or with the extra [timm] timm:NAME, an SE network."""
     weights: Path | None = None
@@ -44,14 +52,49 @@ class Settings(BaseSettings):
     """Largest request body, in bytes."""
     max_request_images: PositiveInt = 1000
     """Most images in one multipart request."""
+    max_upload_bytes: PositiveInt = 16 * 1024**3
+    """Largest body of a request that begins a job, in bytes."""
+    max_job_images: PositiveInt = 20_000
+    """Most images in one job."""
+    max_job_bytes: PositiveInt = 16 * 1024**3
+    """Most bytes of all images of one job, unpacked."""
+    max_image_bytes: PositiveInt = 256 * 1024**2
+    """Largest image of a job, in bytes, unpacked."""
+    max_compression_ratio: PositiveInt = 200
+    """How many times its own size an archive, or a file in it, may unpack to."""
+    import_roots: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders of the server whose images jobs may import, separated by colons; none: no import."""
     max_image_pixels: PositiveInt = 50_000_000
     """Largest image, width times height, read from its header before it is decoded."""
     min_image_side: PositiveInt = 16
     """Smallest width and height of an image, in pixels."""
+    keep_fitted_rows: bool = True
+    """Whether rows of fitted and calibration images are kept, some 150 kB each; forgetting single
+    images, and calibrating again without images, need them."""
+    jobs_at_once: PositiveInt = 2
+    """Jobs that one process works on at the same time."""
+    history_bytes: NonNegativeInt = 2 * 1024**3
+    """Bytes of scored images' rows that are kept, of all detectors (some 100 kB an image); the
+    oldest go first. 0: none, and what was said of an image is kept nowhere."""
+    history_days: PositiveInt = 30
+    """Days that scored images' rows are kept at most."""
     drain_seconds: PositiveInt = 10
     """How long a stopping server waits for requests under way."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
+
+    @field_validator("import_roots", mode="before")
+    @classmethod
+    def _split(cls, roots: object) -> object:
+        return [root for root in roots.split(":") if root] if isinstance(roots, str) else roots
+
+    @field_validator("import_roots")
+    @classmethod
+    def _absolute(cls, roots: tuple[Path, ...]) -> tuple[Path, ...]:
+        for root in roots:
+            if not root.is_absolute():
+                raise ValueError(f"{root} is not an absolute path")
+        return roots
 
     @model_validator(mode="after")
     def _largest_request_fits(self) -> "Settings":
@@ -67,6 +110,11 @@ class Settings(BaseSettings):
             for name in (
                 "max_body_bytes",
                 "max_request_images",
+                "max_upload_bytes",
+                "max_job_images",
+                "max_job_bytes",
+                "max_image_bytes",
+                "max_compression_ratio",
                 "max_image_pixels",
                 "min_image_side",
                 "queue_images",

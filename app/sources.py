@@ -64,18 +64,6 @@ def from_path(path: Path) -> Source:
     return Source(str(path), read)
 
 
-def from_folder(folder: Path) -> list[Source]:
-    """Return the images below a folder, sorted by path.
-
-    Raises:
-        NoImagesError: if there are none.
-    """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise NoImagesError(f"no image in {folder}; looked for {', '.join(sorted(SUFFIXES))}")
-    return [from_path(path) for path in paths]
-
-
 def media_type(request: Request) -> str:
     """Return a request's media type without its parameters, in lower case."""
     return request.headers.get("content-type", "").split(";")[0].strip().lower()

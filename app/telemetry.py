@@ -11,7 +11,7 @@ from prometheus_client import (
 )
 
 from app.results import Timings
-from detector.detector import Detector
+from app.storage.version_rows import Entry
 from detector.verdict import Verdict
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series of times beside every counter would double the scrape
@@ -21,8 +21,8 @@ STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 RATIO_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
 P_VALUE_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
-VERDICTS = ("normal", "anomalous", "uncalibrated")
-REJECTIONS = ("decode", "too_large", "unsupported", "overload")
+VERDICTS = ("normal", "uncertain", "anomalous", "uncalibrated")
+REJECTIONS = ("decode", "too_large", "unsupported", "overload", "fitted")
 
 
 class Telemetry:
@@ -97,6 +97,20 @@ class Telemetry:
             ["model"],
             registry=registry,
         )
+        self.jobs = Counter(
+            "gatewatch_jobs_total", "Jobs that ended.", ["kind", "state"], registry=registry
+        )
+        self.history_dropped = Counter(
+            "gatewatch_history_dropped_images_total",
+            "Scored images whose rows could not be kept for replay and review.",
+            registry=registry,
+        )
+        self.shadow_disagreements = Counter(
+            "gatewatch_shadow_disagreements_total",
+            "Images flagged by one alone: the version in service, or the shadow beside it.",
+            ["model", "side"],
+            registry=registry,
+        )
         self.build_info = Gauge(
             "gatewatch_build_info",
             "Always 1; the labels say what runs.",
@@ -106,11 +120,12 @@ class Telemetry:
         for reason in REJECTIONS:
             self.images_rejected.labels(reason)
 
-    def detector(self, detector: Detector) -> None:
-        """Show a detector's state; its series exist from then on."""
-        name = detector.spec.name
-        self.reference_images.labels(name).set(detector.fitted_images)
-        self.calibration_images.labels(name).set(detector.calibration_images)
+    def detector(self, entry: Entry) -> None:
+        """Show the state of what is in service; its series exist from then on."""
+        name, summary = entry.name, entry.version.summary
+        if entry.version.version == entry.in_service:
+            self.reference_images.labels(name).set(summary["fitted_images"])
+            self.calibration_images.labels(name).set(summary["calibration_images"])
         for verdict in VERDICTS:
             self.images_scored.labels(name, verdict)
 
@@ -140,6 +155,7 @@ class Telemetry:
         ):
             series.remove_by_labels({"model": name})
         self.images_scored.remove_by_labels({"model": name})
+        self.shadow_disagreements.remove_by_labels({"model": name})
 
 
 def scrape(telemetry: Telemetry, accept: str) -> Response:

@@ -81,7 +81,9 @@ def measure(
 
     return {
         "squeezes of all blocks": gaussian(fitted, new),
-        "the same, no shrinkage": auroc(unshrunk(empty.rows(fitted), empty.rows(new)), anomalous),
+        "the same, no shrinkage": auroc(
+            unshrunk(empty.rows(fitted).blocks, empty.rows(new).blocks), anomalous
+        ),
         "squeezes of the ends of stages": gaussian(ends(fitted), ends(new)),
         "pooled outputs of the ends of stages": gaussian(pooled(fitted), pooled(new)),
     }

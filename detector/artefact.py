@@ -52,9 +52,12 @@ def decision_bytes(detector: Detector) -> bytes:
     header: dict[str, Any] = {
         "stale": detector.stale,
         "threshold": asdict(detector.threshold) if detector.threshold else None,
-        "calibration": known and {"groups": known.groups, "elsewhere": known.elsewhere},
+        "calibration": None,
     }
-    tensors = {} if known is None else {"scores": known.scores, "anomalies": known.anomalies}
+    tensors: dict[str, np.ndarray] = {}
+    if known is not None:
+        header["calibration"] = {"groups": known.groups, "elsewhere": known.elsewhere}
+        tensors = {"scores": known.scores, "anomalies": known.anomalies}
     return pack(_DECISION, FORMAT, header, tensors)
 
 
@@ -94,7 +97,7 @@ def with_decision(fitted: Detector, content: bytes, version: int) -> Detector:
 def _readable(read: Callable[[], T]) -> T:
     try:
         return read()
-    except (KeyError, TypeError, ValueError, InvalidSpecError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, InvalidSpecError) as error:
         raise ArtefactError(f"it does not describe a detector: {error}") from error
 
 

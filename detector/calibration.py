@@ -10,6 +10,8 @@ from scipy.special import betaincinv
 from detector.errors import InvalidSpecError
 
 CONFIDENCE = 0.95
+MOST = 1e300
+"""Size of a score up to which no difference of two overflows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Calibration:
         elsewhere: what all but the regional part adds to the score of a typical one of them.
 
     Raises:
-        InvalidSpecError: if there are not as many groups as scores, or a number is not finite.
+        InvalidSpecError: if there are not as many groups as scores, or a number is not finite
+            or beyond 1e300.
     """
 
     scores: Float[np.ndarray, " m"]
@@ -68,11 +71,11 @@ class Calibration:
     def __post_init__(self) -> None:
         for name in ("scores", "anomalies"):
             held = np.array(getattr(self, name), dtype=np.float64)
-            if not np.isfinite(held).all():
-                raise InvalidSpecError(f"calibration: all {name} must be finite numbers")
+            if not (np.abs(held) <= MOST).all():  # nan is not, either
+                raise InvalidSpecError(f"calibration: all {name} must be numbers up to {MOST:g}")
             held.setflags(write=False)
             object.__setattr__(self, name, held)
-        object.__setattr__(self, "groups", tuple(self.groups))
+        object.__setattr__(self, "groups", tuple(map(str, self.groups)))
         if self.groups and len(self.groups) != len(self.scores):
             raise InvalidSpecError(
                 f"calibration: {len(self.scores)} scores, but {len(self.groups)} groups; give one "

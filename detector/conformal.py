@@ -8,11 +8,11 @@ Let s_1..s_n be the scores of normal calibration images, s of a new one, alpha i
 An image is flagged when s > threshold, which is the same as p <= alpha. If the new normal image is
 exchangeable with the calibration images, P(flagged) <= alpha, over the draw of both.
 
-That is an average over calibrations; one of them may be unlucky. With ``delta`` the promise is about
-the calibration at hand. For independent images the share R of new normal images above s_(k) has,
-without ties, the law of 1 - U_(k), U_(k) the k-th smallest of n uniforms, so R ~ Beta(n + 1 - k, k)::
+That is an average over calibrations, and one of them may be unlucky. With ``delta`` the promise is
+about the calibration at hand. For independent images without ties the share R of new normal images
+above s_(k) has the law of 1 - U_(k), with U_(k) the k-th smallest of n uniforms::
 
-    P(R > alpha) = P(Beta(n + 1 - k, k) > alpha) = P(Binomial(n, alpha) <= n - k)
+    R ~ Beta(n + 1 - k, k)          P(R > alpha) = P(Binomial(n, alpha) <= n - k)
 
 for 1 - U_(k) > alpha means that at most n - k of the uniforms are at least 1 - alpha. The threshold
 is s_(k) with the smallest k for which this is at most delta; ties only make R smaller. It exists

@@ -89,6 +89,18 @@ class Detector:
             )
         return self.threshold
 
+    def require_calibrated(self) -> Calibration:
+        """Return the calibration.
+
+        Raises:
+            NotCalibratedError: if there are no calibration scores.
+        """
+        if self.calibration is None:
+            raise NotCalibratedError(
+                f"detector {self.spec.name!r} has no calibration scores: calibrate it first"
+            )
+        return self.calibration
+
     def require_fresh(self) -> None:
         """Refuse a calibration that belongs to other moments.
 
@@ -125,6 +137,15 @@ class Detector:
         self.require_fitted()
         return SCORERS[self.spec.scorer](self.statistics, self.spec.options)
 
+    def ready(self) -> None:
+        """Prepare to judge, which takes some time, now rather than with the first image.
+
+        Raises:
+            NotFittedError: if nothing was fitted.
+            DegenerateDataError: if what was fitted defines no distance.
+        """
+        _ = self._scorer
+
     def statistics_of(self, images: Embedding | Rows) -> Statistics:
         """Return what fitting these images would add, to be merged and given to ``learn``."""
         return statistics.of(self.rows(images), self.spec.options)
@@ -156,7 +177,7 @@ class Detector:
             statistics=fitted,
             stale=self.calibration is not None or self.threshold is not None,
         )
-        _ = changed._scorer  # refuse now what could not be scored later
+        changed.ready()  # refuse now what could not be scored later
         return changed
 
     def contributions(self, images: Embedding | Rows) -> Contributions:
@@ -229,13 +250,10 @@ class Detector:
         """
         self.require_fitted()
         if method != "manual":
-            if self.calibration is None:
-                raise NotCalibratedError(
-                    f"detector {self.spec.name!r} has no calibration scores: calibrate it first"
-                )
+            self.require_calibrated()
             if not allow_stale:
                 self.require_fresh()
-        known = self.calibration or Calibration(np.zeros(0))
+        known = Calibration(np.zeros(0)) if self.calibration is None else self.calibration
         threshold = thresholds.choose(
             method, known, parameters, by_group=by_group, review_target=review_target
         )

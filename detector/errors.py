@@ -68,7 +68,7 @@ class BackboneError(DetectorError):
 
 
 class MissingAnomaliesError(DetectorError):
-    """This kind of threshold is chosen from known anomalies; calibrate with some, or take another."""
+    """The threshold is chosen from known anomalies; calibrate with some, or take another."""
 
 
 class StaleCalibrationError(DetectorError):

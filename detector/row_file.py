@@ -22,7 +22,7 @@ def rows_bytes(rows: Rows | None, header: Mapping[str, Any]) -> bytes:
             tensors["squeeze"] = rows.squeeze
         if rows.thumbnail is not None:
             tensors["thumbnail"] = rows.thumbnail
-    about = {"about": dict(header), "blocks": list(rows.blocks) if rows else []}
+    about = {"about": dict(header), "blocks": [] if rows is None else list(rows.blocks)}
     return pack(_KIND, FORMAT, about, tensors)
 
 

@@ -54,7 +54,7 @@ def unpack(
 
 def _digest(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
     digest = hashlib.sha256(json.dumps(header).encode())
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].tobytes())
+    for name, values in sorted(tensors.items()):
+        digest.update(json.dumps([name, values.dtype.str, values.shape]).encode())
+        digest.update(values.tobytes())
     return digest.hexdigest()

@@ -4,10 +4,8 @@ Contestants of a *group* share one pass over the images: our configurations shar
 each peer runs its own network.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +16,7 @@ from app.bench.configurations import Configuration
 from app.bench.layouts import BenchError
 from app.imaging import Pixels
 from detector import peers
-from detector.artefact import save_detector
+from detector.artefact import fit_bytes
 from detector.detector import Detector
 from detector.embedder import Embedder
 from detector.embedding import Embedding, mirrored
@@ -84,11 +82,8 @@ class Ours:
         return np.array([v.score for v in verdicts]), np.stack(maps) if maps else None
 
     def size_bytes(self) -> int:
-        """Return the size of the detector's file."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "detector"
-            save_detector(self._detector, path)
-            return path.stat().st_size
+        """Return the size of the file of what was fitted."""
+        return len(fit_bytes(self._detector))
 
 
 class Theirs:

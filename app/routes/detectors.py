@@ -2,6 +2,8 @@
 
 from fastapi import APIRouter, status
 
+from app.access import ERRORS, ByDep, needs
+from app.credentials import Role
 from app.dependencies import ServiceDep
 from app.errors import DetectorExistsError, UnknownDetectorError
 from app.problems import docs
@@ -10,36 +12,39 @@ from app.schemas.detectors import DetectorInfo, DetectorList
 from app.schemas.new_detector import NewDetector
 from detector.errors import InvalidMaskError, InvalidSpecError
 
-router = APIRouter(prefix="/v1/detectors", tags=["detectors"])
+router = APIRouter(prefix="/v1/detectors", tags=["detectors"], responses=docs(*ERRORS))
 
 
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
+    dependencies=[needs(Role.FIT)],
     responses=docs(DetectorExistsError, InvalidSpecError, InvalidMaskError, body=True),
 )
-def create(body: NewDetector, service: ServiceDep) -> DetectorInfo:
+def create(body: NewDetector, service: ServiceDep, by: ByDep) -> DetectorInfo:
     """Create a detector; it must be fitted before it can score."""
-    return DetectorInfo.of(
-        service.catalogue.create(**body.arguments(service.settings.max_image_pixels))
-    )
+    arguments = body.arguments(service.settings.max_image_pixels)
+    return DetectorInfo.of(service.catalogue.create(by=by, **arguments).entry)
 
 
-@router.get("")
+@router.get("", dependencies=[needs(Role.SCORE)])
 def list_all(service: ServiceDep) -> DetectorList:
     """List all detectors."""
-    return DetectorList(detectors=[DetectorInfo.of(stored) for stored in service.catalogue.all()])
+    return DetectorList(detectors=[DetectorInfo.of(entry) for entry in service.catalogue.all()])
 
 
-@router.get("/{name}", responses=docs(UnknownDetectorError))
+@router.get("/{name}", dependencies=[needs(Role.SCORE)], responses=docs(UnknownDetectorError))
 def show(name: DetectorName, service: ServiceDep) -> DetectorInfo:
     """Show one detector."""
-    return DetectorInfo.of(service.catalogue.get(name))
+    return DetectorInfo.of(service.storage.versions.entry(name))
 
 
 @router.delete(
-    "/{name}", status_code=status.HTTP_204_NO_CONTENT, responses=docs(UnknownDetectorError)
+    "/{name}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[needs(Role.FIT)],
+    responses=docs(UnknownDetectorError),
 )
-def delete(name: DetectorName, service: ServiceDep) -> None:
+def delete(name: DetectorName, service: ServiceDep, by: ByDep) -> None:
     """Delete a detector and what it has learned."""
-    service.catalogue.delete(name)
+    service.catalogue.delete(name, by)

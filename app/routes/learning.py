@@ -1,75 +1,135 @@
-"""Fit a detector to normal images, and calibrate it with others."""
+"""Fit a detector to normal images, calibrate it with others, forget some: all of it as jobs."""
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Depends, Query, status
 
-from app.dependencies import IMAGES_BODY, ServiceDep, UploadDep
+from app.access import ERRORS, needs
+from app.credentials import Role
+from app.dependencies import JOB_BODY, ChangeDep, GroupsDep, SubmissionDep
 from app.errors import (
-    ConflictError,
+    CompressionRatioError,
+    ForbiddenFolderError,
+    IdempotencyConflictError,
+    InvalidGroupError,
     MalformedUploadError,
     NoImagesError,
+    RefusedMemberError,
     TooManyImagesError,
     UnavailableError,
     UnknownDetectorError,
+    UnknownFolderError,
     UnsupportedMediaTypeError,
+    UploadTooLargeError,
 )
 from app.problems import docs
-from app.schemas.base import DetectorName, Rate
-from app.schemas.learning import Calibrated, Fitted
-from detector.errors import (
-    DegenerateDataError,
-    FingerprintMismatchError,
-    InsufficientCalibrationError,
-    InvalidMaskError,
-    InvalidSpecError,
-    MaskMismatchError,
-    NotFittedError,
-)
+from app.schemas.base import DetectorName
+from app.schemas.jobs import JobInfo
+from app.schemas.learning import NewForgetting
+from app.schemas.thresholds import LineQuery
+from app.storage.jobs import Kind
+from detector.errors import InvalidSpecError, NotFittedError
 
-router = APIRouter(prefix="/v1/detectors/{name}", tags=["learning"])
+router = APIRouter(prefix="/v1/detectors/{name}", tags=["learning"], responses=docs(*ERRORS))
 
 UPLOAD_ERRORS = (
     UnknownDetectorError,
     MalformedUploadError,
     NoImagesError,
     TooManyImagesError,
+    UploadTooLargeError,
+    CompressionRatioError,
+    RefusedMemberError,
+    InvalidGroupError,
+    ForbiddenFolderError,
+    UnknownFolderError,
     UnsupportedMediaTypeError,
     UnavailableError,
-    ConflictError,
-    FingerprintMismatchError,
-    InvalidMaskError,
-    MaskMismatchError,
+    IdempotencyConflictError,
 )
+
+
+MODES: dict[str, Kind] = {"replace": "fit", "extend": "extend"}
 
 
 @router.post(
     "/fit",
-    responses=docs(*UPLOAD_ERRORS, DegenerateDataError, InvalidSpecError, body=True),
-    openapi_extra=IMAGES_BODY,
+    status_code=status.HTTP_202_ACCEPTED,
+    dependencies=[needs(Role.FIT)],
+    responses=docs(*UPLOAD_ERRORS, body=True),
+    openapi_extra=JOB_BODY,
 )
 async def fit(
     name: DetectorName,
-    upload: UploadDep,
-    service: ServiceDep,
+    submission: SubmissionDep,
+    change: ChangeDep,
+    groups: GroupsDep,
     mode: Annotated[
         Literal["replace", "extend"], Query(description="Start anew, or add to what is known.")
     ] = "replace",
-) -> Fitted:
-    """Fit to normal images; calibration and threshold are dropped, for they would be stale."""
-    return Fitted.of(await service.fit(name, upload, extend=mode == "extend"))
+) -> JobInfo:
+    """Fit to normal images, in the background; a calibration of what was known becomes stale."""
+    kind, coming = MODES[mode], groups.coming()
+    return JobInfo.of(await submission.submit(kind, name, asdict(change), coming))
+
+
+@router.post(
+    "/forget",
+    status_code=status.HTTP_202_ACCEPTED,
+    dependencies=[needs(Role.FIT)],
+    responses=docs(
+        UnknownDetectorError, NotFittedError, UnavailableError, IdempotencyConflictError, body=True
+    ),
+)
+async def forget(
+    name: DetectorName,
+    body: Annotated[NewForgetting, Body()],
+    submission: SubmissionDep,
+    change: ChangeDep,
+) -> JobInfo:
+    """Take images out of what was fitted, exactly, by the SHA-256 of their files or by group."""
+    return JobInfo.of(await submission.submit("forget", name, body.asked() | asdict(change)))
 
 
 @router.post(
     "/calibrate",
-    responses=docs(*UPLOAD_ERRORS, NotFittedError, InsufficientCalibrationError, body=True),
-    openapi_extra=IMAGES_BODY,
+    status_code=status.HTTP_202_ACCEPTED,
+    dependencies=[needs(Role.ADMIN)],
+    responses=docs(*UPLOAD_ERRORS, NotFittedError, InvalidSpecError, body=True),
+    openapi_extra=JOB_BODY,
 )
 async def calibrate(
     name: DetectorName,
-    upload: UploadDep,
-    service: ServiceDep,
-    target: Annotated[Rate, Query(description="Highest false-alarm rate, as a fraction.")] = 0.05,
-) -> Calibrated:
-    """Score normal images that were not fitted, and set the threshold for a false-alarm rate."""
-    return Calibrated.of(await service.calibrate(name, upload, target=target))
+    submission: SubmissionDep,
+    change: ChangeDep,
+    groups: GroupsDep,
+    line: Annotated[LineQuery, Depends()],
+) -> JobInfo:
+    """Score normal images that were not fitted, and known anomalies if any; draw the line."""
+    asked = line.asked() | asdict(change)
+    return JobInfo.of(
+        await submission.submit("calibrate", name, asked, groups.coming(anomalies=True))
+    )
+
+
+@router.post(
+    "/recalibrate",
+    status_code=status.HTTP_202_ACCEPTED,
+    dependencies=[needs(Role.ADMIN)],
+    responses=docs(
+        UnknownDetectorError,
+        NotFittedError,
+        InvalidSpecError,
+        UnavailableError,
+        IdempotencyConflictError,
+    ),
+)
+async def recalibrate(
+    name: DetectorName,
+    submission: SubmissionDep,
+    change: ChangeDep,
+    line: Annotated[LineQuery, Depends()],
+) -> JobInfo:
+    """Score the last calibration's images again, from their rows, after a change of the fit."""
+    return JobInfo.of(await submission.submit("calibrate", name, line.asked() | asdict(change)))

@@ -5,7 +5,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Response
 
 from app import inspection, overlay
-from app.dependencies import IMAGE_BODY, IMAGES_BODY, ScoreAnswer, ServiceDep, UploadDep
+from app.access import ERRORS as ACCESS_ERRORS
+from app.access import needs
+from app.credentials import Role
+from app.dependencies import IMAGE_BODY, IMAGES_BODY, ScoreAnswer, ServiceDep, UploadDep, WhichDep
 from app.errors import (
     ImageTooLargeError,
     InferenceError,
@@ -16,12 +19,13 @@ from app.errors import (
     UnavailableError,
     UndecodableImageError,
     UnknownDetectorError,
+    UnknownVersionError,
     UnsupportedImageError,
     UnsupportedMediaTypeError,
 )
 from app.problems import docs
 from app.schemas.base import DetectorName
-from app.schemas.scores import Comparison, Explanation, Scores
+from app.schemas.scores import Comparison, Explanation, ScoreQuery, Scores
 from detector.errors import (
     DegenerateDataError,
     FingerprintMismatchError,
@@ -30,14 +34,22 @@ from detector.errors import (
     NoMapError,
     NotCalibratedError,
     NotFittedError,
+    StaleCalibrationError,
 )
 
-router = APIRouter(prefix="/v1/detectors/{name}", tags=["score"])
+router = APIRouter(
+    prefix="/v1/detectors/{name}",
+    tags=["score"],
+    dependencies=[needs(Role.SCORE)],
+    responses=docs(*ACCESS_ERRORS),
+)
 
 
 ERRORS = (
     UnknownDetectorError,
+    UnknownVersionError,
     NotFittedError,
+    StaleCalibrationError,
     FingerprintMismatchError,
     InvalidMaskError,
     MaskMismatchError,
@@ -54,21 +66,28 @@ ERRORS = (
 )
 
 
-@router.post("/score", responses=docs(*ERRORS, body=True), openapi_extra=IMAGES_BODY)
+@router.post(
+    "/score", responses=docs(*ERRORS, NotCalibratedError, body=True), openapi_extra=IMAGES_BODY
+)
 async def score(
     name: DetectorName,
     upload: UploadDep,
     service: ServiceDep,
     answer: Annotated[ScoreAnswer, Depends()],
+    which: WhichDep,
+    how: Annotated[ScoreQuery, Depends()],
 ) -> Scores:
     """Score one image (raw body) or many (multipart); in a form a bad image fails alone."""
-    return Scores.of(answer.of(await service.score(name, upload)))
+    return Scores.of(answer.of(await service.score(name, upload, **vars(which), **vars(how))))
 
 
 @router.post("/explain", responses=docs(*ERRORS, body=True), openapi_extra=IMAGE_BODY)
-async def explain(name: DetectorName, upload: UploadDep, service: ServiceDep) -> Explanation:
+async def explain(
+    name: DetectorName, upload: UploadDep, service: ServiceDep, which: WhichDep
+) -> Explanation:
     """Say of one image where it is odd, and show the fitted images it is most like."""
-    return Explanation.of(await inspection.inspect(service, name, upload, needs_map=False))
+    inspected = await inspection.inspect(service, name, upload, needs_map=False, **vars(which))
+    return Explanation.of(inspected)
 
 
 @router.post(
@@ -90,13 +109,14 @@ async def anomaly_map(
     name: DetectorName,
     upload: UploadDep,
     service: ServiceDep,
+    which: WhichDep,
     format: Annotated[
         Literal["png", "npy"],
         Query(description="Overlay on a scale tied to the threshold, or float32 values."),
     ] = "png",
 ) -> Response:
     """Draw one image's map: transparent below 0.8 of the threshold, yellow at it, red from 1.6."""
-    content = await inspection.draw(service, name, upload, format)
+    content = await inspection.draw(service, name, upload, format, **vars(which))
     return Response(content, media_type=overlay.MEDIA_TYPES[format])
 
 
@@ -105,6 +125,8 @@ async def anomaly_map(
     responses=docs(*ERRORS, DegenerateDataError, body=True),
     openapi_extra=IMAGES_BODY,
 )
-async def divergence(name: DetectorName, upload: UploadDep, service: ServiceDep) -> Comparison:
+async def divergence(
+    name: DetectorName, upload: UploadDep, service: ServiceDep, which: WhichDep
+) -> Comparison:
     """Say how far a batch of images, as a whole, is from the fitted ones (Kullback-Leibler)."""
-    return Comparison.of(await inspection.compare(service, name, upload))
+    return Comparison.of(await inspection.compare(service, name, upload, version=which.version))

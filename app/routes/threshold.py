@@ -1,40 +1,80 @@
-"""Read and set a detector's threshold."""
+"""Read, try and set a detector's threshold."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Depends
 
-from app.dependencies import ServiceDep
-from app.errors import ConflictError, UnavailableError, UnknownDetectorError
+from app.access import ERRORS, ByDep, needs
+from app.credentials import Role
+from app.dependencies import ServiceDep, WhichDep
+from app.errors import (
+    ConflictError,
+    UnavailableError,
+    UnknownDetectorError,
+    UnknownVersionError,
+)
 from app.problems import docs
 from app.schemas.base import DetectorName
-from app.schemas.detectors import NewThreshold, Threshold
-from detector.errors import InsufficientCalibrationError, NotCalibratedError, NotFittedError
+from app.schemas.thresholds import NewPreview, NewThreshold, Preview, RedrawQuery, Threshold
+from detector.errors import (
+    DegenerateDataError,
+    InsufficientCalibrationError,
+    InvalidSpecError,
+    MissingAnomaliesError,
+    NotCalibratedError,
+    NotFittedError,
+    StaleCalibrationError,
+)
 
-router = APIRouter(prefix="/v1/detectors/{name}/threshold", tags=["threshold"])
+router = APIRouter(
+    prefix="/v1/detectors/{name}/threshold", tags=["threshold"], responses=docs(*ERRORS)
+)
+CHOICE_ERRORS = (
+    UnknownDetectorError,
+    UnknownVersionError,
+    NotFittedError,
+    NotCalibratedError,
+    StaleCalibrationError,
+    InsufficientCalibrationError,
+    MissingAnomaliesError,
+    InvalidSpecError,
+    DegenerateDataError,
+)
 
 
-@router.get("", responses=docs(UnknownDetectorError, NotCalibratedError))
-def read(name: DetectorName, service: ServiceDep) -> Threshold:
+@router.get(
+    "",
+    dependencies=[needs(Role.SCORE)],
+    responses=docs(UnknownDetectorError, UnknownVersionError, NotCalibratedError),
+)
+def read(name: DetectorName, service: ServiceDep, which: WhichDep) -> Threshold:
     """Read the threshold and what is promised about it."""
-    return Threshold.of(service.catalogue.get(name).detector)
+    version = service.catalogue.with_threshold(name, which.version).version
+    return Threshold.of(version.version, version.summary)
 
 
 @router.put(
     "",
-    responses=docs(
-        UnknownDetectorError,
-        NotFittedError,
-        NotCalibratedError,
-        InsufficientCalibrationError,
-        ConflictError,
-        UnavailableError,
-        body=True,
-    ),
+    dependencies=[needs(Role.ADMIN)],
+    responses=docs(*CHOICE_ERRORS, ConflictError, UnavailableError, body=True),
 )
-async def change(
-    name: DetectorName, body: Annotated[NewThreshold, Body()], service: ServiceDep
+def change(
+    name: DetectorName,
+    body: Annotated[NewThreshold, Body()],
+    service: ServiceDep,
+    by: ByDep,
+    how: Annotated[RedrawQuery, Depends()],
 ) -> Threshold:
-    """Set the threshold by target false-alarm rate or by value; the next score uses it."""
-    wanted = body.model_dump(exclude={"method"})
-    return Threshold.of((await service.set_threshold(name, **wanted)).detector)
+    """Draw the line elsewhere, which makes a version; in service, the next score uses it."""
+    version = service.set_threshold(name, by, body.line(), **vars(how)).entry.version
+    return Threshold.of(version.version, version.summary)
+
+
+@router.post(
+    "/preview", dependencies=[needs(Role.SCORE)], responses=docs(*CHOICE_ERRORS, body=True)
+)
+def preview(
+    name: DetectorName, body: Annotated[NewPreview, Body()], service: ServiceDep
+) -> Preview:
+    """Say what thresholds would do, and change nothing."""
+    return Preview.of(service.preview(name, **body.asked()))

@@ -16,6 +16,9 @@ def _whole(value: Any) -> Any:
 WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
 """An integer as JSON Schema has it: 15 and 15.0, not "15"."""
 
+VersionNumber = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1), BeforeValidator(_whole)]
+"""A version's number, as the database can hold it."""
+
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 

@@ -1,56 +1,12 @@
 """A detector as clients see it, and its threshold."""
 
-from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, FiniteFloat
-
-from app.schemas.base import Body, Rate
+from app.schemas.base import Body
 from app.schemas.new_detector import Options
-from app.storage import Stored
-from detector import detector as domain
-
-
-class ConformalThreshold(Body):
-    """A threshold by the share of normal images that may be flagged."""
-
-    method: Literal["conformal"]
-    target: Rate = Field(strict=True)
-    """Highest false-alarm rate, as a fraction."""
-
-
-class ManualThreshold(Body):
-    """A threshold by value."""
-
-    method: Literal["manual"]
-    value: FiniteFloat = Field(strict=True)
-    """The score above which an image is flagged."""
-
-
-NewThreshold = Annotated[ConformalThreshold | ManualThreshold, Field(discriminator="method")]
-
-
-class Threshold(Body):
-    """Where the line is drawn, and what is promised about it."""
-
-    value: float
-    method: str
-    target: float | None
-    calibration_images: int
-    statement: str
-
-    @classmethod
-    def of(cls, detector: domain.Detector) -> "Threshold":
-        """Return a detector's threshold. Raises NotCalibratedError if it has none."""
-        threshold = detector.require_threshold()
-        return cls(
-            value=threshold.value,
-            method=threshold.method,
-            target=threshold.target,
-            calibration_images=detector.calibration_images,
-            statement=threshold.statement,
-        )
+from app.schemas.thresholds import Threshold
+from app.storage.version_rows import Entry
 
 
 class DetectorInfo(Body):
@@ -58,7 +14,15 @@ class DetectorInfo(Body):
 
     name: str
     version: int
+    """What is shown: the version in service, unless another was asked for."""
+    in_service: int
+    tip: int
+    """The version that the next change builds on."""
+    shadow: int | None
+    """The version that scores alongside, if one does."""
     state: Literal["created", "fitted", "calibrated"]
+    stale: bool
+    """Whether images were fitted or forgotten since it was calibrated."""
     backbone: str
     backbone_fingerprint: str
     scorer: str
@@ -68,30 +32,35 @@ class DetectorInfo(Body):
     options: Options
     fitted_images: int
     calibration_images: int
+    groups: int
+    """Lots, sessions or cameras of the calibration images."""
+    known_anomalies: int
     threshold: Threshold | None
     created_at: datetime
     updated_at: datetime
 
     @classmethod
-    def of(cls, stored: Stored) -> "DetectorInfo":
-        """Return what a stored detector shows."""
-        detector = stored.detector
+    def of(cls, entry: Entry) -> "DetectorInfo":
+        """Return what a detector shows at one of its versions."""
+        summary = entry.version.summary
+        spec = dict(summary["spec"])
         return cls(
-            name=detector.spec.name,
-            version=detector.version,
-            state=detector.state,
-            backbone=detector.spec.backbone,
-            backbone_fingerprint=detector.spec.backbone_fingerprint,
-            scorer=detector.spec.scorer,
-            descriptor=detector.spec.descriptor,
-            image_size=detector.spec.image_size,
-            mask=detector.spec.mask,
-            options=Options.model_validate(asdict(detector.spec.options)),
-            fitted_images=detector.fitted_images,
-            calibration_images=detector.calibration_images,
-            threshold=Threshold.of(detector) if detector.threshold else None,
-            created_at=stored.created_at,
-            updated_at=stored.updated_at,
+            **{**spec, "options": Options.model_validate(spec["options"])},
+            version=entry.version.version,
+            in_service=entry.in_service,
+            tip=entry.tip,
+            shadow=entry.shadow,
+            state=summary["state"],
+            stale=summary["stale"],
+            fitted_images=summary["fitted_images"],
+            calibration_images=summary["calibration_images"],
+            groups=summary["groups"],
+            known_anomalies=summary["known_anomalies"],
+            threshold=Threshold.of(entry.version.version, summary)
+            if summary["threshold"]
+            else None,
+            created_at=entry.created_at,
+            updated_at=entry.updated_at,
         )
 
 

@@ -2,16 +2,18 @@
 
 import base64
 import io
-from dataclasses import asdict
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from fastapi import Query
 from PIL import Image
 
 from app import problems
+from app.grouping import MAX_GROUP
 from app.problems import Problem
 from app.results import Compared, Inspected, Judged, Scored, Timings
-from app.schemas.base import Body
+from app.schemas.base import Body, Rate
 from app.schemas.learning import RejectedImage
 from detector.divergence import Divergence
 from detector.evidence import Neighbour
@@ -46,14 +48,29 @@ class Region(Body):
     peak: float
 
 
+@dataclass
+class ScoreQuery:
+    """How images are judged beyond the detector's own line."""
+
+    group: Annotated[
+        str, Query(max_length=MAX_GROUP, description="Their lot, session or camera.")
+    ] = ""
+    false_discovery_rate: Annotated[
+        Rate | None,
+        Query(description="Judge the images together: share of flags that may be false."),
+    ] = None
+
+
 class ImageResult(Body):
     """The verdict on one image, or the problem that kept it from having one."""
 
+    id: str | None = None
+    """Under which the image can be asked for and reviewed; None if it was not scored."""
     index: int
     """Position in the request."""
     name: str
     """File name as sent; empty for a raw body."""
-    verdict: Literal["normal", "anomalous", "uncalibrated", "invalid"]
+    verdict: Literal["normal", "uncertain", "anomalous", "uncalibrated", "invalid"]
     score: float | None = None
     """Distance from normal; higher is more anomalous."""
     threshold: float | None = None
@@ -63,6 +80,10 @@ class ImageResult(Body):
     """Share of normal images that score at least as high, by the calibration images."""
     flagged: bool | None = None
     """Whether the score lies above the threshold."""
+    discovery: bool | None = None
+    """Whether it is flagged when the request's images are judged together (Benjamini-Hochberg)."""
+    adjusted_p_value: float | None = None
+    """False-discovery rate at which it just is."""
     contributions: dict[str, float] | None = None
     """What each part adds to the score, as a block of the backbone; they sum to it."""
     region: Region | None = None
@@ -79,8 +100,11 @@ class ImageResult(Body):
         verdict, timings = judged.verdict, judged.timings
         assert verdict is not None
         return cls(
+            id=judged.id or None,
             index=index,
             name=judged.name,
+            discovery=judged.discovery,
+            adjusted_p_value=judged.adjusted_p_value,
             verdict=verdict.word,
             score=verdict.score,
             threshold=verdict.threshold,

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 
@@ -61,6 +62,7 @@ DETECTORS = Table(
     Column("in_service", Integer, nullable=False),
     Column("tip", Integer, nullable=False),  # what the next change builds on
     Column("shadow", Integer),
+    Column("previous", Integer),  # in service before the one that is
     Column("last_version", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -72,6 +74,7 @@ VERSIONS = Table(
     Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("parent", Integer),
+    Column("run", _ID),  # what made it, so that it is not made twice
     Column("change", String(16), nullable=False),
     Column("fit_blob", _NAME, nullable=False),
     Column("decision_blob", _NAME, nullable=False),
@@ -81,6 +84,7 @@ VERSIONS = Table(
     Column("reason", Text, nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("created_at", Moment, nullable=False),
+    UniqueConstraint("detector_id", "run"),
 )
 
 # What a version did to the images of its parent: added (sign 1) or removed (sign -1).
@@ -113,6 +117,7 @@ JOBS = Table(
     Column("detector_id", _ID, nullable=False),
     Column("detector", String(63), nullable=False),
     Column("parameters", JSON, nullable=False),
+    Column("base", Integer),  # the version it builds on, once it has begun
     Column("spool_blob", _NAME, nullable=False),  # empty for a job without images of its own
     Column("state", String(16), nullable=False),
     Column("total", Integer, nullable=False),
@@ -133,6 +138,14 @@ JOBS = Table(
     Column("lease_owner", _ID),
     Column("lease_until", Moment),
     Index("jobs_by_state", "state", "created_at"),
+    # Jobs of one detector run one after the other, whatever process claims them.
+    Index(
+        "jobs_running",
+        "detector_id",
+        unique=True,
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
 )
 
 # Rows of scored images lie in blobs of some dozens; a row here says which and where.
@@ -140,7 +153,7 @@ SCORED = Table(
     "scored",
     METADATA,
     Column("id", _ID, primary_key=True),
-    Column("detector_id", _ID, nullable=False),
+    Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), nullable=False),
     Column("version", Integer, nullable=False),
     Column("at", Moment, nullable=False),
     Column("name", Text, nullable=False),
@@ -152,21 +165,36 @@ SCORED = Table(
     Column("verdict", String(16), nullable=False),
     Column("chunk", _ID, nullable=False),
     Column("row", Integer, nullable=False),
-    Index("scored_by_time", "detector_id", "at"),
+    Index("scored_by_time", "detector_id", "at", "id"),
     Index("scored_by_chunk", "chunk"),
+)
+
+# How often the shadow and the version in service agreed.
+SHADOWS = Table(
+    "shadows",
+    METADATA,
+    Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), primary_key=True),
+    Column("in_service", Integer, primary_key=True),
+    Column("shadow", Integer, primary_key=True),
+    Column("agreed", BigInteger, nullable=False),
+    Column("only_service", BigInteger, nullable=False),  # flagged by the version in service alone
+    Column("only_shadow", BigInteger, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
 )
 
 CHUNKS = Table(
     "chunks",
     METADATA,
     Column("id", _ID, primary_key=True),
-    Column("detector_id", _ID, nullable=False),
+    Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), nullable=False),
     Column("blob", _NAME, nullable=False),
     Column("images", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("first_at", Moment, nullable=False),
     Column("last_at", Moment, nullable=False),
     Index("chunks_by_time", "detector_id", "last_at"),
+    Index("chunks_by_age", "last_at"),
 )
 
 REVIEWS = Table(
@@ -174,12 +202,12 @@ REVIEWS = Table(
     METADATA,
     Column("id", _ID, primary_key=True),
     Column("image_id", _ID, nullable=False),
-    Column("detector_id", _ID, nullable=False),
+    Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), nullable=False),
     Column("word", String(16), nullable=False),  # confirmed, false_alarm or missed
     Column("note", Text, nullable=False),
     Column("who", _NAME, nullable=False),
     Column("at", Moment, nullable=False),
-    Index("reviews_by_detector", "detector_id", "at"),
+    Index("reviews_by_detector", "detector_id", "at", "id"),
     Index("reviews_by_image", "image_id", "at"),
 )
 

@@ -74,15 +74,19 @@ def choose(
     if by_group and review_target is not None:
         raise InvalidSpecError("a review band has one edge: leave it out, or the lines by group")
     value = chosen.line(calibration)
+    statement = chosen.statement(calibration, value)
     lines: dict[str, float] = {}
     if by_group:
-        lines = _lines(method, chosen, calibration)
-        value, statement = max(value, *lines.values()), _group_statement(chosen, lines, calibration)
-    else:
-        statement = chosen.statement(calibration, value)
+        groupwise = _groupwise(method, chosen)
+        lines = _lines(groupwise, calibration)
+        # For images of unknown group. The line of all images alone would be right only if groups
+        # came as often as in the calibration; the highest is, whichever of them an image is of.
+        # The price is that it misses more. For a group never seen neither promises anything.
+        value = max(value, *lines.values())
+        statement = _group_statement(groupwise, calibration)
     review = None
     if review_target is not None:
-        review = THRESHOLDS["conformal"](target=review_target).line(calibration)  # type: ignore[call-arg]
+        review = Conformal(review_target).line(calibration)
         statement += (
             f" Above {review:g} begins review: at most {percent(review_target)} of new normal "
             f"images are flagged or to be reviewed on average (split conformal)."
@@ -92,35 +96,33 @@ def choose(
     return Threshold(value, method, target, statement, asked, lines, review)
 
 
-def _lines(method: str, chosen: Method, calibration: Calibration) -> dict[str, float]:
+def _groupwise(method: str, chosen: Method) -> Groupwise:
+    """Return a method that can draw lines by group; others are refused."""
+    if isinstance(chosen, Groupwise):
+        return chosen
+    able = [name for name, kind in THRESHOLDS.items() if issubclass(kind, Groupwise)]
+    raise InvalidSpecError(f"{method} has no lines by group; {' and '.join(able)} have")
+
+
+def _lines(chosen: Groupwise, calibration: Calibration) -> dict[str, float]:
     """Return every known group's own line."""
-    if not isinstance(chosen, Groupwise):
-        able = [name for name, kind in THRESHOLDS.items() if issubclass(kind, Groupwise)]
-        raise InvalidSpecError(f"{method} has no lines by group; {' and '.join(able)} have")
     if not calibration.names:
         raise InvalidSpecError("no calibration image has a group: calibrate with groups first")
-    sizes = {name: int(mask.sum()) for name, mask in calibration.masks.items()}
     least = chosen.least_images
+    sizes = {name: int(mask.sum()) for name, mask in calibration.masks.items()}
     if short := [f"{name!r} has {size}" for name, size in sizes.items() if size < least]:
         raise InsufficientCalibrationError(
-            f"a line by group needs at least {least} calibration images of each group for "
-            f"{percent(chosen.target)}: {', '.join(short)}"
+            f"lines by group at {percent(chosen.target)} need at least {least} calibration images "
+            f"of each group: {', '.join(short)}"
         )
     return {name: chosen.line(calibration.of(name)) for name in calibration.names}
 
 
-def _group_statement(chosen: Method, lines: Mapping[str, float], calibration: Calibration) -> str:
-    """Return what lines by group promise, and whom the highest of them is for.
-
-    An image of unknown group is judged by the highest of the groups' lines and the line of all
-    images together. The line of all is right only if its group is drawn as often as in the
-    calibration; the highest is right whichever of the known groups the image is of. The price is
-    that it misses more. For a group never seen neither promises anything.
-    """
-    assert isinstance(chosen, Groupwise)
+def _group_statement(chosen: Groupwise, calibration: Calibration) -> str:
+    """Return what lines by group promise, and how images of no known group are judged."""
     sizes = [int(mask.sum()) for mask in calibration.masks.values()]
     return (
-        f"{chosen.group_statement} {len(lines)} groups of {min(sizes)} to {max(sizes)} calibration "
-        f"images have a line of their own; any other image is judged by the highest of them and of "
-        f"the line of all images, which serves it whichever of these groups it is of."
+        f"{chosen.group_statement} {len(sizes)} groups of {min(sizes)} to {max(sizes)} calibration "
+        f"images have a line of their own; any other image is judged by the highest of these and "
+        f"the line of all images, which holds whichever of these groups it belongs to."
     )

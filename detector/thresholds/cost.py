@@ -14,7 +14,9 @@ from detector.thresholds.labelled import Cuts, counted, cuts
 
 @dataclass(frozen=True)
 class LeastCost(Method):
-    """The line of the least expected cost of an image, with D of A anomalies and F of n normals above::
+    """The line of the least expected cost of an image.
+
+    With D of A anomalies and F of n normal images above the line it is::
 
         prevalence x miss x (A - D) / A + (1 - prevalence) x false_alarm x F / n
 

@@ -15,9 +15,9 @@ LEAST_EXCESSES = 20
 
 @dataclass(frozen=True)
 class Tail:
-    """Generalised Pareto tail: above ``start``, P(s > start + y | s > start) = (1 + xi y / scale)^(-1 / xi).
+    """Generalised Pareto tail: P(s > start + y | s > start) = (1 + xi y / scale)^(-1 / xi).
 
-    ``share`` is the share of scores above the start, ``excesses`` how many they were.
+    The shape is xi; ``share`` of the scores lie above the start, ``excesses`` in number.
     """
 
     start: float
@@ -36,7 +36,7 @@ class Tail:
 
 @dataclass(frozen=True)
 class ExtremeValue(Rated):
-    """The upper ``target`` point of a generalised Pareto tail fitted to the ``tail`` highest scores.
+    """The upper ``target`` point of a generalised Pareto law of the ``tail`` highest scores.
 
     The excesses y over the start u, the order statistic with ``tail`` of the scores above it, have
     for large u about a generalised Pareto law (Pickands 1975; Balkema & de Haan 1974). Its scale
@@ -76,7 +76,7 @@ class ExtremeValue(Rated):
         """
         scores, n = calibration.ascending, len(calibration)
         wanted = math.floor(self.tail * n + 1e-9)
-        start = scores[n - wanted - 1] if n else 0.0
+        start = scores[max(n - wanted - 1, 0)] if n else 0.0
         excesses = scores[scores > start] - start
         m = len(excesses)
         if m < LEAST_EXCESSES:

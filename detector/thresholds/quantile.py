@@ -40,8 +40,8 @@ class Quantile(Groupwise):
         expected = conformal.expected_rate(n, self._rank(n))
         return (
             f"{calibration.above(line)} calibration images lie above it, at most "
-            f"{percent(self.target)} as asked. No promise for new images: of normal ones like these "
-            f"up to {percent(expected)} are expected to be flagged."
+            f"{percent(self.target)} as asked. No promise for new images: of normal ones like "
+            f"these up to {percent(expected)} are expected to be flagged."
         )
 
     @property

@@ -1,9 +1,13 @@
 """What tests of the service share: series of their own, an environment without settings."""
 
 import os
+import uuid
+from collections.abc import Iterator
 
 import pytest
+from bucket_server import BUCKET, bucket_server
 from http_helpers import Pixels, encode
+from postgres_server import Postgres, postgres_server
 
 from app.settings import PREFIX
 from app.telemetry import Telemetry
@@ -27,3 +31,32 @@ def pngs(texture: list[Pixels]) -> list[bytes]:
 def telemetry() -> Telemetry:
     """Series that no other test counts in."""
     return Telemetry()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server, started by the first test that asks for it."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """SQLAlchemy's URL of a database of this test's own, empty, on a real PostgreSQL server."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def bucket_environment() -> Iterator[dict[str, str]]:
+    """The variables by which S3 clients find a server with a bucket, started when asked for."""
+    with bucket_server() as environment:
+        yield environment
+
+
+@pytest.fixture
+def bucket_location(bucket_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder of this test's own in a bucket behind a real S3 API; the environment is set."""
+    for name, value in bucket_environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/test-{uuid.uuid4().hex}"

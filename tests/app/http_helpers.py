@@ -37,14 +37,15 @@ def encode(image: Image.Image | Pixels, kind: str = "PNG", **options: Any) -> by
 def make_app(directory: Path, embedder: Embedder, **settings: Any) -> FastAPI:
     """Return the app on a real service of its own; only the backbone is shared."""
     knobs = Settings(data_dir=directory, device="cpu", **settings)
-    return create_app(knobs, Service(knobs, embedder, Storage(directory), Telemetry()))
+    return create_app(knobs, Service(knobs, embedder, Storage.open(directory), Telemetry()))
 
 
 @contextmanager
 def running(directory: Path, embedder: Embedder, **settings: Any) -> Iterator[TestClient]:
     """Run an app; a failure inside it is an answer, as behind a real server."""
     app = make_app(directory, embedder, **settings)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    # A request without a key must be addressed to this machine (app.identity).
+    with TestClient(app, "http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 
@@ -128,7 +129,7 @@ def problem(response: Any, status: int, kind: str) -> dict[str, Any]:
     assert body["detail"]
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", body["request_id"])
     assert body["request_id"] == response.headers["x-request-id"]
-    assert (response.headers.get("retry-after") is not None) == (status == 503)
+    assert (response.headers.get("retry-after") is not None) == (status in (429, 503))
     return dict(body)
 
 

@@ -119,7 +119,8 @@ def test_expected_failures_say_what_to_do(place: int, client: TestClient) -> Non
     problem = problem_of(response, STATUS[kind])
     assert problem["detail"] == f"{SECRET} no {place}"  # written for clients, so passed on
     assert problem["type"] == problems.of(kind("")).type
-    assert ("retry-after" in response.headers) == (STATUS[kind] == 503)
+    assert ("retry-after" in response.headers) == (STATUS[kind] in (429, 503))
+    assert ("www-authenticate" in response.headers) == (STATUS[kind] in (401, 403))
 
 
 def test_unexpected_failures_tell_nothing(

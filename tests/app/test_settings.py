@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 OTHERS: dict[str, tuple[str, Any]] = {
     "host": ("0.0.0.0", "0.0.0.0"),
     "port": ("0", 0),
+    "open": ("true", True),
     "data_dir": ("/srv/gatewatch", Path("/srv/gatewatch")),
     "backbone": ("another", "another"),
     "weights": ("/srv/network.safetensors", Path("/srv/network.safetensors")),

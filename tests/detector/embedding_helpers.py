@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.artefact import decision_bytes, fit_bytes, read_fit, with_decision
 from detector.detector import Detector
 from detector.embedder import Embedder
 from detector.embedding import Embedding
+from detector.row_file import read_rows, rows_bytes
+from detector.rows import Rows
 from detector.sample import Sample
 
 PARTS = ("gate", "mean", "std", "maximum")
@@ -85,6 +88,19 @@ def synthetic(
 def fitted_to(detector: Detector, embedding: Embedding) -> Detector:
     """Return the detector fitted to these images alone."""
     return detector.learn(detector.statistics_of(embedding), extend=False)
+
+
+def restarted(detector: Detector) -> Detector:
+    """Return what a new process would read from the detector's two files."""
+    fitted = read_fit(fit_bytes(detector))
+    return with_decision(fitted, decision_bytes(detector), detector.version)
+
+
+def stored(rows: Rows) -> Rows:
+    """Return what a new process would read from a file of these rows."""
+    found, _ = read_rows(rows_bytes(rows, {}))
+    assert found is not None
+    return found
 
 
 def bits(value: Any) -> Any:

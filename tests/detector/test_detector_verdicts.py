@@ -9,6 +9,7 @@ from embedding_helpers import Scene, bits, select
 from detector import conformal
 from detector.detector import Detector
 from detector.embedding import Embedding
+from detector.errors import NotCalibratedError
 from detector.verdict import Verdict
 
 
@@ -20,7 +21,7 @@ def everything(scene: Scene) -> Embedding:
 @pytest.mark.parametrize("target", [0.04, 0.1, 0.5, 0.96])
 def test_flag_margin_and_p_value_agree(calibrated: Detector, scene: Scene, target: float) -> None:
     """Law: flagged if and only if margin > 0, and if and only if p <= target."""
-    detector = calibrated.with_target(target)
+    detector = calibrated.decide("conformal", {"target": target})
 
     verdicts = detector.judge(everything(scene))
 
@@ -39,7 +40,7 @@ def test_a_score_on_the_line_is_normal(calibrated: Detector, scene: Scene) -> No
     first = calibrated.judge(scene.fresh)[0]
 
     on, below = (
-        calibrated.with_value(value).judge(scene.fresh)[0]
+        calibrated.decide("manual", {"value": value}).judge(scene.fresh)[0]
         for value in (first.score, math.nextafter(first.score, -math.inf))
     )
 
@@ -105,17 +106,29 @@ def test_the_threshold_is_one_of_the_calibration_scores(calibrated: Detector, sc
 def test_without_a_threshold_there_is_a_score_only(fitted: Detector, scene: Scene) -> None:
     """Contract: uncalibrated, and nothing that looks like a decision."""
     for v in fitted.judge(scene.fresh):
-        bare = Verdict(v.score, v.contributions, None, None, None, None, v.cells, v.region)
+        bare = Verdict(
+            v.score, v.contributions, None, None, None, None, cells=v.cells, region=v.region
+        )
         assert bits(v) == bits(bare)
         assert v.word == "uncalibrated"
         assert math.isfinite(v.score)
+
+
+def test_what_has_no_threshold_says_so(created: Detector, fitted: Detector, scene: Scene) -> None:
+    """Contract: created, fitted, and calibrated without a target."""
+    scored = fitted.calibrate(fitted.contributions(scene.calibration))
+    for detector in (created, fitted, scored):
+        with pytest.raises(NotCalibratedError, match="'gravel' has no threshold"):
+            detector.require_threshold()
+    first = scored.decide("conformal", {"target": 0.1})
+    assert bits(first) == bits(fitted.calibrate(fitted.contributions(scene.calibration), 0.1))
 
 
 def test_a_threshold_by_hand_decides_without_p_values(fitted: Detector, scene: Scene) -> None:
     """Contract: no calibration, no p-value; the flag is there, the promise is not."""
     scores = fitted.scores(scene.fresh)
     line = float(np.median(scores))
-    detector = fitted.with_value(line)
+    detector = fitted.decide("manual", {"value": line})
 
     verdicts = detector.judge(scene.fresh)
 
@@ -134,7 +147,7 @@ def test_a_threshold_by_hand_counts_the_calibration_images_above(
     """Reference: counted here; a score on the line is not above it."""
     scores = sorted(calibrated.scores(scene.calibration).tolist())
     for value, above in ((scores[0] - 1, 25), (scores[19], 5), (scores[-1], 0)):
-        detector = calibrated.with_value(value)
+        detector = calibrated.decide("manual", {"value": value})
         assert f"Above it: {above} of 25 calibration" in detector.require_threshold().statement
         assert all(v.p_value for v in detector.judge(scene.fresh))
 
@@ -146,7 +159,8 @@ def test_the_map_counts_from_a_typical_image(fitted: Detector, scene: Scene) -> 
     typical = float(np.median(parts[:, others].sum(axis=1)))
     calibrated = fitted.calibrate(parts, 0.1)
 
-    assert calibrated.elsewhere == typical
+    assert calibrated.calibration is not None
+    assert calibrated.calibration.elsewhere == typical
     for before, after in zip(fitted.judge(scene.fresh), calibrated.judge(scene.fresh), strict=True):
         if before.cells is not None:
             assert after.cells is not None

@@ -89,11 +89,20 @@ def test_a_forgotten_image_is_nobodys_neighbour() -> None:
 
 def test_nothing_fitted_is_like_nothing() -> None:
     """Contract: an empty list for every image."""
-    empty = evidence.sample(select(IMAGES, []), 9)
+    empty = evidence.sample(detector().rows(select(IMAGES, [])), 9)
 
     assert isinstance(empty, Sample)
-    assert evidence.nearest(empty, FRESH, 3) == [[]] * 5
+    assert evidence.nearest(empty, detector().rows(FRESH), 3) == [[]] * 5
     assert detector().nearest(FRESH) == [[]] * 5
+
+
+def test_without_squeezes_nobody_is_near() -> None:
+    """Contract: rows kept without pixels leave no evidence, and find none."""
+    bare = detector().rows(FRESH).without_pixels()
+
+    assert fitted_to(detector(), IMAGES).nearest(bare) == [[]] * 5
+    without = detector().learn(detector().statistics_of(bare), extend=False)
+    assert without.nearest(FRESH) == [[]] * 5
 
 
 def test_channels_that_never_varied_keep_distances_finite() -> None:

@@ -140,6 +140,29 @@ def test_statistics_of_other_names_are_refused() -> None:
             combine(part, {"y": part["x"]})
 
 
+def test_samples_may_be_missing_from_either_part() -> None:
+    """Law: rows kept without pixels merge and subtract as moments; samples stay what they were."""
+    detector = Detector(Spec("a", "b", "f", options=Options(memory=2000, evidence=500)))
+    rows = detector.rows(synthetic(1, 5))
+    whole, bare = map(detector.statistics_of, (rows, rows.without_pixels()))
+    seen = everything(0, 4)
+    samples = {"memory", "evidence"}
+    assert set(bare) == set(whole) - samples
+
+    for merged in (statistics.merge(seen, bare), statistics.merge(bare, seen)):
+        assert statistics.images(merged) == 9
+        assert {name: bits(merged[name]) for name in samples} == {
+            name: bits(seen[name]) for name in samples
+        }
+        assert_close(statistics.subtract(merged, bare), {name: seen[name] for name in merged})
+    both = statistics.merge(seen, whole)
+    left = statistics.subtract(both, bare)
+    assert {name: bits(left[name]) for name in samples} == {
+        name: bits(both[name]) for name in samples
+    }
+    assert_close({n: left[n] for n in bare}, {n: seen[n] for n in bare})
+
+
 def test_options_leave_out_what_was_not_asked_for() -> None:
     """Contract: no memory without a regional scorer or a limit, no evidence at limit 0."""
     embedding = synthetic(0, 3)

@@ -22,6 +22,20 @@ FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()
 def upgrade() -> None:
     """Make every table."""
     op.create_table(
+        "detectors",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("in_service", sa.Integer(), nullable=False),
+        sa.Column("tip", sa.Integer(), nullable=False),
+        sa.Column("shadow", sa.Integer(), nullable=True),
+        sa.Column("previous", sa.Integer(), nullable=True),
+        sa.Column("last_version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name"),
+    )
+    op.create_table(
         "audit",
         sa.Column(
             "sequence",
@@ -49,22 +63,11 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("first_at", sa.DateTime(), nullable=False),
         sa.Column("last_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["detector_id"], ["detectors.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("chunks_by_age", "chunks", ["last_at"], unique=False)
     op.create_index("chunks_by_time", "chunks", ["detector_id", "last_at"], unique=False)
-    op.create_table(
-        "detectors",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("name", sa.String(length=63), nullable=False),
-        sa.Column("in_service", sa.Integer(), nullable=False),
-        sa.Column("tip", sa.Integer(), nullable=False),
-        sa.Column("shadow", sa.Integer(), nullable=True),
-        sa.Column("last_version", sa.Integer(), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("updated_at", sa.DateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("name"),
-    )
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -72,6 +75,7 @@ def upgrade() -> None:
         sa.Column("detector_id", sa.String(length=32), nullable=False),
         sa.Column("detector", sa.String(length=63), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("base", sa.Integer(), nullable=True),
         sa.Column("spool_blob", sa.String(length=200), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
@@ -95,6 +99,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("idempotency_key"),
     )
     op.create_index("jobs_by_state", "jobs", ["state", "created_at"], unique=False)
+    op.create_index(
+        "jobs_running",
+        "jobs",
+        ["detector_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
+    )
     op.create_table(
         "keys",
         sa.Column("id", sa.String(length=16), nullable=False),
@@ -118,9 +130,10 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("who", sa.String(length=200), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["detector_id"], ["detectors.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("reviews_by_detector", "reviews", ["detector_id", "at"], unique=False)
+    op.create_index("reviews_by_detector", "reviews", ["detector_id", "at", "id"], unique=False)
     op.create_index("reviews_by_image", "reviews", ["image_id", "at"], unique=False)
     op.create_table(
         "scored",
@@ -137,15 +150,30 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String(length=16), nullable=False),
         sa.Column("chunk", sa.String(length=32), nullable=False),
         sa.Column("row", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["detector_id"], ["detectors.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("scored_by_chunk", "scored", ["chunk"], unique=False)
-    op.create_index("scored_by_time", "scored", ["detector_id", "at"], unique=False)
+    op.create_index("scored_by_time", "scored", ["detector_id", "at", "id"], unique=False)
+    op.create_table(
+        "shadows",
+        sa.Column("detector_id", sa.String(length=32), nullable=False),
+        sa.Column("in_service", sa.Integer(), nullable=False),
+        sa.Column("shadow", sa.Integer(), nullable=False),
+        sa.Column("agreed", sa.BigInteger(), nullable=False),
+        sa.Column("only_service", sa.BigInteger(), nullable=False),
+        sa.Column("only_shadow", sa.BigInteger(), nullable=False),
+        sa.Column("first_at", sa.DateTime(), nullable=False),
+        sa.Column("last_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["detector_id"], ["detectors.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("detector_id", "in_service", "shadow"),
+    )
     op.create_table(
         "versions",
         sa.Column("detector_id", sa.String(length=32), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("parent", sa.Integer(), nullable=True),
+        sa.Column("run", sa.String(length=32), nullable=True),
         sa.Column("change", sa.String(length=16), nullable=False),
         sa.Column("fit_blob", sa.String(length=200), nullable=False),
         sa.Column("decision_blob", sa.String(length=200), nullable=False),
@@ -157,6 +185,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(["detector_id"], ["detectors.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("detector_id", "version"),
+        sa.UniqueConstraint("detector_id", "run"),
     )
     op.create_table(
         "version_images",

@@ -1,0 +1,1 @@
+"""Long work: taken in by a request, run in the background by whichever process is free."""

@@ -1,0 +1,224 @@
+"""Runs jobs: claims one after another, keeps its lease and progress, ends it one way or another.
+
+A job that fails keeps nothing; one whose process stops or dies keeps its rows, and goes on after
+them in this process's successor or in another.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from app import problems
+from app.errors import LeaseLostError, StorageUnavailableError, UnavailableError
+from app.folders import open_images
+from app.jobs.works import WORKS
+from app.service import Service
+from app.spool import Images
+from app.storage.jobs import LEASE_S, MOST_ATTEMPTS, Job, State
+from detector.errors import DetectorError
+
+log = logging.getLogger(__name__)
+
+IDLE_S, BEAT_S = 1.0, 0.5
+"""How often jobs are looked for, and how often progress is kept."""
+DIED = {
+    "type": "urn:gatewatch:problem:job-died",
+    "title": "Job died",
+    "status": 500,
+    "detail": f"The process that ran this job died {MOST_ATTEMPTS} times while it did: the job is "
+    "not tried again. The server's log may say why; too little memory is a frequent cause.",
+}
+FAILED = {
+    "type": "about:blank",
+    "title": "Internal error",
+    "status": 500,
+    "detail": "The job failed unexpectedly; the server's log has the cause under its id.",
+}
+
+
+class JobRunner:
+    """Works on at most ``jobs_at_once`` jobs; several processes share one line of jobs."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._jobs = service.storage.jobs
+        self._owner = uuid.uuid4().hex
+        self._woken = asyncio.Event()
+        self._working: set[asyncio.Task[None]] = set()
+        self._line: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "JobRunner":
+        self._line = asyncio.create_task(self._look())
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Put the jobs under way back in line; what they have kept stays."""
+        tasks = [task for task in (self._line, *self._working) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Look for a job now: one was submitted."""
+        self._woken.set()
+
+    async def _look(self) -> None:
+        while True:
+            job = None
+            try:
+                if len(self._working) < self._service.settings.jobs_at_once:
+                    job = await asyncio.to_thread(self._jobs.claim, self._owner)
+            except StorageUnavailableError as error:
+                log.warning("no job can be claimed: %s", error)
+            if job is None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), IDLE_S)
+                self._woken.clear()
+                continue
+            task = asyncio.create_task(self._work(job))
+            self._working.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        self.wake()  # there is room for another one
+
+    async def _work(self, job: Job) -> None:
+        """Run a job to its end, or put it back in line if this process is stopping."""
+        try:
+            if job.attempts > MOST_ATTEMPTS:
+                await self._end(job, "failed", problem=DIED)
+            else:
+                await self._run(job)
+        except LeaseLostError as error:
+            log.warning("%s", error)
+        except StorageUnavailableError as error:
+            # Its lease runs out, and then it is claimed again.
+            log.warning("job %s was left: %s", job.id, error)
+        except Exception:
+            log.exception("job %s could not be ended", job.id)
+
+    async def _run(self, job: Job) -> None:
+        progress = _Progress(job.total)
+        task = asyncio.create_task(self._result(job, progress))
+        try:
+            cancelled = await self._watch(job, task, progress)
+        except BaseException as error:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if isinstance(error, asyncio.CancelledError):
+                await asyncio.to_thread(self._jobs.release, job.id, self._owner)
+            raise
+        try:
+            result = task.result()
+        except asyncio.CancelledError:
+            if not cancelled:
+                raise
+            await self._end(job, "cancelled")
+        except UnavailableError:  # this process is stopping
+            await asyncio.to_thread(self._jobs.release, job.id, self._owner)
+        except (StorageUnavailableError, LeaseLostError):
+            raise
+        except DetectorError as error:
+            await self._end(job, "failed", problem=problems.of(error).model_dump())
+        except Exception:
+            log.exception("job %s failed", job.id)
+            await self._end(job, "failed", problem=FAILED)
+        else:
+            await self._end(job, "succeeded", result=result)
+
+    async def _watch(
+        self, job: Job, task: "asyncio.Task[dict[str, Any]]", progress: "_Progress"
+    ) -> bool:
+        """Keep lease and progress until the work is done; return whether it was cancelled."""
+        told, kept_s, cancelled = -1, time.monotonic(), False
+        while not task.done():
+            await asyncio.wait({task}, timeout=BEAT_S)
+            due = time.monotonic() - kept_s > LEASE_S / 3
+            if progress.done == told and not due and not cancelled:
+                cancelled = (await asyncio.to_thread(self._jobs.get, job.id)).cancel_requested
+            else:
+                told = progress.done
+                renew = partial(self._jobs.renew, job.id, self._owner, told, progress.total)
+                cancelled = await asyncio.to_thread(renew)
+                kept_s = time.monotonic()
+            if cancelled:
+                task.cancel()
+        return cancelled
+
+    async def _result(self, job: Job, progress: "_Progress") -> dict[str, Any]:
+        job = await asyncio.to_thread(self._pinned, job)
+        async with self._images(job) as images:
+            if images is not None:
+                progress.total = len(images)
+            body = await WORKS[job.kind](self._service, job, images, progress)
+        return dict(body.model_dump(mode="json"))
+
+    def _pinned(self, job: Job) -> Job:
+        """Return the job with the version it builds on: the tip, when it first began."""
+        if job.base is None and job.detector_id:
+            base = self._service.storage.versions.entry(job.detector).tip
+            self._jobs.pin(job.id, self._owner, base)
+            job = replace(job, base=base)
+        return job
+
+    @asynccontextmanager
+    async def _images(self, job: Job) -> AsyncIterator[Images | None]:
+        """Give the images that were sent with a job, None if there were none."""
+        if not job.spool_blob:
+            yield None
+            return
+        roots = self._service.settings.import_roots
+        kept = self._service.storage.blobs.open_local(job.spool_blob)
+        path = await asyncio.to_thread(kept.__enter__)
+        try:
+            images = await asyncio.to_thread(open_images, path, roots)
+            try:
+                yield images
+            finally:
+                images.close()
+        finally:
+            await asyncio.to_thread(kept.__exit__, None, None, None)
+
+    async def _end(
+        self,
+        job: Job,
+        state: State,
+        *,
+        result: Mapping[str, Any] | None = None,
+        problem: Mapping[str, Any] | None = None,
+    ) -> None:
+        await asyncio.to_thread(self._keep_end, job, state, result, problem)
+        self._service.telemetry.jobs.labels(job.kind, state).inc()
+
+    def _keep_end(
+        self,
+        job: Job,
+        state: State,
+        result: Mapping[str, Any] | None,
+        problem: Mapping[str, Any] | None,
+    ) -> None:
+        # In this order: what a crash in between leaves is swept up, what it loses is not needed.
+        self._jobs.finish(job.id, self._owner, state, result=result, problem=problem)
+        if state != "succeeded" or not self._service.settings.keep_fitted_rows:
+            self._service.chunks.remove_run(job.detector_id, job.id)
+        if job.spool_blob:
+            self._service.storage.blobs.delete(job.spool_blob)
+
+
+class _Progress:
+    """Counts images."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+
+    def __call__(self, images: int) -> None:
+        self.done += images

@@ -1,0 +1,139 @@
+"""From a request to a job: its images are kept first, then the job that goes through them."""
+
+import asyncio
+import tempfile
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.folders import from_allowed_folder
+from app.grouping import Grouping
+from app.intake import spool
+from app.job_limits import Limits
+from app.jobs.runner import JobRunner
+from app.service import Service
+from app.spool import Spooled
+from app.storage.audit import By
+from app.storage.jobs import Job, Kind
+from detector.errors import NotFittedError
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """Where a job's images come from.
+
+    Attributes:
+        folder: of the server; None for the request's body.
+        grouping: which group each belongs to.
+        anomalies: whether the body may bring known anomalies.
+    """
+
+    folder: Path | None = None
+    grouping: Grouping = Grouping()  # noqa: RUF009  # it is immutable
+    anomalies: bool = False
+
+
+class Submission:
+    """Takes the jobs of one request."""
+
+    def __init__(
+        self,
+        service: Service,
+        runner: JobRunner,
+        request: Request,
+        response: Response,
+        by: By,
+        key: str | None,
+    ) -> None:
+        self._service = service
+        self._runner = runner
+        self._request = request
+        self._response = response
+        self._by = by
+        self._key = key
+
+    async def submit(
+        self, kind: Kind, name: str, parameters: Mapping[str, Any], coming: Coming | None = None
+    ) -> Job:
+        """Keep the images, if some are to come, and submit the job.
+
+        Raises:
+            UnknownDetectorError, IdempotencyConflictError
+            NotFittedError: if what was never fitted is to be changed.
+            as ``app.intake.spool`` and ``app.folders.from_allowed_folder``.
+        """
+        await self._check(kind, name)
+        if coming is None:
+            return await self._kept(kind, name, parameters, None)
+        settings = self._service.settings
+        incoming = settings.data_dir / "incoming"
+        incoming.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=incoming) as folder:
+            path = Path(folder) / "images.zip"
+            spooled = await self._spooled(path, coming, Limits.of(settings))
+            return await self._kept(kind, name, parameters, spooled)
+
+    async def _spooled(self, path: Path, coming: Coming, limits: Limits) -> Spooled:
+        if coming.folder is None:
+            return await spool(
+                self._request,
+                limits,
+                path,
+                grouping=coming.grouping,
+                anomalies=coming.anomalies,
+            )
+        roots = self._service.settings.import_roots
+        listed = (coming.folder, roots, limits, path, coming.grouping)
+        return await asyncio.to_thread(from_allowed_folder, *listed)
+
+    async def _check(self, kind: Kind, name: str) -> None:
+        """Refuse before the body is read what could not be done with it."""
+        entry = await asyncio.to_thread(self._service.storage.versions.entry, name)
+        if kind in ("fit", "extend"):
+            return
+        tip = await asyncio.to_thread(self._service.storage.versions.entry, name, entry.tip)
+        if not tip.version.summary["fitted_images"]:
+            raise NotFittedError(f"detector {name!r} is not fitted: fit it first")
+
+    async def _kept(
+        self, kind: Kind, name: str, parameters: Mapping[str, Any], spooled: Spooled | None
+    ) -> Job:
+        job = await asyncio.to_thread(self._keep, kind, name, parameters, spooled)
+        self._runner.wake()
+        self._response.headers["Location"] = f"/v1/jobs/{job.id}"
+        return job
+
+    def _keep(
+        self, kind: Kind, name: str, parameters: Mapping[str, Any], spooled: Spooled | None
+    ) -> Job:
+        storage, identity, blob = self._service.storage, uuid.uuid4().hex, ""
+        entry = storage.versions.entry(name)
+        if spooled is not None:
+            blob = f"jobs/{identity}.zip"
+            storage.blobs.put_file(blob, spooled.path)
+        try:
+            job, is_new = storage.jobs.submit(
+                kind,
+                entry.id,
+                name,
+                parameters,
+                self._by,
+                identity=identity,
+                base=parameters.get("base"),
+                spool_blob=blob,
+                total=spooled.images if spooled else 0,
+                body_sha256=spooled.digest if spooled else "",
+                idempotency_key=self._key,
+            )
+        except BaseException:
+            if blob:
+                storage.blobs.delete(blob)
+            raise
+        if blob and not is_new:
+            storage.blobs.delete(blob)
+        return job

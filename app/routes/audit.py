@@ -1,0 +1,43 @@
+"""Read who changed what."""
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from app.access import ERRORS, needs
+from app.credentials import Role
+from app.problems import docs
+from app.schemas.audit import AuditPage
+from app.storage.audit import Audit
+
+router = APIRouter(
+    prefix="/v1/audit",
+    tags=["audit"],
+    dependencies=[needs(Role.ADMIN)],
+    responses=docs(*ERRORS),
+)
+
+
+def _audit(request: Request) -> Audit:
+    return cast(Audit, request.app.state.audit)
+
+
+@router.get("")
+def read(
+    audit: Annotated[Audit, Depends(_audit)],
+    after: Annotated[
+        int, Query(ge=0, le=2**63 - 1, description="Begin beyond this sequence number.")
+    ] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most so many lines.")] = 100,
+    subject: Annotated[
+        str,
+        Query(
+            max_length=200,
+            pattern=r"^[^\x00-\x1f\x7f]*$",
+            description="Only changes of this detector, key, ...; empty: all.",
+        ),
+    ] = "",
+) -> AuditPage:
+    """Read changes in the order in which they were made."""
+    lines = audit.lines(after=after, limit=limit + 1, subject=subject)
+    return AuditPage.of(lines, limit)

@@ -1,0 +1,96 @@
+"""Detectors as blobs: written once under names of their own, read once and kept at hand.
+
+A name never changes its content, so it is the key of the cache. Versions of one fit share its file
+and, in memory, its statistics and scorer.
+"""
+
+import uuid
+from dataclasses import dataclass
+
+from app.storage.blobs import Blobs
+from app.storage.cache import Cache
+from detector.artefact import decision_bytes, fit_bytes, read_fit, with_decision
+from detector.detector import Detector
+from detector.errors import ArtefactError
+
+CACHED_FITS, CACHED_VERSIONS = 16, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The names of a version's blobs."""
+
+    fit: str
+    decision: str
+
+
+def folder(detector_id: str) -> str:
+    """Return the folder of everything a detector has stored."""
+    return f"detectors/{detector_id}"
+
+
+class DetectorFiles:
+    """Writes and reads the files of versions."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._fits: Cache[Detector] = Cache(CACHED_FITS)
+        self._versions: Cache[Detector] = Cache(CACHED_VERSIONS)
+
+    def write(
+        self, detector_id: str, new: Detector, old: Detector | None = None, had: Files | None = None
+    ) -> Files:
+        """Write a version's files; one that would say the same as the old one's is named again."""
+        fit = had.fit if had and old and _same_fit(new, old) else self._put(detector_id, "fit", new)
+        return Files(fit, self._put(detector_id, "decision", new))
+
+    def read(self, files: Files, version: int) -> Detector:
+        """Return a version.
+
+        Raises:
+            ArtefactError: if a file is damaged.
+            MissingBlobError: if one is not there.
+            StorageUnavailableError: if the bucket cannot be reached.
+        """
+        name = f"{files.decision}#{version}"
+        known = self._versions.get(name)
+        if known is not None:
+            return known
+        try:
+            fitted = self._fits.get(files.fit) or self._keep(
+                files.fit, read_fit(self._blobs.get(files.fit))
+            )
+            whole = with_decision(fitted, self._blobs.get(files.decision), version)
+            return self._versions.keep(name, whole)
+        except ArtefactError as error:
+            raise ArtefactError(f"{files.fit} or {files.decision}: {error}") from error
+
+    def remove(self, name: str) -> None:
+        """Delete one file."""
+        self._fits.drop(name)
+        self._versions.drop(name)
+        self._blobs.delete(name)
+
+    def remove_all(self, detector_id: str) -> None:
+        """Delete everything a detector has stored."""
+        for cache in (self._fits, self._versions):
+            cache.drop(folder(detector_id) + "/")
+        self._blobs.delete_all(folder(detector_id))
+
+    def _put(self, detector_id: str, kind: str, detector: Detector) -> str:
+        name = f"{folder(detector_id)}/{kind}-{uuid.uuid4().hex}.safetensors"
+        if kind == "fit":
+            self._blobs.put(name, fit_bytes(detector))
+            self._keep(name, detector.having(calibration=None, threshold=None, stale=False))
+        else:
+            self._blobs.put(name, decision_bytes(detector))
+        return name
+
+    def _keep(self, name: str, fitted: Detector) -> Detector:
+        if fitted.statistics:
+            fitted.ready()  # once here, not once in every version that shares it
+        return self._fits.keep(name, fitted)
+
+
+def _same_fit(one: Detector, other: Detector) -> bool:
+    return one.statistics is other.statistics and one.mask is other.mask and one.spec == other.spec

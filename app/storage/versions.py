@@ -1,0 +1,314 @@
+"""Detectors and their versions: immutable, numbered, one in service, one perhaps its shadow.
+
+The files of a new version are written first, then its row and the detector's in one transaction: a
+crash in between leaves files that no row names, and nothing half-made is ever seen.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.errors import (
+    DetectorExistsError,
+    InServiceError,
+    MissingBlobError,
+    NoPreviousVersionError,
+    UnknownVersionError,
+)
+from app.storage import lineage
+from app.storage.audit import By, record
+from app.storage.database import Database
+from app.storage.detector_files import DetectorFiles
+from app.storage.lineage import Delta, Image
+from app.storage.tables import DETECTORS, VERSIONS, now
+from app.storage.version_rows import (
+    Change,
+    Entry,
+    Promote,
+    Version,
+    entry_of,
+    find,
+    insert_version,
+    joined,
+    locked,
+    loses_threshold,
+    made_by,
+    summary_of,
+    version_of,
+)
+from detector.detector import Detector
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A detector at one of its versions, and the rows that say so."""
+
+    detector: Detector
+    entry: Entry
+
+
+class Versions:
+    """Every read sees what was committed last, by any process."""
+
+    def __init__(self, database: Database, files: DetectorFiles) -> None:
+        self._database = database
+        self._files = files
+
+    def all(self) -> list[Entry]:
+        """Return every detector at its version in service, by name; no file is read."""
+        chosen = joined(DETECTORS.c.in_service).order_by(DETECTORS.c.name)
+        with self._database.read() as connection:
+            return [entry_of(row) for row in connection.execute(chosen)]
+
+    def entry(self, name: str, version: int | None = None) -> Entry:
+        """Return a detector's row and one of its versions', by default that in service.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError
+        """
+        with self._database.read() as connection:
+            return find(connection, name, version)
+
+    def get(self, name: str, version: int | None = None) -> Stored:
+        """Return a detector at one of its versions, by default that in service.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError
+            ArtefactError, MissingBlobError: if its file is damaged or missing.
+        """
+        entry = self.entry(name, version)
+        try:
+            return self._stored(entry)
+        except MissingBlobError:
+            self.entry(name, version)  # deleted meanwhile: say so
+            raise
+
+    def versions(self, name: str) -> list[Version]:
+        """Return all versions of a detector, oldest first. Raises UnknownDetectorError."""
+        with self._database.read() as connection:
+            known = find(connection, name).id
+            chosen = select(VERSIONS).where(VERSIONS.c.detector_id == known)
+            rows = connection.execute(chosen.order_by(VERSIONS.c.version))
+            return [version_of(row) for row in rows]
+
+    def images(self, entry: Entry) -> list[Image]:
+        """Return the images that a version was fitted to."""
+        with self._database.read() as connection:
+            return lineage.fitted(connection, entry.id, entry.version.version)
+
+    def calibration_images(self, entry: Entry) -> list[Image]:
+        """Return the normal images of a version's latest calibration."""
+        with self._database.read() as connection:
+            return lineage.calibrated(connection, entry.id, entry.version.version)
+
+    def create(self, detector: Detector, by: By, change: Change = "create") -> Stored:
+        """Keep a new detector as its version 1.
+
+        Raises:
+            DetectorExistsError: if there is one of this name.
+        """
+        identity, name, moment = uuid.uuid4().hex, detector.spec.name, now()
+        files = self._files.write(identity, detector)
+        try:
+            with self._database.write() as connection:
+                connection.execute(
+                    insert(DETECTORS).values(
+                        id=identity,
+                        name=name,
+                        in_service=1,
+                        tip=1,
+                        last_version=1,
+                        created_at=moment,
+                        updated_at=moment,
+                    )
+                )
+                insert_version(connection, identity, 1, None, change, files, detector, {}, by)
+                record(connection, by, f"detector.{change}", name, after=summary_of(detector))
+        except IntegrityError as error:
+            self._files.remove_all(identity)
+            raise DetectorExistsError(f"a detector {name!r} exists already") from error
+        return self.get(name)
+
+    def add(
+        self,
+        base: Stored,
+        new: Detector,
+        change: Change,
+        by: By,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        images: Iterable[Delta] = (),
+        promote: Promote = "auto",
+        run: str | None = None,
+    ) -> Stored:
+        """Keep a new version that was made from ``base``; or return the one that ``run`` has made.
+
+        Raises:
+            ConflictError: if the detector or the version it was made from was deleted meanwhile.
+        """
+        known = base.entry
+        files = self._files.write(known.id, new, base.detector, known.version.files)
+        try:
+            with self._database.write() as connection:
+                before = locked(connection, known)
+                made = made_by(connection, known.id, run)
+                if made is not None:  # and then its process died before it could say so
+                    raise _AlreadyMadeError(made)
+                number = before.last_version + 1
+                insert_version(
+                    connection,
+                    known.id,
+                    number,
+                    known.version.version,
+                    change,
+                    files,
+                    new,
+                    dict(parameters or {}),
+                    by,
+                    run,
+                )
+                lineage.write(connection, known.id, number, images)
+                serves = promote == "always" or (
+                    promote == "auto" and not loses_threshold(connection, before, new)
+                )
+                # A threshold for what is in service leaves alone what is being prepared.
+                leads = change != "threshold" or known.version.version == before.tip
+                connection.execute(
+                    update(DETECTORS)
+                    .where(DETECTORS.c.id == known.id)
+                    .values(
+                        last_version=number,
+                        tip=number if leads else before.tip,
+                        in_service=number if serves else before.in_service,
+                        previous=before.in_service if serves else before.previous,
+                        updated_at=now(),
+                    )
+                )
+                record(
+                    connection,
+                    by,
+                    f"version.{change}",
+                    known.name,
+                    before={"version": known.version.version, "in_service": before.in_service},
+                    after={
+                        "version": number,
+                        "in_service": number if serves else before.in_service,
+                        **summary_of(new),
+                    },
+                )
+        except BaseException as error:
+            for name in {files.fit, files.decision} - {known.version.files.fit}:
+                self._files.remove(name)
+            if isinstance(error, _AlreadyMadeError):
+                return self.get(known.name, error.version)
+            raise
+        return self.get(known.name, number)
+
+    def promote(self, name: str, version: int, by: By) -> Entry:
+        """Put a version in service; the next change builds on it.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError
+        """
+        return self._point(name, by, "version.promote", in_service=version, tip=version)
+
+    def rollback(self, name: str, by: By) -> Entry:
+        """Put the version in service that was before the one that is.
+
+        Raises:
+            UnknownDetectorError
+            NoPreviousVersionError: if there was none, or it was deleted.
+        """
+        with self._database.read() as connection:
+            entry = find(connection, name)
+            previous = connection.scalar(
+                select(DETECTORS.c.previous).where(DETECTORS.c.id == entry.id)
+            )
+        try:
+            if previous is not None:
+                return self._point(name, by, "version.rollback", in_service=previous, tip=previous)
+        except UnknownVersionError:
+            pass
+        raise NoPreviousVersionError(f"detector {name!r} had no other version in service before")
+
+    def shadow(self, name: str, version: int | None, by: By) -> Entry:
+        """Let a version score alongside, or none.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError
+        """
+        return self._point(name, by, "version.shadow", shadow=version)
+
+    def _point(self, name: str, by: By, action: str, **values: int | None) -> Entry:
+        with self._database.write() as connection:
+            for version in {number for number in values.values() if number is not None}:
+                find(connection, name, version)
+            before = locked(connection, find(connection, name))
+            old = {key: getattr(before, key) for key in values}
+            if values.get("in_service") not in (None, before.in_service):
+                values["previous"] = before.in_service
+            connection.execute(
+                update(DETECTORS)
+                .where(DETECTORS.c.id == before.id)
+                .values(updated_at=now(), **values)
+            )
+            record(connection, by, action, name, before=old, after=values)
+            return find(connection, name)
+
+    def delete_version(self, name: str, version: int, by: By) -> None:
+        """Delete a version that nothing points at and nothing was made from.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError
+            InServiceError: if it is in service, the shadow, the tip, or another's parent.
+        """
+        with self._database.write() as connection:
+            entry = find(connection, name, version)
+            row = locked(connection, entry)
+            ours = VERSIONS.c.detector_id == entry.id
+            uses = {"in service": row.in_service, "the shadow": row.shadow, "the tip": row.tip}
+            for use, number in uses.items():
+                if number == version:
+                    raise InServiceError(
+                        f"version {version} of {name!r} is {use}: promote another one first"
+                    )
+            child = connection.scalar(
+                select(VERSIONS.c.version).where(ours, VERSIONS.c.parent == version)
+            )
+            if child is not None:
+                raise InServiceError(
+                    f"version {child} of {name!r} was made from version {version} and tells its "
+                    "images as changes of it: delete the later one first"
+                )
+            connection.execute(delete(VERSIONS).where(ours, VERSIONS.c.version == version))
+            kept = select(VERSIONS.c.fit_blob, VERSIONS.c.decision_blob).where(ours)
+            used = {blob for pair in connection.execute(kept) for blob in pair}
+            record(connection, by, "version.delete", name, before={"version": version})
+        for blob in {entry.version.files.fit, entry.version.files.decision} - used:
+            self._files.remove(blob)
+
+    def delete(self, name: str, by: By) -> str:
+        """Delete a detector with all its versions; return its id. Raises UnknownDetectorError."""
+        with self._database.write() as connection:
+            entry = find(connection, name)
+            locked(connection, entry)
+            connection.execute(delete(DETECTORS).where(DETECTORS.c.id == entry.id))
+            gone = {"versions": entry.version.version, **entry.version.summary}
+            record(connection, by, "detector.delete", name, before=gone)
+        self._files.remove_all(entry.id)
+        return entry.id
+
+    def _stored(self, entry: Entry) -> Stored:
+        return Stored(self._files.read(entry.version.files, entry.version.version), entry)
+
+
+class _AlreadyMadeError(Exception):
+    """A run has made its version before."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version

@@ -1,0 +1,78 @@
+"""Every route of the real application takes the role that the design gives it."""
+
+import pytest
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+
+from app.access import OPEN_PATHS, Needs
+from app.main import describe
+
+ROLES = {
+    "POST /v1/detectors": "fit",
+    "GET /v1/detectors": "fit",
+    "GET /v1/detectors/{name}": "fit",
+    "DELETE /v1/detectors/{name}": "fit",
+    "POST /v1/detectors/{name}/fit": "fit",
+    "POST /v1/detectors/{name}/calibrate": "admin",
+    "GET /v1/detectors/{name}/threshold": "admin",
+    "PUT /v1/detectors/{name}/threshold": "admin",
+    "POST /v1/detectors/{name}/score": "score",
+    "POST /v1/detectors/{name}/explain": "score",
+    "POST /v1/detectors/{name}/map": "score",
+    "POST /v1/detectors/{name}/divergence": "score",
+    "GET /v1/keys": "admin",
+    "POST /v1/keys": "admin",
+    "DELETE /v1/keys/{id}": "admin",
+    "GET /v1/audit": "admin",
+}
+"""The design's table of calls: what each takes."""
+PENDING = {label for label in ROLES if label.split()[1].startswith("/v1/detectors")}
+"""Routers that have not declared their role yet; to be emptied, and then deleted."""
+
+
+def routes() -> dict[str, RouteContext]:
+    """Return every route as it is served, by method and path."""
+    found: dict[str, RouteContext] = {}
+    for route in iter_route_contexts(describe().routes):
+        for method in route.methods or ():
+            found[f"{method} {route.path}"] = route
+    return found
+
+
+def needed(route: RouteContext) -> list[str]:
+    """Return the roles that a route's dependencies ask for, its router's first."""
+    calls = [dependency.call for dependency in route.dependant.dependencies]
+    return [call.role.value for call in calls if isinstance(call, Needs)]
+
+
+def test_every_route_is_in_the_table() -> None:
+    """Contract: no route without a decision, no decision without a route."""
+    closed = {label for label, route in routes().items() if route.path not in OPEN_PATHS}
+    assert closed == set(ROLES)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        pytest.param(label, marks=pytest.mark.xfail(strict=True) if label in PENDING else ())
+        for label in ROLES
+    ],
+)
+def test_every_route_takes_the_role_of_the_design(label: str) -> None:
+    """Contract: the highest of those it asks for; the router's own comes before the parameters.
+
+    What a dependency of the router does not let through, no parameter reads a body for.
+    """
+    route = routes()[label]
+    roles = needed(route)
+    order = ["score", "fit", "admin"]
+    assert max(roles, key=order.index) == ROLES[label]
+    assert isinstance(route.dependant.dependencies[0].call, Needs)
+
+
+def test_what_is_open_takes_no_role() -> None:
+    """Contract: health, metrics and versions are there for whoever watches."""
+    found = routes().values()
+    assert {route.path for route in found} >= OPEN_PATHS
+    for route in found:
+        if route.path in OPEN_PATHS and isinstance(route.original_route, APIRoute):
+            assert needed(route) == []
