@@ -152,7 +152,7 @@ class Catalogue:
         if theirs != ours:
             raise FingerprintMismatchError(
                 f"detector {detector.spec.name!r} was fitted on backbone {theirs[:12]}, this "
-                f"service runs {ours[:12]}: fit it again with mode=replace"
+                f"service runs {ours[:12]}: fit it again with mode=replace and calibrate it"
             )
 
     def show(self, stored: Stored) -> Stored:

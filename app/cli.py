@@ -18,6 +18,7 @@ from app.keys_command import keys
 from app.learning_commands import MaskFile, calibrate, fit, forget, threshold
 from app.local_images import files_in
 from app.main import create_app, describe
+from app.replay_command import replay
 from app.schemas.scores import Scores
 from app.service import Service
 from app.sources import Upload
@@ -54,7 +55,7 @@ def serve(
     )
 
 
-for command in (fit, calibrate, forget, threshold):
+for command in (fit, calibrate, forget, threshold, replay):
     cli.command()(command)
 
 

@@ -216,3 +216,15 @@ class RowsNotKeptError(ServiceError):
 
 class NothingLeftError(ServiceError):
     """Nothing would be left of what was fitted."""
+
+
+class ReviewMismatchError(ServiceError):
+    """The word does not fit what was said of the image."""
+
+
+class NoProposalError(ServiceError):
+    """The reviews give no reason for this change, or the detector cannot be changed this way."""
+
+
+class UnlikeShadowError(ServiceError):
+    """The version cannot score alongside the one in service."""

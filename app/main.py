@@ -15,10 +15,14 @@ from app.routes import (
     audit,
     detectors,
     health,
+    images,
     jobs,
     keys,
     learning,
+    replay,
+    reviews,
     score,
+    shadow,
     threshold,
     versions,
 )
@@ -67,7 +71,21 @@ def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         lifespan=lifespan,
         separate_input_output_schemas=False,
     )
-    for routes in (detectors, learning, jobs, versions, threshold, score, keys, audit, health):
+    for routes in (
+        detectors,
+        learning,
+        jobs,
+        versions,
+        shadow,
+        threshold,
+        score,
+        images,
+        replay,
+        reviews,
+        keys,
+        audit,
+        health,
+    ):
         app.include_router(routes.router)
     problems.install(app)
     return app

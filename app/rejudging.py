@@ -7,7 +7,7 @@ read; elsewhere it is made of them.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -76,29 +76,29 @@ async def rejudge(
     fits = {version.version: version.files.fit for version in versions}
     kept = service.history.kept
     calls = (partial(_chunk, kept, entry.id, judges, fits, each, since, until) for each in chunks)
-    async for rejudged in _ordered(service, calls):
+    async for rejudged in _ordered(calls, service.settings.decode_threads):
         yield rejudged
 
 
 async def _ordered(
-    service: Service, calls: Iterable[Callable[[], Rejudged]]
+    calls: Iterable[Callable[[], Rejudged]], at_once: int
 ) -> AsyncIterator[Rejudged]:
-    """Yield what the calls return, in order; as many run at once as the pool has threads."""
-    window: deque[asyncio.Future[Rejudged]] = deque()
+    """Yield what the calls return, in order; not on the pool, where scoring would wait for them."""
+    window: deque[asyncio.Task[Rejudged]] = deque()
     remaining = iter(calls)
     try:
         while True:
-            while len(window) < service.settings.decode_threads:
+            while len(window) < at_once:
                 call = next(remaining, None)
                 if call is None:
                     break
-                window.append(asyncio.ensure_future(service.in_pool(call)))
+                window.append(asyncio.create_task(asyncio.to_thread(call)))
             if not window:
                 return
             yield await window.popleft()
     finally:
-        for future in window:
-            future.cancel()
+        for task in window:
+            task.cancel()
 
 
 def _chunk(

@@ -19,8 +19,9 @@ from app.lines import Line, decided
 from app.rejudging import Judge, Rejudged, recalibrated, rejudge, with_scorer, word
 from app.service import Service
 from app.storage.history import KeptChunk, ScoredImage, Word
-from app.storage.reviews import ReviewWord, Reviews
+from app.storage.reviews import Reviews, ReviewWord
 from app.storage.versions import Stored
+from detector.detector import Detector
 from detector.errors import InvalidSpecError
 from detector.verdict import Threshold
 
@@ -66,8 +67,7 @@ class Replayed:
 
     Attributes:
         stored: the version that was replayed.
-        scorer: that judged.
-        threshold: by which it judged.
+        judge: the detector that judged, which may have another scorer or threshold.
         step: what a bin stands for.
         images: judged again.
         left_out: not judged, for another backbone saw them.
@@ -79,8 +79,7 @@ class Replayed:
     """
 
     stored: Stored
-    scorer: str
-    threshold: Threshold
+    judge: Detector
     step: Step
     images: int = 0
     left_out: int = 0
@@ -126,12 +125,11 @@ async def replay(
     """
     stored = await asyncio.to_thread(service.catalogue.get, name, version)
     judge = await _judge(service, stored, scorer, threshold)
-    line = judge.detector.require_threshold()
+    judge.detector.require_threshold()
     chunks = await asyncio.to_thread(service.history.kept.chunks, stored.entry.id, since, until)
     reviews = Reviews(service.storage.database)
     words = await asyncio.to_thread(reviews.latest, stored.entry.id)
-    step = _step(chunks, since, until)
-    found = Replayed(stored, judge.detector.spec.scorer, line, step)
+    found = Replayed(stored, judge.detector, _step(chunks, since, until))
     tally = _Tally(found, {image: review.word for image, review in words.items()})
     judged = rejudge(service, stored.entry, [judge], chunks, since=since, until=until)
     async for each in judged:
@@ -173,7 +171,7 @@ async def _judge(service: Service, stored: Stored, scorer: str | None, line: Lin
 def _same_line(threshold: Threshold) -> Line:
     if threshold.method == "manual":
         raise InvalidSpecError(
-            "the line of this version was set by hand, and says nothing of another scorer's scores: "
+            "the line of this version was set by hand and says nothing of another scorer's scores: "
             "give a target or a value"
         )
     return Line(threshold.method, threshold.parameters, bool(threshold.by_group))
@@ -192,6 +190,7 @@ class _Tally:
 
     def __init__(self, found: Replayed, words: Mapping[str, ReviewWord]) -> None:
         self._found = found
+        self._line = found.judge.require_threshold()
         self._words = words
         self._bins: dict[datetime, Bin] = {}
         self._most: list[tuple[bool, float, int, Changed]] = []  # a heap, the least change first
@@ -204,7 +203,7 @@ class _Tally:
             self._one(image, float(score))
 
     def _one(self, image: ScoredImage, score: float) -> None:
-        found, line = self._found, self._found.threshold
+        found, line = self._found, self._line
         now = word(line, score, image.group)
         was, is_now = image.verdict == "anomalous", now == "anomalous"
         found.images += 1

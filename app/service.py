@@ -52,7 +52,7 @@ class Service:
         self.storage = storage
         self.chunks = RowChunks(storage.blobs)
         self._ingest = Ingest(settings, embedder, telemetry)
-        self.history = History(settings, storage)
+        self.history = History(settings, storage, telemetry)
         self.collector = Collector(self._ingest, self.chunks)
         self._warm = False
 

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "GATEWATCH_"
@@ -78,6 +86,8 @@ class Settings(BaseSettings):
     oldest go first. 0: none, and what was said of an image is kept nowhere."""
     history_days: PositiveInt = 30
     """Days that scored images' rows are kept at most."""
+    job_lease_s: PositiveFloat = 30
+    """Seconds after which a job is taken up again whose process says nothing any more."""
     drain_seconds: PositiveInt = 10
     """How long a stopping server waits for requests under way."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -37,7 +37,8 @@ def read_zip(body: IO[bytes], writer: SpoolWriter) -> None:
         names = Names(writer.limits)
         with archive:
             for info in archive.infolist():
-                name = names.take(info.orig_filename, is_folder=info.is_dir())
+                path = info.orig_filename  # as it stands there; ``filename`` ends at a zero byte
+                name = names.take(path, is_folder=path.endswith("/"))
                 if name is not None:
                     _check(info, name)
                     _unzip(archive, info, name, counted, writer)

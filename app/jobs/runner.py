@@ -21,7 +21,7 @@ from app.folders import open_images
 from app.jobs.works import WORKS
 from app.service import Service
 from app.spool import Images
-from app.storage.jobs import LEASE_S, MOST_ATTEMPTS, Job, State
+from app.storage.jobs import MOST_ATTEMPTS, Job, State
 from detector.errors import DetectorError
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class JobRunner:
         self._service = service
         self._jobs = service.storage.jobs
         self._owner = uuid.uuid4().hex
+        self._lease_s = service.settings.job_lease_s
         self._woken = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
         self._line: asyncio.Task[None] | None = None
@@ -74,7 +75,7 @@ class JobRunner:
             job = None
             try:
                 if len(self._working) < self._service.settings.jobs_at_once:
-                    job = await asyncio.to_thread(self._jobs.claim, self._owner)
+                    job = await asyncio.to_thread(self._jobs.claim, self._owner, self._lease_s)
             except StorageUnavailableError as error:
                 log.warning("no job can be claimed: %s", error)
             if job is None:
@@ -141,12 +142,19 @@ class JobRunner:
         told, kept_s, cancelled = -1, time.monotonic(), False
         while not task.done():
             await asyncio.wait({task}, timeout=BEAT_S)
-            due = time.monotonic() - kept_s > LEASE_S / 3
+            due = time.monotonic() - kept_s > self._lease_s / 3
             if progress.done == told and not due and not cancelled:
                 cancelled = (await asyncio.to_thread(self._jobs.get, job.id)).cancel_requested
             else:
                 told = progress.done
-                renew = partial(self._jobs.renew, job.id, self._owner, told, progress.total)
+                renew = partial(
+                    self._jobs.renew,
+                    job.id,
+                    self._owner,
+                    self._lease_s,
+                    done=told,
+                    total=progress.total,
+                )
                 cancelled = await asyncio.to_thread(renew)
                 kept_s = time.monotonic()
             if cancelled:

@@ -8,7 +8,9 @@ from app import calibrating, learning
 from app.collecting import Progress
 from app.learning import Order
 from app.lines import Line
+from app.replay import replay
 from app.schemas.learning import Calibrated, Fitted, Forgotten
+from app.schemas.replay import NewReplay, ReplayInfo
 from app.service import Service
 from app.spool import Images
 from app.storage.jobs import Job, Kind
@@ -46,6 +48,13 @@ async def _calibrate(
     return Calibrated.of(await calibrating.calibrate(service, job.detector, images, order, line))
 
 
+async def _replay(
+    service: Service, job: Job, _images: Images | None, progress: Progress
+) -> BaseModel:
+    asked = NewReplay.model_validate(job.parameters).arguments()
+    return ReplayInfo.of(await replay(service, job.detector, **asked, progress=progress))
+
+
 def _order(job: Job, progress: Progress) -> Order:
     asked = job.parameters
     lineage = {key: value for key, value in asked.items() if key not in ("base", "promote")}
@@ -57,4 +66,5 @@ WORKS: dict[Kind, Work] = {
     "extend": _fit,
     "forget": _forget,
     "calibrate": _calibrate,
+    "replay": _replay,
 }

@@ -9,14 +9,18 @@ from detector.spec import NAME
 DetectorName = Annotated[str, StringConstraints(pattern=NAME)]
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
+    """Return 15 for 15.0, and all else as it is; bounds belong with the type that it stands before.
+
+    Beyond another validator Pydantic leaves them out of the description.
+    """
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
+WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(whole)]
 """An integer as JSON Schema has it: 15 and 15.0, not "15"."""
 
-VersionNumber = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1), BeforeValidator(_whole)]
+VersionNumber = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1), BeforeValidator(whole)]
 """A version's number, as the database can hold it."""
 
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]

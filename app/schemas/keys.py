@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from app.credentials import Key, Role, State
-from app.schemas.base import Body, WholeNumber
+from app.schemas.base import Body, whole
 from app.storage.keys import MOST_PER_MINUTE, NewKey
 from app.storage.tables import now
 from detector.spec import NAME
@@ -20,6 +20,7 @@ def _dated(value: Any) -> Any:
 
 
 Expiry = Annotated[AwareDatetime, BeforeValidator(_dated)]
+Limit = Annotated[int, Field(strict=True, ge=1, le=MOST_PER_MINUTE), BeforeValidator(whole)]
 
 
 class KeyRequest(Body):
@@ -31,7 +32,7 @@ class KeyRequest(Body):
     """What it may do: score; fit, which includes score; admin, which includes all."""
     expires_at: Expiry | None = None
     """When it ends, ten years from now at most; none: when it is revoked."""
-    per_minute: Annotated[WholeNumber, Field(ge=1, le=MOST_PER_MINUTE)] | None = None
+    per_minute: Limit | None = None
     """Most requests a minute, counted by each process for itself; none: no limit."""
 
 

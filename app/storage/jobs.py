@@ -26,7 +26,6 @@ from app.storage.tables import JOBS, now
 
 Kind = Literal["fit", "extend", "forget", "calibrate", "replay", "adapt"]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-LEASE_S = 30
 MOST_ATTEMPTS = 3
 """A job whose process died so often while it ran is not tried again."""
 
@@ -158,7 +157,7 @@ class Jobs:
         with self._database.read() as connection:
             return [_job(row) for row in connection.execute(chosen)]
 
-    def claim(self, owner: str) -> Job | None:
+    def claim(self, owner: str, lease_s: float) -> Job | None:
         """Take the oldest job that waits, or whose process died; None if there is none."""
         moment = now()
         abandoned = and_(JOBS.c.state == "running", JOBS.c.lease_until < moment)
@@ -188,7 +187,7 @@ class Jobs:
                         sequence=JOBS.c.sequence + 1,
                         attempts=JOBS.c.attempts + 1,
                         lease_owner=owner,
-                        lease_until=moment + timedelta(seconds=LEASE_S),
+                        lease_until=moment + timedelta(seconds=lease_s),
                     )
                 )
         except IntegrityError:
@@ -203,7 +202,7 @@ class Jobs:
         """
         self._change(identity, owner, {"base": base})
 
-    def renew(self, identity: str, owner: str, done: int, total: int) -> bool:
+    def renew(self, identity: str, owner: str, lease_s: float, *, done: int, total: int) -> bool:
         """Prolong the lease and keep the progress; return whether the job shall be cancelled.
 
         Raises:
@@ -213,7 +212,7 @@ class Jobs:
             "done": done,
             "total": total,
             "sequence": JOBS.c.sequence + 1,
-            "lease_until": now() + timedelta(seconds=LEASE_S),
+            "lease_until": now() + timedelta(seconds=lease_s),
         }
         self._change(identity, owner, values)
         return self.get(identity).cancel_requested

@@ -3,8 +3,10 @@
 import io
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,50 @@ def running(directory: Path, embedder: Embedder, **settings: Any) -> Iterator[Te
         yield client
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A job that has ended, read like a response: its result, or its problem and its status."""
+
+    job: dict[str, Any]
+
+    @property
+    def status_code(self) -> int:
+        return 200 if self.job["state"] == "succeeded" else int(self.job["problem"]["status"])
+
+    @property
+    def content(self) -> bytes:
+        said = self.job["result"] if self.job["state"] == "succeeded" else self.job["problem"]
+        return json.dumps(said).encode()
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
+def followed(client: TestClient, response: Any) -> Any:
+    """Return a response, or how the job has ended that it promises."""
+    if response.status_code != 202:
+        return response
+    begun = strict(response)
+    address = response.headers["location"]
+    assert address == f"/v1/jobs/{begun['id']}"
+    deadline = time.monotonic() + 120
+    while True:
+        job = strict(client.get(address))
+        if job["state"] in ("succeeded", "failed", "cancelled"):
+            break
+        assert job["state"] in ("queued", "running"), job
+        assert time.monotonic() < deadline, job
+        time.sleep(0.01)
+    assert job["images_done"] == job["images"] or job["state"] != "succeeded"
+    assert (job["result"] is not None) == (job["state"] == "succeeded")
+    assert (job["problem"] is not None) == (job["state"] == "failed")
+    return Ended(job)
+
+
 def upload(
     client: TestClient,
     name: str,
@@ -57,12 +103,12 @@ def upload(
     masks: Iterable[bytes | str] = (),
     **query: Any,
 ) -> Any:
-    """Send images as a form, and masks as files or text; return the response."""
+    """Send images as a form, and masks as files or text; return the response, or a job's end."""
     files: list[Any] = [
         ("images", (f"{i}.png", content, "image/png")) for i, content in enumerate(contents)
     ]
     files += [("mask", (None if isinstance(mask, str) else "mask.png", mask)) for mask in masks]
-    return client.post(f"/v1/detectors/{name}/{verb}", files=files, params=query)
+    return followed(client, client.post(f"/v1/detectors/{name}/{verb}", files=files, params=query))
 
 
 def create(client: TestClient, name: str, **spec: Any) -> None:
@@ -94,10 +140,10 @@ def send(
     verb: str = "score",
     **query: Any,
 ) -> Any:
-    """Send one image as a raw body, to be scored unless told; return the response."""
+    """Send one image, to be scored unless told; return the response, or a job's end."""
     headers = {"content-type": media_type}
     url = f"/v1/detectors/{name}/{verb}"
-    return client.post(url, content=content, headers=headers, params=query)
+    return followed(client, client.post(url, content=content, headers=headers, params=query))
 
 
 def result(client: TestClient, name: str, content: bytes) -> dict[str, Any]:
@@ -118,15 +164,18 @@ def _refuse(constant: str) -> None:
 
 
 def problem(response: Any, status: int, kind: str) -> dict[str, Any]:
-    """Check that a response is a problem of this status and kind; return its body."""
+    """Check that a response, or a job's end, is a problem of this status and kind; return it."""
     assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
     body = strict(response)
     stem = "about:blank" if kind == "about:blank" else f"urn:gatewatch:problem:{kind}"
     assert body["type"] == stem
     assert body["status"] == status
     assert body["title"]
     assert body["detail"]
+    if isinstance(response, Ended):  # it was asked about, and that went well
+        assert body.keys() == {"type", "title", "status", "detail"}
+        return dict(body)
+    assert response.headers["content-type"] == "application/problem+json"
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", body["request_id"])
     assert body["request_id"] == response.headers["x-request-id"]
     assert (response.headers.get("retry-after") is not None) == (status in (429, 503))

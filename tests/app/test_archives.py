@@ -68,6 +68,15 @@ def test_names_that_are_no_labels_are_refused(
         take(tmp_path, *archive(kind, names))
 
 
+@pytest.mark.parametrize("at", [0, 1])
+def test_names_do_not_end_at_a_zero_byte(at: int, tmp_path: Path) -> None:
+    """Contract: what Python would read as an empty or a shorter name is refused."""
+    body = zipped([("ab.png", b"one")])
+    hidden = b"ab.png"[:at] + b"\0" + b"ab.png"[at + 1 :]
+    with pytest.raises(RefusedMemberError, match="control characters"):
+        take(tmp_path, body.replace(b"ab.png", hidden), ZIP)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_names_are_cleaned(kind: str, tmp_path: Path) -> None:
     """Contract: of what packers put before them; clutter and folders are passed over."""

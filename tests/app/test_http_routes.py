@@ -89,14 +89,45 @@ def test_a_running_service_is_well(client: TestClient, path: str) -> None:
     assert (response.status_code, strict(response)) == (200, {"status": "ok"})
 
 
+@pytest.mark.parametrize("tail", ["", "/events"])
+def test_an_unknown_job_is_404_and_a_bad_id_422(client: TestClient, tail: str) -> None:
+    """Contract: an id is 32 hexadecimal digits, in lower case."""
+    problem(client.get(f"/v1/jobs/{'0' * 32}{tail}"), 404, "unknown-job")
+    for identity in ("1", "0" * 31 + "G", "0" * 33, "%00"):
+        problem(client.get(f"/v1/jobs/{identity}{tail}"), 422, "invalid-request")
+    problem(client.delete(f"/v1/jobs/{'0' * 32}"), 404, "unknown-job")
+
+
+def test_a_job_that_has_ended_cannot_be_cancelled(client: TestClient) -> None:
+    """Contract: 409 in words; it stays as it is."""
+    job = strict(client.get("/v1/jobs", params={"detector": "fitted"}))["jobs"][0]
+    assert job["state"] == "succeeded"
+    found = problem(client.delete(f"/v1/jobs/{job['id']}"), 409, "job-ended")
+    assert "succeeded" in found["detail"]
+    assert strict(client.get(f"/v1/jobs/{job['id']}")) == job
+
+
 UNKNOWN: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "", {}),
     ("DELETE", "", {}),
     ("POST", "/fit", {"files": [("images", b"x")]}),
     ("POST", "/calibrate", {"files": [("images", b"x")]}),
+    ("POST", "/recalibrate", {}),
+    ("POST", "/forget", {"json": {"groups": ["lot 7"]}}),
     ("POST", "/score", {"files": [("images", b"x")]}),
+    ("POST", "/explain", {"files": [("images", b"x")]}),
+    ("POST", "/map", {"files": [("images", b"x")]}),
+    ("POST", "/divergence", {"files": [("images", b"x")]}),
     ("GET", "/threshold", {}),
     ("PUT", "/threshold", {"json": {"method": "manual", "value": 1}}),
+    ("POST", "/threshold/preview", {"json": {}}),
+    ("GET", "/versions", {}),
+    ("GET", "/versions/1", {}),
+    ("DELETE", "/versions/1", {}),
+    ("GET", "/versions/1/images", {}),
+    ("POST", "/versions/1/promote", {}),
+    ("POST", "/versions/compare?first=1&second=1", {"files": [("images", b"x")]}),
+    ("POST", "/rollback", {}),
 ]
 
 
@@ -175,9 +206,14 @@ def test_a_body_that_is_no_json_is_refused(
 NOT_YET: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "bare/score", {"files": [("images", b"x")]}, "not-fitted"),
     ("POST", "bare/calibrate", {"files": [("images", b"x")]}, "not-fitted"),
+    ("POST", "bare/recalibrate", {}, "not-fitted"),
+    ("POST", "bare/forget", {"json": {"groups": ["lot 7"]}}, "not-fitted"),
+    ("POST", "bare/rollback", {}, "no-previous-version"),
+    ("DELETE", "bare/versions/1", {}, "in-service"),
     ("GET", "bare/threshold", {}, "not-calibrated"),
     ("PUT", "bare/threshold", {"json": {"method": "manual", "value": 1}}, "not-fitted"),
-    ("PUT", "bare/threshold", {"json": {"method": "conformal", "target": 0.5}}, "not-calibrated"),
+    ("PUT", "bare/threshold", {"json": {"method": "conformal", "target": 0.5}}, "not-fitted"),
+    ("POST", "bare/threshold/preview", {"json": {}}, "not-calibrated"),
     ("GET", "fitted/threshold", {}, "not-calibrated"),
     ("PUT", "fitted/threshold", {"json": {"method": "conformal", "target": 0.5}}, "not-calibrated"),
 ]
@@ -196,7 +232,10 @@ def test_too_early_is_409(
 def test_a_detector_of_another_backbone_is_409_until_it_is_fitted_anew(
     client: TestClient, embedder: Embedder, pngs: list[bytes]
 ) -> None:
-    """Contract: score, calibrate and extend refuse; replace moves it to the backbone that runs."""
+    """Contract: score, calibrate and extend refuse; replace moves it to the backbone that runs.
+
+    It serves again once it has a threshold again, or is asked for by its number.
+    """
     name = "moved"
     calibrated(client, name, pngs[:40])
     before = result(client, name, pngs[0])["score"]
@@ -206,6 +245,11 @@ def test_a_detector_of_another_backbone_is_409_until_it_is_fitted_anew(
         problem(upload(client, name, "calibrate", pngs[:20]), 409, "fingerprint-mismatch")
         problem(upload(client, name, "fit", pngs[:20], mode="extend"), 409, "fingerprint-mismatch")
         assert upload(client, name, "fit", pngs[:20]).status_code == 200
+        (moved,) = strict(send(client, name, pngs[0], version=4))["results"]
+        assert moved["score"] == pytest.approx(before, rel=1e-5)
+        refused = problem(send(client, name, pngs[0]), 409, "fingerprint-mismatch")
+        assert "calibrate" in refused["detail"]
+        assert upload(client, name, "calibrate", pngs[20:40]).status_code == 200
         assert result(client, name, pngs[0])["score"] == pytest.approx(before, rel=1e-5)
     finally:
         embedder.fingerprint = fingerprint
@@ -219,6 +263,9 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(client: TestClient) -> No
         "/v1/detectors/whole": "DELETE, GET",
         "/v1/detectors/whole/threshold": "GET, PUT",
         "/v1/detectors/whole/score": "POST",
+        "/v1/detectors/whole/versions/1": "DELETE, GET",
+        "/v1/jobs": "GET",
+        f"/v1/jobs/{'0' * 32}": "DELETE, GET",
         "/metrics": "GET",
     }
     for path, methods in allowed.items():

@@ -121,3 +121,9 @@ def test_grafana_finds_the_dashboards() -> None:
     assert [path.name for path in folder.iterdir()] == ["gatewatch.json"]
     home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert host_path(grafana, home).is_file()
+
+
+def test_open_without_keys_only_where_nobody_else_reaches_it() -> None:
+    """Compose may be open, for it publishes on loopback (above); the image itself is not."""
+    assert SERVICES["gatewatch"]["environment"]["GATEWATCH_OPEN"] == "${GATEWATCH_OPEN:-true}"
+    assert "GATEWATCH_OPEN" not in (ROOT / "Dockerfile").read_text(encoding="utf-8")

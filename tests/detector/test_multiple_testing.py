@@ -79,3 +79,12 @@ def test_what_is_no_rate_is_refused(rate: float) -> None:
     """Contract: as for any other rate."""
     with pytest.raises(InvalidSpecError, match="false-discovery rate"):
         benjamini_hochberg(np.array([0.5]), rate)
+
+
+def test_a_p_value_at_its_limit_is_flagged_whatever_the_rounding() -> None:
+    """Reference: worked by hand; p_(1) = rate / 3 of a batch of three, but 0.05 * 3 > 0.15."""
+    assert 0.05 * 3 > 0.15  # the trap
+
+    decisions = benjamini_hochberg(np.array([0.05, 1.0, 1.0]), 0.15)
+
+    assert decisions.flagged.tolist() == [True, False, False]

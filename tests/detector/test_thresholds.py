@@ -1,4 +1,4 @@
-"""What holds for every way of choosing a threshold, by group, and with a band of review."""
+"""What holds for every way of choosing a threshold, and with a band of review."""
 
 import json
 from dataclasses import asdict
@@ -181,77 +181,6 @@ def test_a_line_that_is_no_number_is_refused() -> None:
         choose("ksigma", Calibration(np.array([-1e300, 1e300])), {"k": 1e30})
     with pytest.raises(InvalidSpecError, match="must be finite"):
         Threshold(1.0, "conformal", 0.1, "", by_group={"a": np.nan})
-
-
-@pytest.mark.parametrize("method", ["conformal", "quantile"])
-def test_lines_by_group_are_those_of_each_group_alone(method: str) -> None:
-    """Law: Mondrian is one threshold per group; others are judged by the highest."""
-    chosen = choose(method, CALIBRATION, PARAMETERS[method], by_group=True)
-
-    alone = {
-        name: choose(method, CALIBRATION.of(name), PARAMETERS[method]).value for name in ("a", "b")
-    }
-    pooled = choose(method, CALIBRATION, PARAMETERS[method]).value
-    assert chosen.by_group == alone
-    assert chosen.value == max(*alone.values(), pooled)
-    assert [chosen.line(name) for name in ("a", "b")] == [alone["a"], alone["b"]]
-    assert chosen.line() == chosen.line("never seen") == chosen.value
-    assert "2 groups of 100 to 200 calibration images" in chosen.statement
-    assert Threshold(**json.loads(json.dumps(asdict(chosen)))) == chosen
-
-
-def test_lines_by_group_keep_the_promise_in_every_group_where_one_line_does_not() -> None:
-    """Law: over 1,000 calibrations, per group; and for an image whose group is not known."""
-    rng, labels = np.random.default_rng(0), ("calm",) * 60 + ("loud",) * 39
-    own, pooled, unknown = ([] for _ in range(3))
-    for _ in range(1_000):
-        scores = np.concatenate([rng.uniform(0, 1, 60), rng.uniform(0.5, 2, 39)])
-        calibration = Calibration(scores, labels)
-        chosen = choose("conformal", calibration, {"target": 0.1}, by_group=True)
-        own.append((1 - chosen.line("calm"), (2 - chosen.line("loud")) / 1.5))
-        unknown.append((2 - chosen.line()) / 1.5)
-        pooled.append((2 - choose("conformal", calibration, {"target": 0.1}).value) / 1.5)
-
-    means, errors = np.mean(own, axis=0), 3 * np.std(own, axis=0) / np.sqrt(1_000)
-    expected = [np.floor(0.1 * 61) / 61, np.floor(0.1 * 40) / 40]
-    np.testing.assert_array_less(np.abs(means - expected), errors)
-    assert np.mean(pooled) > 0.2  # of the loud ones, by one line for all
-    assert np.mean(unknown) <= 0.1 + 3 * np.std(unknown) / np.sqrt(1_000)
-
-
-@pytest.mark.parametrize(
-    ("method", "parameters", "least"),
-    [
-        ("conformal", {"target": 0.1}, 9),
-        ("conformal", {"target": 0.1, "delta": 0.1}, 22),
-        ("quantile", {"target": 0.1}, 10),
-    ],
-)
-def test_groups_too_small_are_refused_by_name(
-    method: str, parameters: dict[str, float], least: int
-) -> None:
-    """Contract: each that is too small, what it has and what it needs; with it, it is accepted."""
-    sizes = (("large", 50), ("small", least - 1), ("smaller", 2))
-    labels = tuple(name for name, size in sizes for _ in range(size))
-
-    with pytest.raises(InsufficientCalibrationError) as refusal:
-        choose(method, Calibration(RNG.normal(size=len(labels)), labels), parameters, by_group=True)
-
-    assert f"at least {least} calibration images of each group" in str(refusal.value)
-    assert f"'small' has {least - 1}, 'smaller' has 2" in str(refusal.value)
-    assert "large" not in str(refusal.value)
-    enough = Calibration(RNG.normal(size=50 + least), ("large",) * 50 + ("small",) * least)
-    assert set(choose(method, enough, parameters, by_group=True).by_group) == {"large", "small"}
-
-
-def test_lines_by_group_need_groups_and_a_method_that_has_them() -> None:
-    """Contract: each refusal says which."""
-    with pytest.raises(InvalidSpecError, match="no calibration image has a group"):
-        choose("conformal", Calibration(SCORES), {"target": 0.1}, by_group=True)
-    with pytest.raises(InvalidSpecError, match="conformal and quantile have"):
-        choose("ksigma", CALIBRATION, {"k": 3.0}, by_group=True)
-    with pytest.raises(InvalidSpecError, match="one edge"):
-        choose("conformal", CALIBRATION, {"target": 0.1}, by_group=True, review_target=0.2)
 
 
 @EVERY

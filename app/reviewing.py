@@ -1,0 +1,68 @@
+"""What people say of verdicts, and what was said of an image."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.errors import ReviewMismatchError, UnknownImageError
+from app.service import Service
+from app.storage.audit import By
+from app.storage.history import ScoredImage
+from app.storage.reviews import Review, Reviews, ReviewWord
+
+FLAGGED_ONLY: dict[ReviewWord, bool] = {"confirmed": True, "false_alarm": True, "missed": False}
+"""Whether a word is one on a flagged image, or on one that was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was said of an image, by which detector, and every word of review, latest first."""
+
+    image: ScoredImage
+    detector: str
+    reviews: Sequence[Review]
+
+
+async def look_up(service: Service, identity: str) -> Told:
+    """Return what was said of an image; also of one that was scored this very moment.
+
+    Raises:
+        UnknownImageError: if it is not kept.
+    """
+    image, detector = await _image(service, identity)
+    reviews = Reviews(service.storage.database)
+    return Told(image, detector, await asyncio.to_thread(reviews.of_image, identity))
+
+
+async def review(service: Service, identity: str, word: ReviewWord, note: str, by: By) -> Review:
+    """Keep a person's word on an image; the latest counts.
+
+    Raises:
+        UnknownImageError: if the image is not kept.
+        ReviewMismatchError: if an image that was not flagged is called an alarm, or the reverse.
+        ConflictError: if the detector was deleted meanwhile.
+    """
+    image, _ = await _image(service, identity)
+    if image.verdict == "uncalibrated":
+        raise ReviewMismatchError(
+            "the image had a score, but no verdict, for there was no threshold: calibrate the "
+            "detector and score the image again"
+        )
+    flagged = image.verdict == "anomalous"
+    if FLAGGED_ONLY[word] != flagged:
+        said = "was flagged" if flagged else "was not flagged"
+        fitting = [name for name, only in FLAGGED_ONLY.items() if only == flagged]
+        raise ReviewMismatchError(
+            f"{word!r} does not fit image {identity!r}, which {said}: say {' or '.join(fitting)}"
+        )
+    reviews = Reviews(service.storage.database)
+    return await asyncio.to_thread(reviews.add, image, word, note, by)
+
+
+async def _image(service: Service, identity: str) -> tuple[ScoredImage, str]:
+    kept = service.history.kept
+    try:
+        return await asyncio.to_thread(kept.image, identity)
+    except UnknownImageError:
+        await service.history.flush()  # it may have been scored less than a second ago
+        return await asyncio.to_thread(kept.image, identity)
