@@ -25,7 +25,7 @@ from app.service import Service
 from app.spool import Images
 from app.storage.lineage import Delta, Image
 from app.storage.row_chunks import Chunk
-from app.storage.versions import Stored
+from app.storage.version_reader import Stored
 from detector import conformal, thresholds
 from detector.detector import Detector
 from detector.scorers import Contributions

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from app.masks import Mask
-from app.storage import Storage
+from app.storage import Storage, history
 from app.storage.audit import By
+from app.storage.version_reader import Stored
 from app.storage.version_rows import Entry
-from app.storage.versions import Stored
 from app.telemetry import Telemetry
 from detector.descriptors import REGIONAL
 from detector.detector import Detector
@@ -129,7 +129,8 @@ class Catalogue:
 
     def delete(self, name: str, by: By) -> None:
         """Delete a detector and all that is kept of it. Raises UnknownDetectorError."""
-        self._storage.versions.delete(name, by)
+        gone = self._storage.versions.delete(name, by)
+        self._storage.blobs.delete_all(history.folder(gone))
         self._telemetry.forget(name)
 
     async def usable(self, name: str, version: int | None, *, allow_stale: bool) -> Stored:

@@ -9,7 +9,7 @@ from app.ingest import Arrived, Failure
 from app.results import Duel, Judged
 from app.service import FOLD_IMAGES, Service
 from app.sources import Upload, from_bytes
-from app.storage.versions import Stored
+from app.storage.version_reader import Stored
 
 
 async def compare_versions(

@@ -228,3 +228,11 @@ class NoProposalError(ServiceError):
 
 class UnlikeShadowError(ServiceError):
     """The version cannot score alongside the one in service."""
+
+
+class InvalidBundleError(ServiceError):
+    """The file is not a whole and undamaged detector that was exported; export it again."""
+
+
+class ParityError(ServiceError):
+    """Images score otherwise here than where the detector was exported; it is not imported."""

@@ -19,8 +19,8 @@ from app.spool import Images
 from app.storage.audit import By
 from app.storage.lineage import Delta, Image
 from app.storage.row_chunks import Arrival
+from app.storage.version_reader import Stored
 from app.storage.version_rows import Change, Promote
-from app.storage.versions import Stored
 from detector.detector import Detector
 from detector.rows import Rows
 from detector.statistics import Statistics, merge

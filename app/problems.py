@@ -66,6 +66,8 @@ STATUS: dict[type[DetectorError], int] = {
     errors.ReviewMismatchError: 409,
     errors.NoProposalError: 409,
     errors.UnlikeShadowError: 409,
+    errors.InvalidBundleError: 422,
+    errors.ParityError: 409,
     domain.NotFittedError: 409,
     domain.NotCalibratedError: 409,
     domain.StaleCalibrationError: 409,

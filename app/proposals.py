@@ -18,7 +18,7 @@ from app.storage.history import KeptChunk, ScoredImage
 from app.storage.lineage import Delta, Image
 from app.storage.reviews import ReviewWord
 from app.storage.row_chunks import Arrival
-from app.storage.versions import Stored
+from app.storage.version_reader import Stored
 from detector.errors import DetectorError
 from detector.verdict import Threshold
 

@@ -22,7 +22,7 @@ from app.rejudging import recalibrated
 from app.reviewed import Reviewed
 from app.service import Service
 from app.storage.history import ScoredImage
-from app.storage.versions import Stored
+from app.storage.version_reader import Stored
 from detector.calibration import Calibration
 from detector.detector import Detector
 from detector.errors import MissingAnomaliesError, NotCalibratedError

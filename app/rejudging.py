@@ -19,8 +19,8 @@ from app.errors import MissingBlobError, RowsNotKeptError
 from app.learning import rows_of
 from app.service import Service
 from app.storage.history import KeptChunk, KeptHistory, ScoredImage, Word
+from app.storage.version_reader import Stored
 from app.storage.version_rows import Entry
-from app.storage.versions import Stored
 from detector.descriptors import REGIONAL
 from detector.detector import Detector
 from detector.errors import InvalidSpecError, NotCalibratedError

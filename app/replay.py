@@ -20,7 +20,7 @@ from app.rejudging import Judge, Rejudged, recalibrated, rejudge, with_scorer, w
 from app.service import Service
 from app.storage.history import KeptChunk, ScoredImage, Word
 from app.storage.reviews import Reviews, ReviewWord
-from app.storage.versions import Stored
+from app.storage.version_reader import Stored
 from detector.detector import Detector
 from detector.errors import InvalidSpecError
 from detector.verdict import Threshold

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.storage.versions import Stored
+from app.storage.version_reader import Stored
 from detector.detector import Detector
 from detector.divergence import Divergence
 from detector.errors import DetectorError

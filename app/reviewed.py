@@ -12,7 +12,7 @@ from app.errors import MissingBlobError
 from app.service import Service
 from app.storage.history import ScoredImage
 from app.storage.reviews import Reviews, ReviewWord
-from app.storage.versions import Stored
+from app.storage.version_reader import Stored
 from detector.rows import Rows
 
 MOST_REVIEWED = 500

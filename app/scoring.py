@@ -10,7 +10,7 @@ import numpy as np
 from app.ingest import Arrived
 from app.results import Judged
 from app.storage.tables import now
-from app.storage.versions import Stored
+from app.storage.version_reader import Stored
 from detector.detector import Detector
 from detector.embedding import Embedding
 from detector.multiple_testing import benjamini_hochberg

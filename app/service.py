@@ -24,8 +24,8 @@ from app.sources import Source, Upload
 from app.storage import Storage
 from app.storage.audit import By
 from app.storage.row_chunks import RowChunks
+from app.storage.version_reader import Stored
 from app.storage.version_rows import Promote
-from app.storage.versions import Stored
 from app.telemetry import Telemetry
 from detector import operating_points
 from detector.detector import Detector

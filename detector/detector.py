@@ -12,14 +12,13 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from detector import descriptors, evidence, judging, statistics, thresholds
+from detector import descriptors, divergence, evidence, judging, statistics, thresholds
 from detector.calibration import Calibration
 from detector.descriptors import REGIONAL
-from detector.divergence import Divergence, Reference
+from detector.divergence import Divergence
 from detector.embedding import VIEWS, Embedding
 from detector.errors import NotCalibratedError, NotFittedError, StaleCalibrationError
 from detector.evidence import EVIDENCE, Neighbour
-from detector.moments import Moments
 from detector.rows import Rows
 from detector.sample import Sample
 from detector.scorers import SCORERS, Contributions, Scorer
@@ -298,11 +297,4 @@ class Detector:
             DegenerateDataError: if there are too few rows.
         """
         self.require_fitted()
-        found = {}
-        for name, rows in self.rows(images).blocks.items():
-            fitted = self.statistics[name]
-            assert not isinstance(fitted, Sample)
-            reference = fitted if isinstance(fitted, Moments) else fitted.free
-            window = np.asarray(rows, dtype=np.float64).reshape(-1, rows.shape[-1])
-            found[name] = Reference(reference).divergence(window[~np.isnan(window[:, 0])])
-        return found
+        return divergence.by_block(self.statistics, self.rows(images))

@@ -34,7 +34,10 @@ from scipy.special import digamma
 
 from detector.errors import DegenerateDataError
 from detector.moments import Moments
+from detector.rows import Rows
+from detector.sample import Sample
 from detector.shrinkage import oas
+from detector.statistics import Statistics
 
 MAX_DIRECTIONS = 32
 ROWS_PER_DIRECTION = 4
@@ -123,3 +126,19 @@ def null_mean(k: int, n: int, reference: int) -> float:
     logs = np.sum(digamma((reference - i) / 2) - digamma((n - i) / 2))
     ratio = np.log((reference - 1) / (n - 1))
     return float(k * a * (1 + 1 / n + 1 / reference) - k + logs - k * ratio) / 2
+
+
+def by_block(statistics: Statistics, rows: Rows) -> dict[str, Divergence]:
+    """Return how far a window of rows is from what was fitted, by block.
+
+    Raises:
+        DegenerateDataError: if there are too few rows.
+    """
+    found = {}
+    for name, block in rows.blocks.items():
+        fitted = statistics[name]
+        assert not isinstance(fitted, Sample)
+        reference = fitted if isinstance(fitted, Moments) else fitted.free
+        window = np.asarray(block, dtype=np.float64).reshape(-1, block.shape[-1])
+        found[name] = Reference(reference).divergence(window[~np.isnan(window[:, 0])])
+    return found

@@ -99,7 +99,8 @@ def _postgres(url: str) -> Engine:
                 "SQLite in the data directory"
             )
         parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, pool_pre_ping=True, pool_size=10)
+        # Parameters in a log line could be a key's digest, or a client's words.
+        return create_engine(parsed, pool_pre_ping=True, pool_size=10, hide_parameters=True)
     except ArgumentError as error:
         # The text may hold a password: it is not repeated.
         raise StorageError("the database URL cannot be read: postgresql://USER:...") from error
@@ -109,7 +110,9 @@ def _postgres(url: str) -> Engine:
 
 def _sqlite(path: Path) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_S})
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": BUSY_S}, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

@@ -225,10 +225,6 @@ class KeptHistory:
             self._blobs.delete(name)
         return len(left)
 
-    def remove_blobs(self, detector_id: str) -> None:
-        """Delete the rows of a detector's images; what names them went with the detector's row."""
-        self._blobs.delete_all(folder(detector_id))
-
 
 def folder(detector_id: str) -> str:
     """Return the folder of the rows of what a detector has scored."""

@@ -110,11 +110,13 @@ def test_history_can_be_off(tmp_path: Path) -> None:
 
 
 def test_the_rows_of_a_deleted_detector_go(bolts: Line) -> None:
-    """Contract: nothing in the tables names it any more."""
+    """Contract: nothing in the tables names it any more, and its blobs are gone."""
     results = bolts.score([picture(5, odd=90)])
     assert bolts.review(results[0]["id"], "confirmed").status_code == 201
+    assert len(bolts.service.storage.blobs.names("history")) == 1
     assert bolts.client.delete(f"/v1/detectors/{NAME}").status_code == 204
     problem(bolts.client.get(f"/v1/images/{results[0]['id']}"), 404, "unknown-image")
+    assert bolts.service.storage.blobs.names("history") == []
     with bolts.service.storage.database.read() as connection:
         for name in ("scored", "chunks", "reviews", "shadows"):
             assert connection.execute(METADATA.tables[name].select()).all() == []

@@ -1,6 +1,8 @@
 """Fit, extend and calibrate over HTTP."""
 
 from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +10,9 @@ from http_helpers import (
     calibrated,
     create,
     encode,
+    followed,
     info,
     problem,
-    put,
     result,
     running,
     send,
@@ -87,22 +89,161 @@ def test_replace_forgets_and_extend_adds(
     assert result(client, again, pngs[70])["score"] != pytest.approx(expected, rel=1e-2)
 
 
-@pytest.mark.parametrize("mode", ["extend", "replace"])
-def test_a_fit_drops_calibration_and_threshold(
-    client: TestClient, pngs: list[bytes], mode: str
+@pytest.mark.parametrize("change", ["extend", "forget", "replace"])
+def test_a_change_of_the_fit_leaves_what_is_in_service_alone(
+    client: TestClient, pngs: list[bytes], change: str
 ) -> None:
-    """Contract: they belong to the old fit; scores go on, uncalibrated."""
-    name = f"stale-{mode}"
+    """Contract: calibration and threshold belong to the old fit, whose version goes on serving."""
+    name = f"kept-{change}"
     calibrated(client, name, pngs[:40])
-    assert info(client, name)["state"] == "calibrated"
-    upload(client, name, "fit", pngs[40:50], mode=mode)
+    before, judged = info(client, name), result(client, name, pngs[70])
+    made = changed(client, name, pngs, change)
+    assert (made["version"], made["tip"], made["in_service"]) == (4, 4, 3)
     shown = info(client, name)
-    assert (shown["state"], shown["threshold"], shown["calibration_images"]) == ("fitted", None, 0)
-    problem(client.get(f"/v1/detectors/{name}/threshold"), 409, "not-calibrated")
-    problem(put(client, name, method="conformal", target=0.5), 409, "not-calibrated")
-    judged = result(client, name, pngs[0])
+    assert shown == before | {"tip": 4, "updated_at": shown["updated_at"]}
+    again = result(client, name, pngs[70])
+    for key in ("score", "verdict", "threshold", "p_value"):
+        assert again[key] == judged[key]
+    assert upload(client, name, "calibrate", pngs[40:60]).status_code == 200
+    assert (info(client, name)["version"], info(client, name)["stale"]) == (5, False)
+    assert result(client, name, pngs[70])["score"] != pytest.approx(judged["score"], rel=1e-3)
+
+
+@pytest.mark.parametrize("change", ["extend", "forget"])
+def test_a_stale_threshold_is_used_only_knowingly(
+    client: TestClient, pngs: list[bytes], change: str
+) -> None:
+    """Contract: 409 on every way to use it, unless allowed; a calibration makes it good again."""
+    name = f"stale-{change}"
+    calibrated(client, name, pngs[:40])
+    threshold = info(client, name)["threshold"]
+    made = changed(client, name, pngs, change)
+    assert (made["state"], made["stale"], made["threshold"]["stale"]) == ("calibrated", True, True)
+    assert made["threshold"]["value"] == threshold["value"]
+
+    address = f"/v1/detectors/{name}"
+    line, stale = {"method": "conformal", "target": 0.5}, (409, "stale-calibration")
+    problem(send(client, name, pngs[70], version=4), *stale)
+    problem(upload(client, name, "score", pngs[70:72], version=4), *stale)
+    problem(send(client, name, pngs[70], verb="explain", version=4), *stale)
+    problem(client.put(f"{address}/threshold", json=line, params={"base": 4}), *stale)
+    problem(client.post(f"{address}/threshold/preview", json={"version": 4}), *stale)
+    problem(client.post(f"{address}/versions/4/promote"), *stale)
+    assert info(client, name)["in_service"] == 3
+
+    (judged,) = strict(send(client, name, pngs[70], version=4, allow_stale=True))["results"]
+    assert judged["threshold"] == threshold["value"]
+    assert strict(client.get(f"{address}/threshold", params={"version": 4}))["stale"]
+    preview = {"version": 4, "allow_stale": True, "threshold": line}
+    assert client.post(f"{address}/threshold/preview", json=preview).status_code == 200
+    promoted = client.post(f"{address}/versions/4/promote", params={"allow_stale": True})
+    assert strict(promoted)["in_service"] == 4
+    problem(send(client, name, pngs[70]), *stale)
+
+    fresh = strict(followed(client, client.post(f"{address}/recalibrate")))
+    assert (fresh["detector"]["version"], fresh["detector"]["stale"]) == (5, False)
+    assert fresh["calibrated"] == fresh["threshold"]["calibration_images"] == 20
+    assert result(client, name, pngs[70])["threshold"] == fresh["threshold"]["value"]
+
+
+def test_a_fit_anew_has_no_threshold_until_it_is_calibrated(
+    client: TestClient, pngs: list[bytes]
+) -> None:
+    """Contract: nothing is left of the old one; put in service nevertheless, it says so."""
+    calibrated(client, "anew", pngs[:40])
+    made = changed(client, "anew", pngs, "replace")
+    assert (made["state"], made["threshold"], made["calibration_images"]) == ("fitted", None, 0)
+    address = "/v1/detectors/anew"
+    problem(client.get(f"{address}/threshold", params={"version": 4}), 409, "not-calibrated")
+    line = {"method": "conformal", "target": 0.5}
+    answer = client.put(f"{address}/threshold", json=line, params={"base": 4})
+    problem(answer, 409, "not-calibrated")
+    refused = problem(followed(client, client.post(f"{address}/recalibrate")), 409, "rows-not-kept")
+    assert "send images" in refused["detail"]
+    assert strict(client.post(f"{address}/versions/4/promote"))["state"] == "fitted"
+    judged = result(client, "anew", pngs[0])
     assert judged["verdict"] == "uncalibrated"
     assert {judged[key] for key in ("threshold", "margin", "p_value", "flagged")} == {None}
+
+
+@pytest.mark.parametrize("promote", ["auto", "always", "never"])
+def test_who_changes_says_what_goes_into_service(
+    client: TestClient, pngs: list[bytes], promote: str
+) -> None:
+    """Contract: auto puts in service what costs no threshold; always and never do as they say."""
+    name = f"promote-{promote}"
+    create(client, name)
+    served = [1]
+    for verb, part, mode in (
+        ("fit", pngs[:10], "replace"),
+        ("calibrate", pngs[20:40], None),
+        ("fit", pngs[10:20], "extend"),
+    ):
+        query = {"promote": promote} | ({"mode": mode} if mode else {})
+        assert upload(client, name, verb, part, **query).status_code == 200
+        served.append(info(client, name)["in_service"])
+    assert served == {"auto": [1, 2, 3, 3], "always": [1, 2, 3, 4], "never": [1] * 4}[promote]
+    assert info(client, name)["tip"] == 4
+
+
+def test_a_fitted_image_cannot_calibrate(client: TestClient, pngs: list[bytes]) -> None:
+    """Contract: known by its bytes, whatever its name, it is left out with its problem."""
+    create(client, "honest")
+    assert upload(client, "honest", "fit", pngs[:20]).status_code == 200
+    answer = strict(upload(client, "honest", "calibrate", [*pngs[20:40], pngs[3], pngs[19]]))
+    assert answer["calibrated"] == 20
+    assert [item["name"] for item in answer["rejected"]] == ["20.png", "21.png"]
+    kinds = {item["problem"]["type"] for item in answer["rejected"]}
+    assert kinds == {"urn:gatewatch:problem:already-fitted"}
+    problem(upload(client, "honest", "calibrate", pngs[:20]), 422, "no-images")
+    forgotten = {"sha256": [sha256(pngs[3]).hexdigest()]}
+    gone = followed(client, client.post("/v1/detectors/honest/forget", json=forgotten))
+    assert strict(gone)["forgotten"] == 1
+    assert strict(upload(client, "honest", "calibrate", pngs[20:40] + pngs[3:4]))["rejected"] == []
+
+
+@pytest.mark.parametrize("scorer", ["prototype", "gaussian"])
+def test_forgotten_is_never_seen(client: TestClient, pngs: list[bytes], scorer: str) -> None:
+    """Law: by digest or by group, the scores are those of a fit without the images."""
+    names = [f"{which}-{scorer}" for which in ("never", "digest", "lot")]
+    for name in names:
+        create(client, name, scorer=scorer, descriptor="squeeze")
+    never, digest, lot = names
+    upload(client, never, "fit", pngs[:20])
+    upload(client, digest, "fit", pngs[:25])
+    upload(client, lot, "fit", pngs[:20], group="lot 1")
+    upload(client, lot, "fit", pngs[20:25], group="lot 2", mode="extend")
+    bodies = {
+        digest: {"sha256": [sha256(png).hexdigest() for png in pngs[20:25]]},
+        lot: {"groups": ["lot 2"]},
+    }
+    expected = result(client, never, pngs[70])["score"]
+    for name, body in bodies.items():
+        assert result(client, name, pngs[70])["score"] != pytest.approx(expected, rel=1e-3)
+        answer = followed(client, client.post(f"/v1/detectors/{name}/forget", json=body))
+        shown = strict(answer)["detector"]
+        assert (strict(answer)["forgotten"], shown["fitted_images"]) == (5, 20)
+        assert result(client, name, pngs[70])["score"] == pytest.approx(expected, rel=1e-6)
+        listed = strict(client.get(f"/v1/detectors/{name}/versions/{shown['version']}/images"))
+        assert [i["sha256"] for i in listed["images"]] == [
+            sha256(png).hexdigest() for png in pngs[:20]
+        ]
+        again = followed(client, client.post(f"/v1/detectors/{name}/forget", json=body))
+        problem(again, 404, "unknown-image")
+    everything = {"groups": ["lot 1"]}
+    answer = followed(client, client.post(f"/v1/detectors/{lot}/forget", json=everything))
+    problem(answer, 409, "nothing-left")
+
+
+def changed(client: TestClient, name: str, pngs: list[bytes], change: str) -> dict[str, Any]:
+    """Change what a detector was fitted to; return the version that was made."""
+    if change == "forget":
+        body = {"sha256": [sha256(png).hexdigest() for png in pngs[:5]]}
+        answer = followed(client, client.post(f"/v1/detectors/{name}/forget", json=body))
+    else:
+        answer = upload(client, name, "fit", pngs[60:70], mode=change)
+    assert answer.status_code == 200, answer.text
+    return dict(strict(answer)["detector"])
 
 
 @pytest.mark.parametrize("scorer", ["gaussian", "prototype"])

@@ -59,11 +59,12 @@ def test_a_failure_nobody_foresaw_is_a_500_that_tells_nothing(
 ) -> None:
     """Contract: the log has the cause under the request's id, the answer has only the id."""
 
-    def fail(_name: str) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
     with monkeypatch.context() as broken, caplog.at_level(logging.ERROR, "app.problems"):
-        broken.setattr(client.app.state.service.catalogue, "get", fail)  # type: ignore[attr-defined]
+        stored = client.app.state.service.storage.versions  # type: ignore[attr-defined]
+        broken.setattr(stored, "entry", fail)
         response = client.get("/v1/detectors/whole", headers={"X-Request-ID": "find-me"})
     assert problem(response, 500, "about:blank")["request_id"] == "find-me"
     assert "secret" not in response.text
@@ -79,7 +80,8 @@ def test_a_service_that_has_not_started_is_alive_but_not_ready(
     directory = tmp_path_factory.mktemp("idle")
     with running(directory, embedder) as client:
         calibrated(client, "whole", pngs)
-    idle = TestClient(make_app(directory, embedder), raise_server_exceptions=False)
+    app = make_app(directory, embedder)
+    idle = TestClient(app, "http://localhost", raise_server_exceptions=False)
     assert idle.get("/livez").status_code == 200
     for path in ("/readyz", "/health"):
         response = idle.get(path)

@@ -13,6 +13,7 @@ from http_helpers import (
     put,
     result,
     running,
+    send,
     strict,
     upload,
 )
@@ -47,6 +48,9 @@ def test_a_conformal_threshold_is_the_promised_rank(
         assert f"{100 * target:g} %" in threshold["statement"]
         assert "20 calibration images" in threshold["statement"]
         assert strict(client.get(f"/v1/detectors/{gravel}/threshold")) == threshold
+        shown = info(client, gravel)
+        assert threshold["version"] == shown["version"] == shown["in_service"]
+        assert shown["threshold"] == threshold
 
 
 def test_a_new_threshold_is_used_by_the_next_score(
@@ -64,6 +68,23 @@ def test_a_new_threshold_is_used_by_the_next_score(
         assert now["margin"] == pytest.approx(now["score"] - value)
         assert now["score"] == pytest.approx(first["score"], rel=1e-6)
         assert now["p_value"] == first["p_value"]
+
+
+def test_every_threshold_is_a_version_that_can_be_had_again(
+    client: TestClient, gravel: str, pngs: list[bytes]
+) -> None:
+    """Law: an earlier version gives the verdict that it gave; rolled back, it is in service."""
+    first, second = (strict(put(client, gravel, method="manual", value=v)) for v in (-1e9, 1e9))
+    assert second["version"] == first["version"] + 1
+    for version, verdict in ((first["version"], "anomalous"), (second["version"], "normal")):
+        answer = strict(send(client, gravel, pngs[70], version=version))
+        assert answer["version"] == version
+        assert answer["results"][0]["verdict"] == verdict
+    assert result(client, gravel, pngs[70])["verdict"] == "normal"
+    rolled = strict(client.post(f"/v1/detectors/{gravel}/rollback"))
+    assert rolled == info(client, gravel)
+    assert rolled["in_service"] == first["version"]
+    assert result(client, gravel, pngs[70])["verdict"] == "anomalous"
 
 
 def test_a_threshold_by_hand_needs_no_calibration(client: TestClient, pngs: list[bytes]) -> None:
@@ -95,27 +116,31 @@ def test_an_impossible_promise_is_refused_with_the_number_that_would_do(
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "kind"),
     [
-        {},
-        {"method": "magic"},
-        {"method": "conformal"},
-        {"method": "conformal", "target": 0},
-        {"method": "conformal", "target": 1},
-        {"method": "conformal", "target": -0.1},
-        {"method": "conformal", "target": "often"},
-        {"method": "conformal", "target": 0.1, "value": 3},
-        {"method": "manual"},
-        {"method": "manual", "value": None},
-        {"method": "manual", "value": "high"},
+        ({}, "invalid-request"),
+        ({"method": "magic"}, "invalid-request"),
+        ({"method": "conformal"}, "invalid-spec"),
+        ({"method": "conformal", "target": 0}, "invalid-request"),
+        ({"method": "conformal", "target": 1}, "invalid-request"),
+        ({"method": "conformal", "target": -0.1}, "invalid-request"),
+        ({"method": "conformal", "target": "often"}, "invalid-request"),
+        ({"method": "conformal", "target": 0.1, "value": 3}, "invalid-spec"),
+        ({"method": "conformal", "target": 0.1, "limit": 3}, "invalid-request"),
+        ({"method": "manual"}, "invalid-spec"),
+        ({"method": "manual", "value": None}, "invalid-spec"),
+        ({"method": "manual", "value": "high"}, "invalid-request"),
+        ({"method": "ksigma"}, "invalid-spec"),
+        ({"method": "f1"}, "missing-anomalies"),
     ],
 )
-def test_a_threshold_that_cannot_be_is_422(
-    client: TestClient, gravel: str, body: dict[str, Any]
+def test_a_threshold_that_cannot_be_is_refused(
+    client: TestClient, gravel: str, body: dict[str, Any], kind: str
 ) -> None:
-    """Contract: the threshold in service stays."""
+    """Contract: 422, or 409 where anomalies are missing; the threshold in service stays."""
     before = info(client, gravel)
-    problem(put(client, gravel, **body), 422, "invalid-request")
+    status = 409 if kind == "missing-anomalies" else 422
+    problem(put(client, gravel, **body), status, kind)
     assert info(client, gravel) == before
 
 

@@ -115,7 +115,12 @@ def test_spool_with_a_forged_member_is_told(tmp_path: Path) -> None:
     path = tmp_path / "spool"
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    for forged in (members | {"0": b"\x89PNG two"}, {k: members[k] for k in members if k != "3"}):
+    manifest = members["manifest.json"]
+    for forged in (
+        members | {"0": b"\x89PNG two"},
+        members | {"manifest.json": manifest.replace(b"lot 1", b"lot 9")},
+        {name: content for name, content in members.items() if name != "3"},
+    ):
         path.write_bytes(zipped(forged.items()))
         with pytest.raises(DamagedSpoolError), SpoolFile(path) as images:
             images.read(0)
