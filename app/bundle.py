@@ -89,9 +89,9 @@ class Bundle:
             self._check_references()
 
     @property
-    def chunks(self) -> list[str]:
-        """The names of the members that hold rows, in order."""
-        return [name for name in self._sizes if name.startswith("rows/")]
+    def has_rows(self) -> bool:
+        """Whether rows of its images came along."""
+        return any(image.chunk is not None for image in self.images)
 
     def read(self, name: str) -> bytes:
         """Return a member's content."""

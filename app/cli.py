@@ -13,6 +13,7 @@ from rich.table import Table
 from app import __version__, inspection, overlay, sources
 from app.adapting import adapt
 from app.bench.command import ListOptions, bench
+from app.bundle_commands import export, import_
 from app.command import Name, run, settings_of_environment
 from app.keys_command import keys
 from app.learning_commands import MaskFile, calibrate, fit, forget, threshold
@@ -55,8 +56,9 @@ def serve(
     )
 
 
-for command in (fit, calibrate, forget, threshold, replay):
+for command in (fit, calibrate, forget, threshold, replay, export):
     cli.command()(command)
+cli.command("import")(import_)
 
 
 @cli.command()

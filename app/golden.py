@@ -8,8 +8,7 @@ differ a little between machines, for sums are rounded in another order: see ``T
 """
 
 import io
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +72,7 @@ async def score(
     look = Look(spec.image_size, _FULL_MASK if spec.mask == "request" else detector.mask)
     sources = [from_bytes(f"golden image {place}", file) for place, file in enumerate(files)]
     found: list[Embedding] = []
-    async for source, outcome in service.embed_all(sources, look):
+    async for source, outcome in service._ingest.embed_all(sources, look):
         if isinstance(outcome, ImageError):
             raise type(outcome)(f"{source.name}: {outcome}") from outcome
         if not isinstance(outcome, Embedding):
@@ -84,8 +83,7 @@ async def score(
         rows = detector.rows(Embedding.concatenate(found))
         return [float(each) for each in detector.scores(rows)], rows
 
-    call: Callable[[], tuple[list[float], Rows]] = partial(judge)
-    return await service.in_pool(call)
+    return await service.in_pool(judge)
 
 
 def check(told: Sequence[float], here: Sequence[float], tolerance: float) -> float:

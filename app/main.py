@@ -13,6 +13,7 @@ from app import __version__, access, middleware, problems
 from app.jobs.runner import JobRunner
 from app.routes import (
     audit,
+    bundles,
     detectors,
     health,
     images,
@@ -73,6 +74,7 @@ def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     )
     for routes in (
         detectors,
+        bundles,
         learning,
         jobs,
         versions,

@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     """Days that scored images' rows are kept at most."""
     job_lease_s: PositiveFloat = 30
     """Seconds after which a job is taken up again whose process says nothing any more."""
+    job_days: PositiveInt = 30
+    """Days that jobs which have ended are kept."""
     drain_seconds: PositiveInt = 10
     """How long a stopping server waits for requests under way."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

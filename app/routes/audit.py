@@ -19,6 +19,7 @@ router = APIRouter(
 
 
 def _audit(request: Request) -> Audit:
+    """Return the audit of the service."""
     return cast(Audit, request.app.state.audit)
 
 

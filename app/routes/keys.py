@@ -26,10 +26,12 @@ router = APIRouter(
 
 
 def _keys(request: Request) -> Keys:
+    """Return the keys of the service."""
     return cast(Keys, request.app.state.keys)
 
 
 def _unstored(response: Response) -> None:
+    """Keep an answer that holds a key's text out of caches."""
     response.headers["Cache-Control"] = "no-store"
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
 from app.grouping import MAX_GROUP
-from app.schemas.base import Body
+from app.schemas.base import Body, DetectorName
 from app.schemas.detectors import DetectorInfo
 from app.spool_writer import MAX_NAME
 from app.storage.version_reader import Stored
@@ -34,7 +34,7 @@ class Manifest(Said):
 
     format: Literal[1] = FORMAT
     gatewatch: str
-    name: str
+    name: DetectorName
     version: Count
     backbone: str
     backbone_fingerprint: str

@@ -1,25 +1,55 @@
-"""Small detectors to keep, and processes and threads that change them at the same time."""
+"""Small detectors to keep, storages in both kinds, and processes and threads that change them."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from app.errors import ConflictError
 from app.storage import Storage
+from app.storage.audit import By
+from app.storage.detector_files import Files
+from app.storage.tables import now
+from app.storage.version_rows import Entry, Version, summary_of
+from detector.artefact import decision_bytes, fit_bytes
 from detector.detector import Detector
 from detector.moments import Moments
 from detector.spec import Spec
 
+BY = By("tester", "because", "request-1")
 SCORES = np.array([0.5, 1.0, 1.5])
 """Of calibration images."""
+CALIBRATION = SCORES.repeat(7)[:, None]
+"""Enough for a target of 0.1."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a storage lies: it can be opened any number of times, and by other processes."""
+
+    directory: Path
+    database: str | None = None
+    bucket: str | None = None
+
+    def open(self) -> Storage:
+        """Open it once more."""
+        return Storage.open(self.directory, database=self.database, bucket=self.bucket)
+
+    @contextmanager
+    def opened(self) -> Iterator[Storage]:
+        """Give it, closed at the end."""
+        storage = self.open()
+        try:
+            yield storage
+        finally:
+            storage.close()
 
 
 def detector(name: str = "bolts", seed: int = 0) -> Detector:
-    """Return a new detector; it differs by seed in what it was fitted to."""
+    """Return a detector; it differs by seed in what it was fitted to."""
     rows = np.random.default_rng(seed).normal(size=(9, 3))
     return Detector(
         Spec(name, "se-lite0", "f" * 64, scorer="gaussian"), statistics={"block": Moments.of(rows)}
@@ -27,24 +57,26 @@ def detector(name: str = "bolts", seed: int = 0) -> Detector:
 
 
 def following(old: Detector, seed: int = 1) -> Detector:
-    """Return a next version."""
-    return replace(detector(old.spec.name, seed), version=old.version + 1)
+    """Return what another fit makes of a detector."""
+    return replace(old, statistics=detector(seed=seed).statistics)
+
+
+def calibrated(old: Detector) -> Detector:
+    """Return what a calibration makes of a detector."""
+    return old.calibrate(CALIBRATION, 0.1)
 
 
 def same(one: Detector, other: Detector) -> bool:
-    """Return whether two detectors are equal to the bit, but for the scorer made on demand."""
-    if (one.spec, one.version, one.threshold) != (other.spec, other.version, other.threshold):
-        return False
-    np.testing.assert_array_equal(one.calibration, other.calibration)
-    assert one.statistics.keys() == other.statistics.keys()
-    for block, moments in one.statistics.items():
-        twin = other.statistics[block]
-        assert isinstance(moments, Moments)
-        assert isinstance(twin, Moments)
-        assert moments.n == twin.n
-        np.testing.assert_array_equal(moments.mean, twin.mean)
-        np.testing.assert_array_equal(moments.scatter, twin.scatter)
-    return True
+    """Return whether two detectors are alike to the bit, whatever their number."""
+    return (fit_bytes(one), decision_bytes(one)) == (fit_bytes(other), decision_bytes(other))
+
+
+def entry(kept: Detector, version: int = 1, *, in_service: int = 1) -> Entry:
+    """Return the rows of a detector that was not stored."""
+    made = Version(
+        version, None, "create", summary_of(kept), {}, "tester", "", "", now(), Files("", "")
+    )
+    return Entry("0" * 32, kept.spec.name, in_service, version, None, now(), now(), made)
 
 
 def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
@@ -68,15 +100,12 @@ def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
     return outcomes
 
 
-def change_again_and_again(directory: Path, times: int) -> list[int]:
-    """Put so many new versions in service, against others that do; return which were ours."""
-    storage = Storage(directory)
-    won: list[int] = []
-    while len(won) < times:
-        old = storage.get("bolts").detector
-        try:
-            won.append(storage.put(old, following(old, seed=old.version)).detector.version)
-        except ConflictError:
-            continue
-    storage.close()
-    return won
+def change_again_and_again(place: Place, times: int, seed: int = 0) -> list[int]:
+    """Add so many versions to the tip, as others do; return their numbers."""
+    made = []
+    with place.opened() as storage:
+        for turn in range(times):
+            tip = storage.versions.get("bolts", storage.versions.entry("bolts").tip)
+            new = following(tip.detector, seed=seed + turn)
+            made.append(storage.versions.add(tip, new, "replace", BY).detector.version)
+    return made

@@ -40,6 +40,18 @@ def functions(tree: ast.AST) -> Iterator[Function]:
     return (node for node in ast.walk(tree) if isinstance(node, Function))
 
 
+def is_stream(node: ast.AST) -> bool:
+    """Return whether a statement only hands on what another part yields, as it comes."""
+    return (
+        isinstance(node, ast.AsyncFor)
+        and not node.orelse
+        and [type(inner) for inner in node.body] == [ast.Expr]
+        and isinstance(node.body[0], ast.Expr)
+        and isinstance(node.body[0].value, ast.Yield)
+        and ast.unparse(node.body[0].value.value or node) == ast.unparse(node.target)
+    )
+
+
 def imports(tree: ast.AST) -> set[str]:
     """Return the modules that a file imports, anywhere in it, with their members."""
     found: set[str] = set()
@@ -65,9 +77,13 @@ def test_there_is_something_to_check() -> None:
 
 @pytest.mark.parametrize("path", ROUTES, ids=name)
 def test_routes_hold_no_logic(path: Path) -> None:
-    """Contract: a route says what it takes and gives; a docstring and two statements at most."""
+    """Contract: a route says what it takes and gives; a docstring and two statements at most.
+
+    A stream of events may be handed on as it comes.
+    """
     tree = ast.parse(path.read_text())
-    logic = [node.lineno for node in ast.walk(tree) if isinstance(node, LOGIC)]
+    found = [node for node in ast.walk(tree) if isinstance(node, LOGIC)]
+    logic = [node.lineno for node in found if not is_stream(node)]
     assert not logic, f"{path}: logic in line(s) {logic}"
     for function in functions(tree):
         assert ast.get_docstring(function), f"{path}: {function.name} has no docstring"

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from key_helpers import BY, NOON
+from key_helpers import BY, NOON, Clock
 from storage_helpers import at_once, detector
 
 from app import history as module
@@ -252,8 +252,8 @@ def test_failures_are_said_once_a_minute(
     storage: Storage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Contract: one line of log, however many images are lost; the next minute has another."""
-    clock = SimpleNamespace(monotonic=lambda: moment)
-    monkeypatch.setattr(module, "time", clock)
+    clock = Clock()
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
 
     class Full:
         def __getattr__(self, name: str) -> Any:
@@ -262,13 +262,12 @@ def test_failures_are_said_once_a_minute(
     broken = cast(Storage, SimpleNamespace(database=Full(), blobs=Full()))
 
     async def go() -> None:
-        nonlocal moment
         history = History(Settings(), broken)
-        for moment in (0.0, 59.0, 60.0):
+        for passed_s in (0, 59, 1):
+            clock.s += passed_s
             history.note(seen(storage, 1))
             await history.flush()
 
-    moment = 0.0
     asyncio.run(go())
     assert len(caplog.records) == 2
     assert all("disk full" in record.exc_text for record in caplog.records if record.exc_text)

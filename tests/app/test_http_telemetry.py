@@ -89,10 +89,12 @@ def test_requests_are_counted_by_route_method_and_status(
         for (name, labels), count in found.items()
         if name == "gatewatch_requests_total"
     }
+    assert counts[("GET", "/v1/jobs/{job}", "200")] >= 3  # asked until they had ended
     assert counts == {
+        ("GET", "/v1/jobs/{job}", "200"): counts[("GET", "/v1/jobs/{job}", "200")],
         ("POST", "/v1/detectors", "201"): 2,
-        ("POST", f"{ROUTE}/fit", "200"): 2,
-        ("POST", f"{ROUTE}/calibrate", "200"): 1,
+        ("POST", f"{ROUTE}/fit", "202"): 2,
+        ("POST", f"{ROUTE}/calibrate", "202"): 1,
         ("POST", f"{ROUTE}/score", "200"): 6,
         ("POST", f"{ROUTE}/score", "415"): 1,
         ("GET", ROUTE, "404"): 3,
@@ -107,6 +109,19 @@ def test_requests_are_counted_by_route_method_and_status(
         assert (value(found, f"{name}_sum", route=route) or 0) > 0
 
 
+def test_jobs_are_counted_by_how_they_ended(
+    client: TestClient, traffic: list[dict[str, Any]]
+) -> None:
+    """Contract: by kind and state, when they end."""
+    found = scrape(client)
+    ended = {
+        (dict(labels)["kind"], dict(labels)["state"]): count
+        for (name, labels), count in found.items()
+        if name == "gatewatch_jobs_total" and count
+    }
+    assert ended == {("fit", "succeeded"): 2, ("calibrate", "succeeded"): 1}
+
+
 def test_images_are_counted_by_verdict_and_reason(
     client: TestClient, traffic: list[dict[str, Any]]
 ) -> None:
@@ -117,7 +132,7 @@ def test_images_are_counted_by_verdict_and_reason(
         for verdict in ("normal", "anomalous", "uncalibrated"):
             count = value(found, "gatewatch_images_scored_total", model=model, verdict=verdict)
             assert count == verdicts.count(verdict)
-    reasons = {"decode": 2, "unsupported": 1, "too_large": 0, "overload": 0}
+    reasons = {"decode": 2, "unsupported": 1, "too_large": 0, "overload": 0, "fitted": 0}
     for reason, count in reasons.items():
         assert value(found, "gatewatch_images_rejected_total", reason=reason) == count
     assert value(found, "gatewatch_reference_images", model="gravel") == 20

@@ -4,18 +4,34 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from http_helpers import Pixels, calibrated, encode, problem, result, running, send, strict, upload
+from http_helpers import (
+    Pixels,
+    calibrated,
+    create,
+    encode,
+    problem,
+    put,
+    result,
+    running,
+    send,
+    strict,
+    upload,
+)
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
+from storage_helpers import at_once
 
 from detector.embedder import Embedder
 
 MAX_BODY_BYTES, MAX_IMAGES, QUEUE_IMAGES = 400_000, 3, 3
+MAX_UPLOAD_BYTES, MAX_JOB_IMAGES = 600_000, 5
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +58,8 @@ def client(directory: Path, embedder: Embedder) -> Iterator[TestClient]:
         "queue_images": QUEUE_IMAGES,
         "max_request_images": MAX_IMAGES,
         "max_body_bytes": MAX_BODY_BYTES,
+        "max_upload_bytes": MAX_UPLOAD_BYTES,
+        "max_job_images": MAX_JOB_IMAGES,
     }
     with running(directory, embedder, **knobs) as client:
         yield client
@@ -128,8 +146,9 @@ def test_a_form_that_does_not_fit_now_is_refused_whole(
 
 def test_a_fit_longer_than_the_queue_waits_for_room(client: TestClient, pngs: list[bytes]) -> None:
     """Contract: fitting is never refused for load."""
-    answer = strict(upload(client, "gravel", "fit", pngs[:3], mode="extend"))
-    assert (answer["fitted"], answer["rejected"]) == (3, [])
+    answer = strict(upload(client, "gravel", "fit", pngs[:MAX_JOB_IMAGES], mode="extend"))
+    assert (answer["fitted"], answer["rejected"]) == (MAX_JOB_IMAGES, [])
+    assert MAX_JOB_IMAGES > QUEUE_IMAGES
 
 
 def fails_on_white(embedder: Embedder) -> Callable[[list[Pixels]], Any]:
@@ -174,53 +193,113 @@ def test_an_image_the_backbone_fails_on_fails_alone(
 
 
 def test_a_body_over_the_limit_is_413(client: TestClient) -> None:
-    """Contract: announced or streamed, on every route that reads one; a problem like any other."""
-    large = b"x" * (MAX_BODY_BYTES + 1)
+    """Contract: announced or streamed, on every route that reads one; a problem like any other.
 
-    def streamed() -> Iterator[bytes]:
-        for start in range(0, len(large), 65536):
-            yield large[start : start + 65536]
-
-    for body in (large, streamed()):
-        headers = {"content-type": "image/png"}
-        response = client.post("/v1/detectors/gravel/score", content=body, headers=headers)
-        assert str(MAX_BODY_BYTES) in problem(response, 413, "about:blank")["detail"]
-    for verb in ("score", "fit", "calibrate"):
+    Images of a job, which are kept on the disk, have a limit of their own.
+    """
+    limits = {"score": MAX_BODY_BYTES, "fit": MAX_UPLOAD_BYTES, "calibrate": MAX_UPLOAD_BYTES}
+    for verb, limit in limits.items():
+        large = b"x" * (limit + 1)
+        for body in (large, in_pieces(large)):
+            headers = {"content-type": "image/png"}
+            response = client.post(f"/v1/detectors/gravel/{verb}", content=body, headers=headers)
+            assert str(limit) in problem(response, 413, "about:blank")["detail"]
         problem(upload(client, "gravel", verb, [large]), 413, "about:blank")
     json = {"content-type": "application/json"}
-    for method, path in (("POST", ""), ("PUT", "/gravel/threshold")):
+    large = b"x" * (MAX_BODY_BYTES + 1)
+    for method, path in (
+        ("POST", ""),
+        ("POST", "/gravel/forget"),
+        ("POST", "/gravel/threshold/preview"),
+        ("PUT", "/gravel/threshold"),
+    ):
         response = client.request(method, f"/v1/detectors{path}", content=large, headers=json)
         problem(response, 413, "about:blank")
     problem(send(client, "gravel", large[:-1]), 422, "undecodable-image")
+    problem(send(client, "gravel", large, verb="fit"), 422, "no-images")
 
 
-@pytest.mark.parametrize("count", [MAX_IMAGES + 1, MAX_IMAGES + 2])
+def in_pieces(body: bytes) -> Iterator[bytes]:
+    for start in range(0, len(body), 65536):
+        yield body[start : start + 65536]
+
+
+@pytest.mark.parametrize("more", [1, 2])
 @pytest.mark.parametrize("verb", ["score", "fit", "calibrate"])
 def test_a_form_of_too_many_images_is_413(
-    client: TestClient, pngs: list[bytes], verb: str, count: int
+    client: TestClient, pngs: list[bytes], verb: str, more: int
 ) -> None:
     """Contract: one more than allowed, or many more, read alike; the limit is named."""
-    found = problem(upload(client, "gravel", verb, pngs[:count]), 413, "too-many-images")
-    assert str(MAX_IMAGES) in found["detail"]
+    limit = MAX_IMAGES if verb == "score" else MAX_JOB_IMAGES
+    before = strict(client.get("/v1/jobs"))
+    found = problem(upload(client, "gravel", verb, pngs[: limit + more]), 413, "too-many-images")
+    assert str(limit) in found["detail"]
+    assert strict(client.get("/v1/jobs")) == before
 
 
-def test_two_changes_that_meet_do_not_overwrite_each_other(
+def lineage(client: TestClient, name: str) -> dict[int, dict[str, Any]]:
+    """Return all versions by their number."""
+    listed = strict(client.get(f"/v1/detectors/{name}/versions"))["versions"]
+    assert [each["version"] for each in listed] == list(range(1, len(listed) + 1))
+    return {each["version"]: each for each in listed}
+
+
+def test_a_change_during_a_fit_is_not_overwritten(
     directory: Path,
     client: TestClient,
     embedder: Embedder,
     gate: Gate,
     pngs: list[bytes],
 ) -> None:
-    """Contract: the later one is a 409, and the earlier stays, though of another process."""
+    """Law: both are versions, of the same parent; the threshold set meanwhile goes on serving."""
     gate.is_open.set()
     with running(directory, embedder) as other, ThreadPoolExecutor(1) as pool:
+        base = strict(other.get("/v1/detectors/gravel"))["tip"]
         gate.is_open.clear()
         gate.is_reached.clear()
-        fit = pool.submit(upload, client, "gravel", "fit", pngs[:2])
+        fit = pool.submit(upload, client, "gravel", "fit", pngs[:2], mode="extend")
         assert gate.is_reached.wait(30)
         threshold = {"method": "manual", "value": 123.5}
-        assert other.put("/v1/detectors/gravel/threshold", json=threshold).status_code == 200
+        address = "/v1/detectors/gravel/threshold"
+        drawn = strict(other.put(address, json=threshold, params={"base": base}))
         gate.is_open.set()
-        problem(fit.result(30), 409, "conflict")
+        fitted = strict(fit.result(30))["detector"]
+        assert (drawn["version"], fitted["version"]) == (base + 1, base + 2)
         for either in (client, other):
-            assert strict(either.get("/v1/detectors/gravel/threshold"))["value"] == 123.5
+            versions = lineage(either, "gravel")
+            assert versions[base + 1]["parent"] == versions[base + 2]["parent"] == base
+            assert versions[base + 1]["change"] == "threshold"
+            assert versions[base + 2]["change"] == "extend"
+            assert versions[base + 2]["fitted_images"] == versions[base]["fitted_images"] + 2
+
+
+def test_changes_of_many_at_once_are_all_there(
+    directory: Path, client: TestClient, embedder: Embedder, pngs: list[bytes]
+) -> None:
+    """Law: of two processes and six clients, every fit adds its images to all before it."""
+    with running(directory, embedder) as other:
+        create(client, "busy")
+        assert upload(client, "busy", "fit", pngs[:2]).status_code == 200
+        jobs = [
+            partial(upload, (client, other)[n % 2], "busy", "fit", [pngs[2 + n]], mode="extend")
+            for n in range(6)
+        ]
+        lines = [
+            partial(put, (client, other)[n % 2], "busy", method="manual", value=float(n))
+            for n in range(6)
+        ]
+        answers = [strict(answer) for answer in at_once(jobs)]
+        fitted = {answer["detector"]["version"]: answer["detector"] for answer in answers}
+        assert sorted(fitted) == list(range(3, 9))
+        assert [fitted[n]["fitted_images"] for n in range(3, 9)] == list(range(3, 9))
+        versions = lineage(other, "busy")
+        assert all(versions[n]["parent"] == n - 1 for n in range(3, 9))
+        images = strict(client.get("/v1/detectors/busy/versions/8/images"))
+        digests = {sha256(png).hexdigest() for png in pngs[:8]}
+        assert {each["sha256"] for each in images["images"]} == digests
+
+        drawn = [strict(answer) for answer in at_once(lines)]
+        assert sorted(each["version"] for each in drawn) == list(range(9, 15))
+        versions = lineage(client, "busy")
+        for each in drawn:
+            assert versions[each["version"]]["threshold"] == each["value"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from app.settings import PREFIX, Settings, check_environment
 
@@ -15,6 +15,8 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "port": ("0", 0),
     "open": ("true", True),
     "data_dir": ("/srv/gatewatch", Path("/srv/gatewatch")),
+    "database": ("postgresql://u:p@h/d", SecretStr("postgresql://u:p@h/d")),
+    "bucket": ("s3://bucket/folder", "s3://bucket/folder"),
     "backbone": ("another", "another"),
     "weights": ("/srv/network.safetensors", Path("/srv/network.safetensors")),
     "device": ("cuda", "cuda"),
@@ -24,8 +26,20 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "queue_images": ("2000", 2000),
     "max_body_bytes": ("1048576", 1048576),
     "max_request_images": ("9", 9),
+    "max_upload_bytes": ("10", 10),
+    "max_job_images": ("11", 11),
+    "max_job_bytes": ("12", 12),
+    "max_image_bytes": ("13", 13),
+    "max_compression_ratio": ("14", 14),
+    "import_roots": ("/srv/a:/srv/b", (Path("/srv/a"), Path("/srv/b"))),
     "max_image_pixels": ("1000", 1000),
     "min_image_side": ("1", 1),
+    "keep_fitted_rows": ("false", False),
+    "jobs_at_once": ("1", 1),
+    "history_bytes": ("0", 0),
+    "history_days": ("7", 7),
+    "job_lease_s": ("5", 5.0),
+    "job_days": ("5", 5),
     "drain_seconds": ("30", 30),
     "log_level": ("debug", "debug"),
 }
@@ -78,6 +92,12 @@ def test_environment_overrides_the_default(name: str, monkeypatch: pytest.Monkey
         ("max_body_bytes", "1.5"),
         ("min_image_side", "-1"),
         ("log_level", "loud"),
+        ("import_roots", "images"),
+        ("import_roots", "/srv/images:../secret"),
+        ("max_job_images", "0"),
+        ("history_bytes", "-1"),
+        ("job_lease_s", "0"),
+        ("jobs_at_once", "0"),
     ],
 )
 def test_impossible_values_are_refused(
@@ -102,6 +122,12 @@ def test_settings_do_not_change() -> None:
         Settings().port = 1  # type: ignore[misc]
     with pytest.raises(ValidationError, match="prot"):
         Settings(prot=8000)  # type: ignore[call-arg]
+
+
+def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: the database's URL may hold one; whatever prints the settings hides it."""
+    monkeypatch.setenv("GATEWATCH_DATABASE", "postgresql://me:secret@db/gate")
+    assert "secret" not in f"{Settings()} {Settings()!r} {Settings().model_dump_json()}"
 
 
 def test_misspelt_variables_are_named() -> None:

@@ -22,6 +22,7 @@ from app.errors import (
     UndecodableImageError,
     UnsupportedMediaTypeError,
 )
+from app.local_images import LocalImages, files_in
 
 BOUNDARY = "xXx"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -222,19 +223,26 @@ def test_other_content_types_are_refused(kind: str | None) -> None:
 
 
 def test_folder_is_listed_by_path(tmp_path: Path) -> None:
-    """Contract: images at any depth, by their suffix in any case, sorted; nothing else."""
+    """Contract: images at any depth, by their suffix in any case, sorted; nothing else.
+
+    They are the same to score and, as a job's, to fit.
+    """
     images = ["b.PNG", "a/2.jpg", "a/10.jpeg", "a/deep/x.tif", "c.TIFF", "d.webp", "e.bmp"]
     for name in [*images, "notes.txt", "a/list.json", "movie.gif", "png", ".jpg"]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
     (tmp_path / "folder.png").mkdir()
-    found = sources.from_folder(tmp_path)
+    found = [sources.from_path(path) for path in files_in(tmp_path)]
     assert [source.name for source in found] == sorted(str(tmp_path / name) for name in images)
     contents = [run(source.read()) for source in found]
     assert [content.decode() for content in contents] == [
         str(Path(source.name).relative_to(tmp_path)) for source in found
     ]
+    job = LocalImages.of([tmp_path])
+    assert [image.name for image in job.entries] == [source.name for source in found]
+    assert [job.read(index) for index in range(len(job))] == contents
+    assert files_in(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
 
 
 def test_nothing_is_refused(tmp_path: Path) -> None:
@@ -243,7 +251,9 @@ def test_nothing_is_refused(tmp_path: Path) -> None:
         read(form(), FORM)
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(NoImagesError, match=r"\.bmp, \.jpeg, \.jpg"):
-        sources.from_folder(tmp_path)
+        files_in(tmp_path)
+    with pytest.raises(NoImagesError, match=r"\.bmp, \.jpeg, \.jpg"):
+        LocalImages.of([tmp_path])
 
 
 def test_file_that_cannot_be_read_fails_alone(tmp_path: Path) -> None:
@@ -251,3 +261,6 @@ def test_file_that_cannot_be_read_fails_alone(tmp_path: Path) -> None:
     gone = sources.from_path(tmp_path / "gone.png")
     with pytest.raises(UndecodableImageError, match="cannot be read: No such file"):
         run(gone.read())
+    job = LocalImages.of([tmp_path / "gone.png"])
+    with pytest.raises(UndecodableImageError, match="cannot be read: No such file"):
+        job.read(0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
-from storage_helpers import SCORES, detector
+from storage_helpers import CALIBRATION, detector, entry
 
 from app.results import Timings
 from app.telemetry import REJECTIONS, VERDICTS, Telemetry, scrape
@@ -29,6 +29,9 @@ SERIES: dict[str, tuple[str, set[str], tuple[float, ...]]] = {
     "gatewatch_queue_images": ("gauge", set(), ()),
     "gatewatch_requests": ("counter", {"route", "method", "status"}, ()),
     "gatewatch_request_duration_seconds": ("histogram", {"route"}, ()),
+    "gatewatch_jobs": ("counter", {"kind", "state"}, ()),
+    "gatewatch_history_dropped_images": ("counter", set(), ()),
+    "gatewatch_shadow_disagreements": ("counter", {"model", "side"}, ()),
 }
 """Name, kind, labels and buckets that dashboards and rules rely on."""
 TIMINGS = Timings(decode_s=0.002, queue_s=0.004, forward_s=0.02, judge_s=0.0005)
@@ -43,12 +46,14 @@ def verdict(score: float, threshold: float | None = 2.0, p_value: float | None =
 
 def used(telemetry: Telemetry) -> Telemetry:
     """Return the series after one of everything."""
-    telemetry.detector(detector())
+    telemetry.detector(entry(detector()))
     telemetry.scored("bolts", verdict(1.0), TIMINGS)
     telemetry.batch_images.observe(3)
     telemetry.build_info.labels("1", "se-lite0", "cpu").set(1)
     telemetry.requests.labels("/v1/info", "GET", "200").inc()
     telemetry.request_seconds.labels("/v1/info").observe(0.01)
+    telemetry.jobs.labels("fit", "succeeded").inc()
+    telemetry.shadow_disagreements.labels("bolts", "shadow").inc()
     return telemetry
 
 
@@ -73,19 +78,24 @@ def test_alarms_can_rely_on_counters_that_start_at_zero(telemetry: Telemetry) ->
     for reason in REJECTIONS:
         assert sample("gatewatch_images_rejected_total", {"reason": reason}) == 0
     assert sample("gatewatch_images_scored_total", {"model": "bolts", "verdict": "normal"}) is None
-    telemetry.detector(detector())
+    telemetry.detector(entry(detector()))
     for word in VERDICTS:
         labels = {"model": "bolts", "verdict": word}
         assert sample("gatewatch_images_scored_total", labels) == 0
 
 
 def test_detector_shows_its_state(telemetry: Telemetry) -> None:
-    """Contract: of the version in service; a fit that drops the calibration shows it."""
+    """Contract: of the version in service, and of no other; a fit anew shows it."""
     sample = telemetry.registry.get_sample_value
     first = detector()
-    calibrated = first.calibrate(SCORES.repeat(7)[:, None], 0.1)
-    for state, count in ((first, 0), (calibrated, 21), (replace(first, version=3), 0)):
-        telemetry.detector(state)
+    calibrated = first.calibrate(CALIBRATION, 0.1)
+    for state, version, serves, count in (
+        (first, 1, 1, 0),
+        (calibrated, 2, 2, 21),
+        (first, 3, 2, 21),
+        (first, 3, 3, 0),
+    ):
+        telemetry.detector(entry(state, version, in_service=serves))
         assert sample("gatewatch_reference_images", {"model": "bolts"}) == 9
         assert sample("gatewatch_calibration_images", {"model": "bolts"}) == count
 
@@ -100,13 +110,14 @@ def test_detector_shows_its_state(telemetry: Telemetry) -> None:
         (verdict(3.0, threshold=None, p_value=None), "uncalibrated", None, None),
         (verdict(3.0, threshold=0.0), "anomalous", None, 0.25),
         (verdict(3.0, threshold=-1.0), "anomalous", None, 0.25),
+        (replace(verdict(1.5), uncertain=True), "uncertain", 0.75, 0.25),
     ],
 )
 def test_scores_are_observed(
     given: Verdict, word: str, ratio: float | None, p_value: float | None, telemetry: Telemetry
 ) -> None:
     """Contract: by verdict, as a share of the threshold, and as a p-value, where there are such."""
-    telemetry.detector(detector())
+    telemetry.detector(entry(detector()))
     telemetry.scored("bolts", given, TIMINGS)
     sample = telemetry.registry.get_sample_value
     for other in VERDICTS:
@@ -135,10 +146,11 @@ def test_stages_add_up(telemetry: Telemetry) -> None:
 
 def test_forgotten_detectors_leave_no_series(telemetry: Telemetry) -> None:
     """Law: forget = never seen; other detectors' series stay."""
-    telemetry.detector(detector("nuts"))
+    telemetry.detector(entry(detector("nuts")))
     telemetry.scored("nuts", verdict(1.0), TIMINGS)
-    telemetry.detector(detector())
+    telemetry.detector(entry(detector()))
     telemetry.scored("bolts", verdict(3.0), TIMINGS)
+    telemetry.shadow_disagreements.labels("bolts", "service").inc()
     telemetry.forget("bolts")
     models = {
         sample.labels["model"]

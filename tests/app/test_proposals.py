@@ -1,0 +1,298 @@
+"""What reviews lead to: lines that keep their promise, images that can be forgotten again."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from history_helpers import NAME, Line, line, picture
+from http_helpers import problem, strict
+from hypothesis import given
+from hypothesis import strategies as st
+from storage_helpers import detector as plain_detector
+
+from app.errors import NoProposalError
+from app.proposing import _between, _conformal, _extended
+from app.reviewed import Reviewed
+from app.storage.history import ScoredImage
+from app.storage.reviews import ReviewWord
+from detector.calibration import Calibration
+from detector.detector import Detector
+
+
+@pytest.fixture
+def bolts(tmp_path: Path) -> Iterator[Line]:
+    """A detector with false alarms, right ones and a miss, none of them reviewed."""
+    with line(tmp_path) as running:
+        running.fit()
+        yield running
+
+
+def review_all(bolts: Line, seeds: Sequence[int], odd: int, word: str) -> list[dict[str, Any]]:
+    """Score pictures, say one word on each, and return the results."""
+    results = bolts.score([picture(seed, odd) for seed in seeds])
+    for each in results:
+        answer = bolts.review(each["id"], word)
+        assert answer.status_code == 201, answer.text
+    return results
+
+
+def proposals(bolts: Line, **query: Any) -> dict[str, dict[str, Any]]:
+    """Return the proposals by rule."""
+    told = bolts.get("/proposals", **query)
+    return {each["rule"]: each for each in told["proposals"]}
+
+
+def apply(bolts: Line, kind: str, **query: Any) -> Any:
+    """Return the answer to applying a proposal."""
+    return bolts.client.post(f"/v1/detectors/{NAME}/proposals/{kind}/apply", params=query)
+
+
+def test_every_rule_counts_what_it_changes(bolts: Line) -> None:
+    """Reference: before and after of reviewed and of scored images, by scoring them anew."""
+    alarms = review_all(bolts, range(2000, 2008), 25, "false_alarm")
+    anomalies = review_all(bolts, range(2100, 2104), 90, "confirmed")
+    scores = sorted(each["score"] for each in bolts.score([picture(i) for i in range(2200, 2210)]))
+    told = bolts.get("/proposals")
+    assert (told["version"], told["reviewed"], told["left_out"]) == (3, 12, 0)
+    found = proposals(bolts)
+    assert found.keys() == {"conformal", "between", "extend"}
+    everything = [each["score"] for each in (*alarms, *anomalies)] + scores
+    old = alarms[0]["threshold"]
+    for rule in ("conformal", "between"):
+        proposed = found[rule]["proposed"]
+        value = proposed["threshold"]["value"]
+        assert proposed["history"] == {
+            "images": 22,
+            "flagged_before": sum(score > old for score in everything),
+            "flagged_after": sum(score > value for score in everything),
+        }
+        assert proposed["reviews"] == {
+            word: {
+                "images": len(results),
+                "flagged_before": len(results),
+                "flagged_after": sum(each["score"] > value for each in results),
+            }
+            for word, results in (("confirmed", anomalies), ("false_alarm", alarms))
+        }
+    between = found["between"]["proposed"]
+    assert max(each["score"] for each in alarms) < between["threshold"]["value"]
+    assert between["reviews"]["false_alarm"]["flagged_after"] == 0
+    assert between["reviews"]["confirmed"]["flagged_after"] == 4
+    conformal = found["conformal"]["proposed"]
+    assert conformal["threshold"]["value"] >= old
+    assert conformal["images_added"] == 8
+    extended = found["extend"]["proposed"]
+    assert not extended["threshold"]["stale"]
+    assert extended["reviews"]["false_alarm"]["flagged_after"] == 0
+    assert extended["images_added"] == 8
+
+
+@pytest.mark.parametrize("rule", ["conformal", "between", "extend"])
+def test_applied_is_what_was_proposed_and_does_not_serve(bolts: Line, rule: str) -> None:
+    """Law: the version has the proposed line, is out of service, and is audited."""
+    review_all(bolts, range(2000, 2005), 25, "false_alarm")
+    review_all(bolts, range(2100, 2102), 90, "confirmed")
+    proposed = proposals(bolts)[rule]["proposed"]
+    kind, query = ("images", {}) if rule == "extend" else ("threshold", {"rule": rule})
+    answer = apply(bolts, kind, reason="weekly review", **query)
+    assert answer.status_code == 201, answer.text
+    told = strict(answer)
+    assert told["lineage"]["change"] == "review"
+    assert told["lineage"]["reason"] == "weekly review"
+    assert told["detector"]["in_service"] == 3
+    assert told["detector"]["version"] == 4
+    same = ("value", "statement", "stale", "calibration_images")
+    applied = told["detector"]["threshold"]
+    assert {key: applied[key] for key in same} == {key: proposed["threshold"][key] for key in same}
+    assert bolts.get("")["version"] == 3
+    lines = strict(bolts.client.get("/v1/audit", params={"subject": NAME}))["lines"]
+    assert "version.review" in [each["action"] for each in lines]
+    assert bolts.client.post(f"/v1/detectors/{NAME}/versions/4/promote").status_code == 200
+    results = bolts.score([picture(seed, 25) for seed in range(2000, 2005)])
+    flagged = proposed["reviews"]["false_alarm"]["flagged_after"]
+    assert sum(each["flagged"] for each in results) == flagged
+
+
+def test_added_images_can_be_forgotten(bolts: Line) -> None:
+    """Law: by their digests, from the rows that were copied; scores are as before, to 1e-9."""
+    alarms = review_all(bolts, range(2000, 2005), 25, "false_alarm")
+    version = strict(apply(bolts, "images"))["detector"]["version"]
+    identity = bolts.service.storage.versions.entry(NAME).id
+    bolts.service.storage.blobs.delete_all(f"history/{identity}")  # what forgets on its own
+    listed = bolts.get(f"/versions/{version}/images", limit=1000)["images"]
+    digests = [each["sha256"] for each in listed if each["forgettable"]][-5:]
+    told = {
+        strict(bolts.client.get(f"/v1/images/{each['id']}"))["image"]["sha256"] for each in alarms
+    }
+    assert set(digests) == told
+    forgotten = bolts.client.post(f"/v1/detectors/{NAME}/forget", json={"sha256": digests})
+    assert forgotten.status_code == 202
+    for _ in range(500):
+        job = strict(bolts.client.get(forgotten.headers["location"]))
+        if job["state"] == "succeeded":
+            break
+        assert job["state"] in ("queued", "running"), job
+    again = bolts.score(
+        [picture(seed, 25) for seed in range(2000, 2005)], version=version + 1, allow_stale=True
+    )
+    np.testing.assert_allclose(
+        [each["score"] for each in again], [each["score"] for each in alarms], rtol=1e-9
+    )
+
+
+def test_added_scores_are_calibrated_with_again(bolts: Line) -> None:
+    """Law: recalibrating the version without images has the added ones among its own."""
+    review_all(bolts, range(2000, 2005), 25, "false_alarm")
+    proposed = strict(apply(bolts, "threshold"))["detector"]
+    assert proposed["calibration_images"] == 39 + 5
+    query = {"target": 0.05, "base": proposed["version"]}
+    again = bolts.verb("recalibrate", [], **query)
+    assert again.status_code == 200, again.text
+    made = strict(again)["detector"]
+    assert made["calibration_images"] == 39 + 5
+    assert made["threshold"]["value"] == pytest.approx(proposed["threshold"]["value"], rel=1e-9)
+
+
+def test_an_image_is_taken_in_but_once(bolts: Line) -> None:
+    """Contract: neither sent twice nor reviewed twice, nor after it was taken in."""
+    review_all(bolts, [2000, 2000, 2001], 25, "false_alarm")
+    assert proposals(bolts)["conformal"]["proposed"]["images_added"] == 2
+    assert proposals(bolts)["extend"]["proposed"]["images_added"] == 2
+    version = strict(apply(bolts, "threshold"))["detector"]["version"]
+    assert bolts.client.post(f"/v1/detectors/{NAME}/versions/{version}/promote").status_code == 200
+    for rule in ("conformal", "extend"):
+        refused = proposals(bolts)[rule]["problem"]
+        assert refused["type"].endswith("no-proposal")
+
+
+def test_refusals_say_why(bolts: Line) -> None:
+    """Contract: in the list as problems, on applying as 409; nothing is made."""
+    for each in proposals(bolts).values():
+        assert each["proposed"] is None
+        assert "no image was reviewed" in each["problem"]["detail"]
+    for kind, query in (("threshold", {}), ("threshold", {"rule": "between"}), ("images", {})):
+        problem(apply(bolts, kind, **query), 409, "no-proposal")
+    review_all(bolts, [2000], 90, "confirmed")
+    found = proposals(bolts)
+    assert "nothing to mend" in found["conformal"]["problem"]["detail"]
+    assert "0 false alarm(s) and 1 anomalies" in found["between"]["problem"]["detail"]
+    assert "no reviewed false alarm" in found["extend"]["problem"]["detail"]
+    too_low = proposals(bolts, target=0.001)["conformal"]["problem"]
+    assert too_low["type"].endswith("insufficient-calibration")
+    problem(apply(bolts, "shape"), 422, "invalid-request")
+    problem(apply(bolts, "threshold", target=2), 422, "invalid-request")
+    assert len(bolts.get("/versions")["versions"]) == 3
+    unknown = bolts.client.get("/v1/detectors/nuts/proposals")
+    problem(unknown, 404, "unknown-detector")
+
+
+def reviewed(words: Sequence[ReviewWord]) -> Reviewed:
+    """Return reviewed images of these words."""
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    images = [
+        ScoredImage(f"{i:032x}", "", 1, at, "", "", f"{i:064x}", 0, None, None, "normal", "", i)
+        for i in range(len(words))
+    ]
+    return Reviewed(images, words, None, 0)
+
+
+def calibrated(scores: Sequence[float], target: float) -> Detector:
+    """Return a detector with these calibration scores."""
+    return replace(plain_detector(), calibration=Calibration(np.array(scores))).decide(
+        "conformal", {"target": target}
+    )
+
+
+@given(
+    st.lists(st.floats(0, 10), min_size=20, max_size=60),
+    st.lists(st.floats(0, 30), min_size=1, max_size=30),
+    st.sampled_from([0.05, 0.1, 0.3]),
+)
+def test_false_alarms_only_raise_a_conformal_line(
+    scores: list[float], alarms: list[float], target: float
+) -> None:
+    """Law: whatever was reviewed, the line of the calibration alone is never undercut."""
+    detector = calibrated(scores, target)
+    present = detector.require_threshold()
+    known = reviewed(["false_alarm"] * len(alarms))
+    fresh = np.ones(len(alarms), dtype=bool)
+    try:
+        made = _conformal(detector, present, known, np.array(alarms), fresh, None)
+    except NoProposalError:
+        assert max(alarms) <= present.value
+        return
+    assert made.detector.require_threshold().value >= present.value
+    assert made.taken == [i for i, score in enumerate(alarms) if score > present.value]
+    assert made.detector.calibration_images == len(scores) + len(made.taken)
+    told = made.detector.require_threshold().statement
+    assert f"{len(made.taken)} reviewed false alarm(s)" in told
+
+
+def test_few_false_alarms_hardly_move_a_line_of_many_images() -> None:
+    """Reference: of 99 images at 10 % the 90th smallest; with 5 above it, of 104 the 95th."""
+    scores = np.arange(1.0, 100.0)
+    detector = calibrated(list(scores), 0.1)
+    assert detector.require_threshold().value == 90
+    known = reviewed(["false_alarm"] * 5)
+    made = _conformal(
+        detector,
+        detector.require_threshold(),
+        known,
+        np.full(5, 200.0),
+        np.ones(5, dtype=bool),
+        None,
+    )
+    assert made.detector.require_threshold().value == 95
+
+
+def test_a_line_between_needs_both_sides_apart() -> None:
+    """Contract: midway, or refused; the uncertain band stays where it has room."""
+    detector = calibrated(list(np.arange(1.0, 40.0)), 0.1)
+    present = replace(detector.require_threshold(), review=20.0)
+    words: list[ReviewWord] = ["false_alarm", "confirmed", "missed"]
+    made = _between(detector, present, reviewed(words), np.array([50.0, 90.0, 60.0]))
+    drawn = made.detector.require_threshold()
+    assert (drawn.value, drawn.review, drawn.method) == (55.0, 20.0, "manual")
+    with pytest.raises(NoProposalError, match="no line lies between"):
+        _between(detector, present, reviewed(words), np.array([70.0, 90.0, 60.0]))
+    low = _between(detector, present, reviewed(words), np.array([2.0, 90.0, 6.0]))
+    assert low.detector.require_threshold().review is None
+
+
+def test_groups_that_were_never_calibrated_get_no_line() -> None:
+    """Contract: by group, a false alarm of a new group counts among images of none."""
+    groups = ("a",) * 20 + ("b",) * 20
+    detector = replace(plain_detector(), calibration=Calibration(np.arange(40.0), groups)).decide(
+        "conformal", {"target": 0.1}, by_group=True
+    )
+    known = reviewed(["false_alarm"] * 2)
+    images = [
+        replace(each, group=name) for each, name in zip(known.images, ("a", "c"), strict=True)
+    ]
+    made = _conformal(
+        detector,
+        detector.require_threshold(),
+        replace(known, images=images),
+        np.array([100.0, 100.0]),
+        np.ones(2, dtype=bool),
+        None,
+    )
+    assert made.detector.require_calibrated().groups[-2:] == ("a", "")
+    assert made.detector.require_threshold().by_group.keys() == {"a", "b"}
+
+
+@pytest.mark.parametrize("option", [{"flips": True}, {"memory": 50}])
+def test_what_rows_do_not_hold_is_not_extended(option: dict[str, Any]) -> None:
+    """Contract: mirrored views and memories are refused, with what to send instead."""
+    detector = plain_detector()
+    options = replace(detector.spec.options, **option)
+    detector = replace(detector, spec=replace(detector.spec, options=options))
+    stored = cast(Any, SimpleNamespace(detector=detector, entry=SimpleNamespace(name=NAME)))
+    with pytest.raises(NoProposalError, match="mode=extend"):
+        asyncio.run(_extended(cast(Any, None), stored, reviewed(["false_alarm"])))
