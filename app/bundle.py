@@ -14,6 +14,7 @@ believed further than it is checked, and nothing is ever unpickled.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,7 +33,8 @@ IMAGES, GOLDEN, MANIFEST = "images.json", "golden.json", "manifest.json"
 MOST_MEMBERS = 50_000
 """Rows of some three million images."""
 _LIST_BYTES = 128 * MOST_MEMBERS  # a member's entry in the list at the end takes less
-_HEADER_BYTES = 30  # of a member, before its name (APPNOTE.TXT 4.3.7)
+# What lies before a member's name, and what ends the file (APPNOTE.TXT 4.3.7, 4.3.16).
+_HEADER_BYTES, _END_BYTES, _END = 30, 22, b"PK\5\6"
 # What is read into memory at once: a fit of the finest grid has some 100 MB.
 _MOST_BYTES = {"safetensors": 2**30, "json": 2**26, "png": 2**25}
 _NAME = re.compile(
@@ -79,7 +81,7 @@ class Bundle:
             counted.most = _LIST_BYTES
             self._zip = ZipFile(counted)
             counted.most = None
-            self._sizes = self._laid_out()
+            self._sizes = self._laid_out(file)
             self.manifest = self._manifest()
             for name, digest in self.manifest.members.items():
                 if self._digest(name) != digest:
@@ -102,7 +104,7 @@ class Bundle:
         """Return what a JSON member says."""
         return _parsed(name, kind, self.read(name))
 
-    def _laid_out(self) -> dict[str, int]:
+    def _laid_out(self, file: IO[bytes]) -> dict[str, int]:
         """Return the members and their sizes, if they fill the file from its beginning."""
         found: dict[str, int] = {}
         end = 0
@@ -120,7 +122,8 @@ class Bundle:
                 raise InvalidBundleError(f"{name} has more than {most} bytes")
             found[name] = info.file_size
             end += _HEADER_BYTES + len(name) + info.file_size
-        if end != self._zip.start_dir or self._zip.comment:
+        file.seek(-_END_BYTES, os.SEEK_END)
+        if end != self._zip.start_dir or self._zip.comment or not file.read().startswith(_END):
             raise InvalidBundleError("it holds bytes that belong to no member")
         return found
 

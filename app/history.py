@@ -98,7 +98,7 @@ class History:
                 self._some.clear()
                 await self.flush()
             else:
-                await asyncio.to_thread(self._tidy)
+                await asyncio.to_thread(self._trim)
         await self.flush()
 
     def _compare(self, seen: Seen) -> None:
@@ -147,13 +147,6 @@ class History:
             self.kept.trim(self._most_bytes, now() - self._most_age)
         except Exception as error:
             self._give_up(0, "what is too old or too much cannot be removed", error)
-
-    def _tidy(self) -> None:
-        self._trim()
-        try:
-            self.kept.sweep()
-        except Exception as error:
-            self._give_up(0, "what was left over cannot be removed", error)
 
     def _give_up(self, images: int, why: str, error: Exception | None = None) -> None:
         """Count images that are not kept, and say so, but not for every one of them."""

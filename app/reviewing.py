@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from app.errors import ReviewMismatchError, UnknownImageError
 from app.service import Service
 from app.storage.audit import By
+from app.storage.cursor import Cursor
 from app.storage.history import ScoredImage
 from app.storage.reviews import Review, Reviews, ReviewWord
 
@@ -57,6 +60,40 @@ async def review(service: Service, identity: str, word: ReviewWord, note: str, b
         )
     reviews = Reviews(service.storage.database)
     return await asyncio.to_thread(reviews.add, image, word, note, by)
+
+
+async def reviews_of(
+    service: Service, detector: str | None, limit: int, cursor: str | None
+) -> list[Review]:
+    """Return reviews, newest first: one more than the limit if there are more.
+
+    Raises:
+        UnknownDetectorError
+    """
+    found = ""
+    if detector is not None:
+        found = (await asyncio.to_thread(service.storage.versions.entry, detector)).id
+    page = partial(
+        Reviews(service.storage.database).page,
+        limit + 1,
+        detector_id=found,
+        cursor=Cursor.of(cursor) if cursor else None,
+    )
+    return list(await asyncio.to_thread(page))
+
+
+async def scored_of(
+    service: Service, detector: str, limit: int, cursor: str | None, **which: Any
+) -> list[ScoredImage]:
+    """Return what was scored, newest first: one more than the limit if there are more.
+
+    Raises:
+        UnknownDetectorError
+    """
+    entry = await asyncio.to_thread(service.storage.versions.entry, detector)
+    place = Cursor.of(cursor) if cursor else None
+    page = partial(service.history.kept.page, entry.id, limit + 1, cursor=place, **which)
+    return list(await asyncio.to_thread(page))
 
 
 async def _image(service: Service, identity: str) -> tuple[ScoredImage, str]:

@@ -41,9 +41,10 @@ def detector_of(bundle: Bundle, name: str) -> Detector:
         said = (manifest.spec, manifest.name, manifest.backbone, manifest.backbone_fingerprint)
         if said != (plain(spec), spec.name, spec.backbone, spec.backbone_fingerprint):
             raise InvalidBundleError("the manifest speaks of another detector than the one in it")
+        if not came.statistics:
+            raise InvalidBundleError("the detector in it was never fitted")
     named = replace(came, spec=replace(spec, name=name))
     with sensible():
-        named.require_fitted()
         named.ready()
     return named
 

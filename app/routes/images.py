@@ -1,7 +1,5 @@
 """What was said of an image, and of all images of a detector."""
 
-import asyncio
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -15,7 +13,6 @@ from app.problems import docs
 from app.schemas.base import DetectorName
 from app.schemas.history import HistoryPage, ImageInfo, Moment
 from app.storage import cursor as cursors
-from app.storage.cursor import Cursor
 from app.storage.history import Word
 
 router = APIRouter(
@@ -49,14 +46,6 @@ async def history(
     cursor: CursorQuery = None,
 ) -> HistoryPage:
     """List what was scored, newest first, as far as it is kept."""
-    entry = await asyncio.to_thread(service.storage.versions.entry, name)
-    page = partial(
-        service.history.kept.page,
-        entry.id,
-        limit + 1,
-        cursor=Cursor.of(cursor) if cursor else None,
-        since=since,
-        until=until,
-        verdict=verdict,
-    )
-    return HistoryPage.of(await asyncio.to_thread(page), name, limit)
+    which = {"since": since, "until": until, "verdict": verdict}
+    found = await reviewing.scored_of(service, name, limit, cursor, **which)
+    return HistoryPage.of(found, name, limit)

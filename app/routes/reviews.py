@@ -1,7 +1,5 @@
 """What people say of verdicts, and what is proposed because of it."""
 
-import asyncio
-from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, status
@@ -23,8 +21,6 @@ from app.routes.images import CursorQuery, LimitQuery
 from app.schemas.base import DetectorName, Rate
 from app.schemas.reviews import NewReview, ProposalList, ReviewInfo, ReviewPage
 from app.schemas.versions import VersionDetail
-from app.storage.cursor import Cursor
-from app.storage.reviews import Reviews
 from detector.errors import (
     DegenerateDataError,
     InsufficientCalibrationError,
@@ -62,16 +58,7 @@ async def list_all(
     cursor: CursorQuery = None,
 ) -> ReviewPage:
     """List what was said, newest first."""
-    detector_id = ""
-    if detector is not None:
-        detector_id = (await asyncio.to_thread(service.storage.versions.entry, detector)).id
-    page = partial(
-        Reviews(service.storage.database).page,
-        limit + 1,
-        detector_id=detector_id,
-        cursor=Cursor.of(cursor) if cursor else None,
-    )
-    return ReviewPage.of(await asyncio.to_thread(page), limit)
+    return ReviewPage.of(await reviewing.reviews_of(service, detector, limit, cursor), limit)
 
 
 @router.get(

@@ -1,14 +1,14 @@
 """What was scored: a row of the database for each image, and its rows in blobs of some dozens.
 
 A blob is written first, then all that names it, in one transaction: a crash in between leaves a
-blob that nothing names, which is swept up later. Both go together, oldest first; the rows of a
+blob that nothing names, for ``app.storage.sweep``. Both go together, oldest first; the rows of a
 deleted detector go with its own.
 """
 
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select
@@ -18,7 +18,7 @@ from app.errors import UnknownImageError
 from app.storage.blobs import Blobs
 from app.storage.cursor import Cursor, beyond, newest_first
 from app.storage.database import Database
-from app.storage.tables import CHUNKS, DETECTORS, SCORED, now
+from app.storage.tables import CHUNKS, DETECTORS, SCORED
 from detector.row_file import read_rows, rows_bytes
 from detector.rows import Rows
 
@@ -26,8 +26,6 @@ Word = Literal["normal", "uncertain", "anomalous", "uncalibrated"]
 FOLDER = "history"
 AT_ONCE = 500
 """Chunks removed, or images looked up, by one statement."""
-LEFT_OVER = timedelta(hours=1)
-"""Age from which a blob that nothing names was left by a crash, not written just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,20 +208,6 @@ class KeptHistory:
         for chunk in gone:
             self._blobs.delete(chunk.blob)
         return len(gone)
-
-    def sweep(self) -> int:
-        """Remove blobs that a crash has left; return how many."""
-        with self._database.read() as connection:
-            named = set(connection.scalars(select(CHUNKS.c.blob)))
-        since = now() - LEFT_OVER
-        left = [
-            blob.name
-            for blob in self._blobs.listing(FOLDER)
-            if blob.put_at < since and blob.name not in named
-        ]
-        for name in left:
-            self._blobs.delete(name)
-        return len(left)
 
 
 def folder(detector_id: str) -> str:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from app.storage import Storage
 from app.storage.audit import By
 from app.storage.detector_files import Files
+from app.storage.lineage import Image
 from app.storage.tables import now
 from app.storage.version_rows import Entry, Version, summary_of
+from app.storage.versions import Stored
 from detector.artefact import decision_bytes, fit_bytes
 from detector.detector import Detector
 from detector.moments import Moments
@@ -48,6 +51,22 @@ class Place:
             storage.close()
 
 
+KINDS = ("directory", "servers")
+
+
+def place_of(kind: str, request: pytest.FixtureRequest, directory: Path) -> Place:
+    """Return an empty place: SQLite and a directory, or PostgreSQL and a bucket."""
+    if kind == "directory":
+        return Place(directory)
+    ask = request.getfixturevalue
+    return Place(directory, ask("postgres_url"), ask("bucket_location"))
+
+
+def files(storage: Storage) -> set[str]:
+    """Return the names of all blobs of detectors."""
+    return set(storage.blobs.names("detectors"))
+
+
 def detector(name: str = "bolts", seed: int = 0) -> Detector:
     """Return a detector; it differs by seed in what it was fitted to."""
     rows = np.random.default_rng(seed).normal(size=(9, 3))
@@ -69,6 +88,19 @@ def calibrated(old: Detector) -> Detector:
 def same(one: Detector, other: Detector) -> bool:
     """Return whether two detectors are alike to the bit, whatever their number."""
     return (fit_bytes(one), decision_bytes(one)) == (fit_bytes(other), decision_bytes(other))
+
+
+def three(storage: Storage) -> list[Stored]:
+    """Return the versions of a detector that was created, calibrated, and given another line."""
+    first = storage.versions.create(detector(), BY)
+    second = storage.versions.add(first, calibrated(first.detector), "calibrate", BY)
+    drawn = second.detector.decide("manual", {"value": 7.0})
+    return [first, second, storage.versions.add(second, drawn, "threshold", BY)]
+
+
+def image(number: int, group: str = "") -> Image:
+    """Return an image known by a number."""
+    return Image(f"{number:064x}", f"{number}.png", group, "detectors/a/rows/b/0", number)
 
 
 def entry(kept: Detector, version: int = 1, *, in_service: int = 1) -> Entry:

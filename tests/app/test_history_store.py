@@ -20,7 +20,6 @@ from app.history import CHUNK_IMAGES, History
 from app.scoring import Seen, SeenImage
 from app.settings import Settings
 from app.storage import Storage
-from app.storage import history as stored_history
 from app.storage.cursor import Cursor
 from app.storage.history import KeptHistory, ScoredImage
 from app.storage.shadows import Agreement, Shadows
@@ -147,18 +146,6 @@ def test_old_chunks_go_whole(storage: Storage, kept: KeptHistory) -> None:
     kept.write("5" * 64, part, rows(3))
     assert kept.trim(10**9, part[2].at) == 0
     assert kept.trim(10**9, part[2].at + timedelta(seconds=1)) == 1
-
-
-def test_only_what_nothing_names_is_swept(
-    storage: Storage, kept: KeptHistory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Contract: blobs of a crash go once they are old, others never."""
-    kept.write("5" * 64, images(storage, 1), rows(1))
-    storage.blobs.put("history/left/over", b"rows")
-    assert kept.sweep() == 0
-    monkeypatch.setattr(stored_history, "LEFT_OVER", timedelta(hours=-1))
-    assert kept.sweep() == 1
-    assert len(storage.blobs.names("history")) == 1
 
 
 def test_a_deleted_detector_gets_no_history(storage: Storage, kept: KeptHistory) -> None:
