@@ -17,7 +17,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, TypeVar
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
@@ -45,11 +45,18 @@ M = TypeVar("M", bound=Said)
 
 
 class BundleWriter:
-    """Members one after the other, then the manifest."""
+    """Members one after the other, then the manifest; a context manager, for files have an end."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._zip = ZipFile(file, "w", ZIP_STORED)
         self._members: dict[str, str] = {}
+
+    def __enter__(self) -> "BundleWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError, ValueError):  # a full disk must not hide why we are here
+            self._zip.close()
 
     def add(self, name: str, content: bytes | Said) -> None:
         """Write a member."""
@@ -59,7 +66,7 @@ class BundleWriter:
         self._zip.writestr(ZipInfo(name), content)  # without a date: alike gives alike
 
     def finish(self, **about: Any) -> Manifest:
-        """Write the manifest, of which the digests are known here, and the list of members."""
+        """Write the manifest, with the digests, and the list of members."""
         manifest = Manifest(members=self._members, **about)
         said = manifest.model_dump_json()
         signed = {"sha256": hashlib.sha256(said.encode()).hexdigest(), "manifest": said}

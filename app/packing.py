@@ -48,8 +48,25 @@ def pack(
         RowsNotKeptError: if they shall, and were not kept.
         MissingBlobError, StorageUnavailableError
     """
-    detector, entry = stored.detector, stored.entry
-    versions, writer = service.storage.versions, BundleWriter(file)
+    with BundleWriter(file) as writer:
+        _pack(service, stored, writer, pictures, scores, rows=rows)
+
+
+def plain(spec: Spec) -> dict[str, Any]:
+    """Return a spec as JSON has it."""
+    return dict(json.loads(json.dumps(asdict(spec))))
+
+
+def _pack(
+    service: Service,
+    stored: Stored,
+    writer: BundleWriter,
+    pictures: Mapping[str, bytes],
+    scores: Sequence[float],
+    *,
+    rows: bool,
+) -> None:
+    detector, entry, versions = stored.detector, stored.entry, service.storage.versions
     writer.add(FIT, fit_bytes(detector))
     writer.add(DECISION, decision_bytes(detector))
     fitted, calibrated = versions.images(entry), versions.calibration_images(entry)
@@ -76,11 +93,6 @@ def pack(
         spec=plain(spec),
         lineage=_chain(service, stored),
     )
-
-
-def plain(spec: Spec) -> dict[str, Any]:
-    """Return a spec as JSON has it."""
-    return dict(json.loads(json.dumps(asdict(spec))))
 
 
 def _pack_rows(

@@ -46,6 +46,7 @@ async def history(
     cursor: CursorQuery = None,
 ) -> HistoryPage:
     """List what was scored, newest first, as far as it is kept."""
-    which = {"since": since, "until": until, "verdict": verdict}
-    found = await reviewing.scored_of(service, name, limit, cursor, **which)
+    found = await reviewing.scored_of(
+        service, name, limit, cursor, since=since, until=until, verdict=verdict
+    )
     return HistoryPage.of(found, name, limit)

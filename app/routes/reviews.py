@@ -101,5 +101,4 @@ async def apply(
 ) -> VersionDetail:
     """Make a version of a proposal; it does not serve before it is promoted."""
     chosen = rule if kind == "threshold" else "extend"
-    stored = await proposals.apply(service, name, chosen, by, target=target)
-    return VersionDetail.of(stored.entry)
+    return VersionDetail.of((await proposals.apply(service, name, chosen, by, target=target)).entry)

@@ -253,7 +253,7 @@ def test_nothing_is_written_of_what_contradicts_itself(
         forged(bundle, {"decision.safetensors": contents["fit.safetensors"]}),
         forged(bundle, {}, name="nails"),
         forged(bundle, {}, spec={}),
-        forged(bundle, {"images.json": images.replace(b'"row":1,', b'"row":7,')}),
+        forged(bundle, {"images.json": images.replace(b'"row":1}', b'"row":7}', 1)}),
         forged(bundle, {"images.json": images.replace(b'"row":0}', b'"row":1}', 1)}),
         forged(bundle, {chunk: last}),
         forged(bundle, {"images.json": images.replace(b'"fit"', b'"anomaly"', 1)}),
@@ -263,6 +263,7 @@ def test_nothing_is_written_of_what_contradicts_itself(
         _with_rows(bundle, chunk, lambda rows, about: (type(rows)(narrow), about)),
     ]
     for sent in wrong:
+        assert sent != forged(bundle, {})
         problem(away.bring(sent), 422, "invalid-bundle")
     assert away.held() == ([], [], [])
 
