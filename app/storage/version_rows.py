@@ -99,8 +99,10 @@ def locked(connection: Connection, entry: Entry) -> Row[Any]:
     Raises:
         ConflictError: if the detector or the entry's version is not there any more.
     """
-    chosen = joined(entry.version.version).where(DETECTORS.c.id == entry.id)
-    row: Row[Any] | None = connection.execute(chosen.with_for_update(of=DETECTORS)).first()
+    ours = DETECTORS.c.id == entry.id
+    connection.execute(select(DETECTORS.c.id).where(ours).with_for_update())
+    # Read once it is locked: PostgreSQL would join what was there before it waited for the lock.
+    row: Row[Any] | None = connection.execute(joined(entry.version.version).where(ours)).first()
     if row is None:
         raise ConflictError(
             f"detector {entry.name!r}, version {entry.version.version}, was deleted meanwhile: "
