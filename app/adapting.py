@@ -1,125 +1,192 @@
-"""The command ``gatewatch adapt``: a folder of normal images to a file of gates, if that helps."""
+"""Adapt the backbone's gates to normal images, and keep them only if that helps.
+
+It works on a backbone of its own and changes nothing that is in service. The same images, options
+and gates to begin with give the same gates, whoever does it and however often it was begun.
+"""
 
 import random
-from pathlib import Path
-from typing import Annotated
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 
-import typer
-from rich.console import Console
-from rich.table import Table
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
-
-from app.bench.images import Reader
-from app.errors import ConflictError, NoImagesError
-from app.settings import Settings, check_environment
-from app.sources import SUFFIXES
-from detector import adapt as adapting
-from detector.adapt import Report
+from app import imaging, problems
+from app.errors import CannotAdaptError, ImageError, NoAdaptedGatesError
+from app.results import Rejected
+from app.settings import Settings
+from app.spool import Images
+from app.storage.blobs import Blobs
+from app.storage.jobs import Job
+from detector import adapt as domain
+from detector.adapt import Adapted
 from detector.embedder import Embedder
-from detector.errors import DetectorError, InvalidSpecError
-from detector.spec import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
+from detector.errors import DegenerateDataError, MaskMismatchError
+from detector.spec import DEFAULT_IMAGE_SIZE
 
-SUFFIX = ".safetensors"
+DEFAULT_IMAGES, MOST_IMAGES = 300, 1000
+"""Images that are used, all in memory; training looks at 640 at most."""
+MOST_SEED = 2**32 - 1
+
+Tell = Callable[[str, int, int], object]
+"""Called with what is under way, and how many steps and images of how many are done."""
 
 
-def adapt(
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Normal images.")],
-    out: Annotated[Path, typer.Option(help="New file of gates, .safetensors.")],
-    size: Annotated[
-        int,
-        typer.Option(min=MIN_IMAGE_SIZE, max=MAX_IMAGE_SIZE, help="Side at which to judge."),
-    ] = DEFAULT_IMAGE_SIZE,
-    limit: Annotated[int, typer.Option(min=1, help="Most images to use, drawn.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="Of draws, training and defects.")] = 0,
-) -> None:
-    """Adapt the backbone's gates to normal images; write them only if that helps."""
-    try:
-        settings = _settings()
-        _check(out)
-        with threadpool_limits(1, user_api="blas"):  # systems this small lose time to more
-            report = _adapt(settings, folder, out, size=size, limit=limit, seed=seed)
-    except (DetectorError, OSError) as error:
-        typer.echo(f"gatewatch: {error}", err=True)
-        raise typer.Exit(1) from error
-    Console().print(_table(report))
-    typer.echo(report.reason)
-    if report.kept:
-        typer.echo(
-            f"Written: {out}. Next: set GATEWATCH_WEIGHTS={out} and create and fit detectors anew"
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How gates are adapted.
+
+    Attributes:
+        size: side in pixels at which old and new gates are judged.
+        limit: most images that are used; of more, so many are drawn.
+        seed: of draws, training and planted defects.
+    """
+
+    size: int = DEFAULT_IMAGE_SIZE
+    limit: int = DEFAULT_IMAGES
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it, and the images that could not be used."""
+
+    adapted: Adapted
+    rejected: list[Rejected]
+
+
+def require_adaptable(settings: Settings) -> None:
+    """Refuse what would be refused after the images were read.
+
+    Raises:
+        CannotAdaptError: if the backbone's gates cannot be adapted.
+    """
+    if settings.backbone != domain.BACKBONE:
+        raise CannotAdaptError(
+            f"only the gates of {domain.BACKBONE} can be adapted, and GATEWATCH_BACKBONE is "
+            f"{settings.backbone}"
         )
-    else:
-        typer.echo(f"No gates written; go on with those you have. Figures: {_figures(out)}")
 
 
-def _settings() -> Settings:
-    try:
-        check_environment()
-        return Settings()
-    except ValueError as error:
-        raise InvalidSpecError(str(error)) from error
+def adapt(settings: Settings, images: Images, options: Options, tell: Tell) -> Outcome:
+    """Adapt the gates that the settings name to normal images; it takes minutes, on this thread.
 
+    Args:
+        settings: with backbone, weights to begin with, device and limits of an image.
+        images: normal ones; their names decide which are held out.
+        options: how.
+        tell: may raise, to stop it.
 
-def _figures(out: Path) -> Path:
-    return out.with_suffix(".json")
-
-
-def _check(out: Path) -> None:
-    """Refuse early what could not be written, or would change gates that detectors rely on."""
-    if out.suffix != SUFFIX:
-        raise InvalidSpecError(f"--out {out} must end in {SUFFIX}")
-    for path in (out, _figures(out), out.with_suffix(".sha256")):
-        if path.exists():
-            raise ConflictError(f"{path} exists: choose another name, detectors may rely on it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-
-
-def _adapt(
-    settings: Settings, folder: Path, out: Path, *, size: int, limit: int, seed: int
-) -> Report:
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise NoImagesError(f"no image in {folder}; looked for {', '.join(sorted(SUFFIXES))}")
-    chosen = sorted(random.Random(seed).sample(paths, min(limit, len(paths))))
+    Raises:
+        CannotAdaptError: if the backbone's gates cannot be adapted.
+        BackboneError: if the gates to begin with cannot be read.
+        MaskMismatchError: if a mask was sent.
+        DegenerateDataError: if there are too few images.
+    """
+    require_adaptable(settings)
+    if images.mask is not None:
+        raise MaskMismatchError("gates are adapted to whole images: send no mask")
+    chosen = _drawn(images, options)
+    steps = _Steps(tell, len(chosen))
+    steps.total += domain.most_ticks([images.entries[place].name for place in chosen])
+    # Not the backbone in service: that one embeds for others at the same time, one at a time.
     embedder = Embedder(settings.backbone, settings.device, settings.threads, settings.weights)
-    reader = Reader(settings, embedder.prepare, size)
-    read = [item for batch in reader.batches(chosen, 1) for item in batch]
-    for path, why in reader.rejected.items():
-        typer.echo(f"left out {path}: {why}", err=True)
-    names = [chosen[item.index].name for item in read]
-    total = adapting.most_ticks(names)
-    with tqdm(total=total) as bar:
-
-        def tick(task: str, done: int) -> None:
-            bar.set_description(task)
-            bar.update(done)
-
-        adapted = adapting.adapt(
-            embedder,
-            [item.pixels for item in read],
-            names,
-            gates=settings.weights,
-            seed=seed,
-            tick=tick,
-        )
-        bar.update(total - bar.n)  # training may have stopped early
-    report = adapted.report
-    if report.kept:
-        adapted.save(out)
-    _figures(out).write_text(report.as_json() + "\n")
-    return report
-
-
-def _table(report: Report) -> Table:
-    table = Table(
-        title=f"AUROC, {report.held_out_images} held-out images against synthetic defects; "
-        f"{report.train_images} learnt from"
+    pixels, names, rejected = _read(settings, images, chosen, embedder, options.size, steps)
+    try:
+        steps.total = len(chosen) + domain.most_ticks(names)
+    except DegenerateDataError as error:
+        raise DegenerateDataError(f"{error}; {_of_these(rejected)}") from error
+    adapted = domain.adapt(
+        embedder, pixels, names, gates=settings.weights, seed=options.seed, tick=steps
     )
-    for heading in ("judge", "before", "after"):
-        table.add_column(heading, justify="left" if heading == "judge" else "right")
-    pairs = {name: (value, report.after.auroc[name]) for name, value in report.before.auroc.items()}
-    pairs["mean"] = report.before.criterion, report.after.criterion
-    for name, values in pairs.items():
-        table.add_row(name, *(f"{value:.4f}" for value in values))
-    table.add_row("gate pattern", f"{report.before.pattern:.3f}", f"{report.after.pattern:.3f}")
-    return table
+    steps("done", steps.total - steps.done)  # training may have stopped early
+    return Outcome(adapted, rejected)
+
+
+def keep(blobs: Blobs, job_id: str, adapted: Adapted) -> str:
+    """Keep a job's gates as a blob; return the SHA-256 of the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gates.safetensors"
+        sha256 = adapted.save(path)
+        blobs.put_file(blob_of(job_id), path)
+    return sha256
+
+
+def gates_of(blobs: Blobs, job: Job) -> bytes:
+    """Return the file of the gates that a job has kept.
+
+    Raises:
+        NoAdaptedGatesError: if it kept none.
+    """
+    if job.kind != "adapt":
+        raise NoAdaptedGatesError(f"job {job.id} is of kind {job.kind}: it adapts no gates")
+    if job.result is None:
+        raise NoAdaptedGatesError(
+            f"job {job.id} has no gates: its state is {job.state}, and only a job that succeeded "
+            "may have some"
+        )
+    if not job.result["kept"]:
+        raise NoAdaptedGatesError(
+            f"job {job.id} kept no gates; go on with those you have. {job.result['reason']}"
+        )
+    return blobs.get(blob_of(job.id))
+
+
+def blob_of(job_id: str) -> str:
+    """Return the name of the blob of a job's gates; ``app.storage.sweep`` knows it too."""
+    return f"gates/{job_id}.safetensors"
+
+
+class _Steps:
+    """Adds up what was done."""
+
+    def __init__(self, tell: Tell, total: int) -> None:
+        self.done, self.total = 0, total
+        self._tell = tell
+
+    def __call__(self, task: str, steps: int) -> None:
+        self.done += steps
+        self._tell(task, self.done, self.total)
+
+
+def _drawn(images: Images, options: Options) -> list[int]:
+    """Return the places of the images to use, by name: the order of arrival plays no part."""
+    names = [PurePath(entry.name).parts for entry in images.entries]
+    places = sorted(range(len(names)), key=names.__getitem__)
+    picked = random.Random(options.seed).sample(range(len(places)), min(options.limit, len(places)))
+    return [places[at] for at in sorted(picked)]
+
+
+def _read(
+    settings: Settings,
+    images: Images,
+    chosen: list[int],
+    embedder: Embedder,
+    size: int,
+    steps: _Steps,
+) -> tuple[list[imaging.Pixels], list[str], list[Rejected]]:
+    """Return prepared images, their names, and those that could not be read."""
+    pixels, names, rejected = [], [], []
+    for place in chosen:
+        name = images.entries[place].name
+        try:
+            picture = imaging.decode(
+                images.read(place),
+                max_pixels=settings.max_image_pixels,
+                min_side=settings.min_image_side,
+            )
+        except ImageError as error:
+            rejected.append(Rejected(name, problems.of(error).model_dump()))
+        else:
+            pixels.append(embedder.prepare(picture, size))
+            names.append(name)
+        steps("read", 1)
+    return pixels, names, rejected
+
+
+def _of_these(rejected: list[Rejected]) -> str:
+    if not rejected:
+        return "all images could be read"
+    return (
+        f"{len(rejected)} more could not be used, the first, {rejected[0].name!r}: "
+        f"{rejected[0].detail}"
+    )

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app import __version__, inspection, overlay, sources
-from app.adapting import adapt
+from app.adapt_command import adapt
 from app.bench.command import ListOptions, bench
 from app.bundle_commands import export, import_
 from app.command import Name, run, settings_of_environment

@@ -16,6 +16,7 @@ from app.ingest import Ingest, Look
 from app.sources import Source
 from app.spool import Images
 from app.storage.row_chunks import Arrival, Chunk, RowChunks
+from app.unbroken import unbroken
 from detector.detector import Detector
 from detector.embedding import VIEWS, Embedding
 
@@ -54,11 +55,13 @@ class Collector:
             StorageUnavailableError: if a chunk cannot be kept.
         """
         kept = await asyncio.to_thread(self._chunks.of_run, run.detector_id, run.name)
+        begin = 0
         for name in kept:
             chunk = await asyncio.to_thread(self._chunks.read, name)
+            begin += len(chunk.arrivals)
             progress(len(chunk.arrivals))
             yield chunk
-        rest = range(len(kept) * CHUNK_IMAGES, len(images))
+        rest = range(begin, len(images))
         coming = [_Hashed(images, index, run.unwanted) for index in rest]
         views = VIEWS if look.mirrored else 1
         number = len(kept)
@@ -94,7 +97,7 @@ class Collector:
             rows = detector.rows(Embedding.concatenate(embeddings)) if embeddings else None
             return self._chunks.write(run.detector_id, run.name, number, arrivals, rows, views)
 
-        return await self._ingest.in_pool(keep)
+        return await unbroken(self._ingest.in_pool(keep))
 
 
 class _Hashed:

@@ -20,15 +20,15 @@ async def compare_versions(
     Raises:
         as ``Service.score``; a stale calibration is allowed.
     """
-    # Read once: an uploaded file is at its end when it was read.
-    held = [from_bytes(source.name, await source.read()) for source in upload.images]
-    images = Upload(held, upload.mask)
-    one, arrivals = await service.embed(name, images, version=first, allow_stale=True)
-    other = await service.catalogue.usable(name, second, allow_stale=True)
+    usable = partial(service.catalogue.usable, name, allow_stale=True)
+    one, other = await usable(first), await usable(second)
+    is_once = alike(one.detector, other.detector)
+    images = upload if is_once else await _held(upload)
+    _, arrivals = await service.embed(name, images, version=first, allow_stale=True)
     again = arrivals
-    if not alike(one.detector, other.detector):
+    if not is_once:
         _, again = await service.embed(name, images, version=second, allow_stale=True)
-    names = [source.name for source in held]
+    names = [source.name for source in images.images]
     return Duel(
         name,
         first,
@@ -41,6 +41,12 @@ async def compare_versions(
             )
         ),
     )
+
+
+async def _held(upload: Upload) -> Upload:
+    """Return images that can be read twice; an uploaded file is at its end when it was read."""
+    held = [from_bytes(source.name, await source.read()) for source in upload.images]
+    return Upload(held, upload.mask)
 
 
 async def _judged(

@@ -196,23 +196,22 @@ def _body(**bounds: int) -> dict[str, object]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _job_body() -> dict[str, object]:
+def _job_body(*, anomalies: bool = False) -> dict[str, object]:
     form: dict[str, Any] = _form_schema()
     properties = form["properties"]
     properties["groups"] = {
         "type": "string",
         "description": 'JSON object of file names and their groups: {"a.png": "lot 7"}.',
     }
-    properties["anomalies"] = properties[sources.FIELD] | {
-        "description": "Known anomalies, for a calibration only."
-    }
+    if anomalies:
+        properties["anomalies"] = properties[sources.FIELD] | {"description": "Known anomalies."}
     content: dict[str, object] = {MULTIPART: {"schema": form}}
     for media_type in ("image/*", OCTETS, *ZIP, *TAR):
         content |= _binary(media_type)
     return {"requestBody": {"required": False, "content": content}}
 
 
-JOB_BODY = _job_body()
+JOB_BODY, CALIBRATION_BODY = _job_body(), _job_body(anomalies=True)
 """How OpenAPI describes what a job's images come in; ``app.intake`` reads it."""
 
 IMAGES_BODY, IMAGE_BODY = _body(), _body(maxItems=1)

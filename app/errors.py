@@ -202,6 +202,14 @@ class IdempotencyConflictError(ServiceError):
     """The Idempotency-Key was used for another request."""
 
 
+class CannotAdaptError(ServiceError):
+    """The gates of the backbone that the service runs on cannot be adapted."""
+
+
+class NoAdaptedGatesError(ServiceError):
+    """The job has kept no gates; the message says why."""
+
+
 class LeaseLostError(ServiceError):
     """Another process has taken up the job; this one must not go on with it."""
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import Lifespan
@@ -12,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from app import __version__, access, middleware, problems
 from app.jobs.runner import JobRunner
 from app.routes import (
+    adapt,
     audit,
     bundles,
     detectors,
@@ -30,8 +32,11 @@ from app.routes import (
 from app.service import Service
 from app.settings import Settings
 from app.storage import Storage
+from app.sweeping import sweeping
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
+
+EVENTS = "text/event-stream"
 
 
 def create_service(settings: Settings) -> Service:
@@ -76,6 +81,7 @@ def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         detectors,
         bundles,
         learning,
+        adapt,
         jobs,
         versions,
         shadow,
@@ -90,7 +96,19 @@ def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     ):
         app.include_router(routes.router)
     problems.install(app)
+    as_made = app.openapi
+    app.openapi = lambda: _of_3_1(as_made())  # type: ignore[method-assign]  # its documented way
     return app
+
+
+def _of_3_1(description: dict[str, Any]) -> dict[str, Any]:
+    """Describe events as text: FastAPI uses OpenAPI 3.2's itemSchema under a heading of 3.1."""
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            for answer in operation["responses"].values():
+                if answer.get("content", {}).get(EVENTS, {}).pop("itemSchema", None):
+                    answer["content"][EVENTS]["schema"] = {"type": "string"}
+    return description
 
 
 def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
@@ -108,6 +126,6 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(service: Service, runner: JobRunner, _app: FastAPI) -> AsyncIterator[None]:
-    async with service, runner:
+    async with service, sweeping(service), runner:
         logging.getLogger("gatewatch").info("ready")
         yield

@@ -28,6 +28,8 @@ STATUS: dict[type[DetectorError], int] = {
     errors.JobEndedError: 409,
     errors.IdempotencyConflictError: 422,
     errors.LeaseLostError: 409,
+    errors.CannotAdaptError: 409,
+    errors.NoAdaptedGatesError: 404,
     errors.AlreadyFittedError: 422,
     errors.UnknownImageError: 404,
     errors.RowsNotKeptError: 409,

@@ -15,6 +15,7 @@ import httpx
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[1]
 LOG_TAIL_LINES = 20
+POLL_S = 0.05
 
 Upload = tuple[str, bytes]
 """A file name and the PNG file's bytes."""
@@ -75,6 +76,17 @@ class Service:
             raise DemoError(f"{method} {path}: {response.status_code} {response.text}")
         return response, elapsed_ms
 
+    def _job(self, path: str, **options: Any) -> tuple[Any, float]:
+        """Submit a job and follow it; return its result, and the milliseconds from begin to end."""
+        job, elapsed_ms = self.request("POST", path, **options)
+        start = time.perf_counter()
+        while job["state"] in ("queued", "running"):
+            time.sleep(POLL_S)
+            job, _ = self.request("GET", f"/v1/jobs/{job['id']}")
+        if job["state"] != "succeeded":
+            raise DemoError(f"The job of {path} {job['state']}: {job['problem']}")
+        return job["result"], elapsed_ms + 1000 * (time.perf_counter() - start)
+
     def create(self, name: str, **spec: Any) -> None:
         """Create a detector, in place of an earlier one of that name."""
         self.http.delete(f"/v1/detectors/{name}")  # most often there is none
@@ -82,15 +94,15 @@ class Service:
 
     def fit(self, name: str, images: Sequence[Upload], mode: str) -> float:
         """Fit a detector on images, ``replace`` or ``extend``; return the milliseconds it took."""
-        path, parts = f"/v1/detectors/{name}/fit", _parts(images)
-        answer, elapsed_ms = self.request("POST", path, params={"mode": mode}, files=parts)
+        path = f"/v1/detectors/{name}/fit"
+        answer, elapsed_ms = self._job(path, params={"mode": mode}, files=_parts(images))
         _expect_all(len(images), answer["fitted"], answer["rejected"])
         return elapsed_ms
 
     def calibrate(self, name: str, images: Sequence[Upload], target: float) -> tuple[Any, float]:
         """Return the threshold for a target false alarm rate, and the milliseconds it took."""
-        path, parts = f"/v1/detectors/{name}/calibrate", _parts(images)
-        answer, elapsed_ms = self.request("POST", path, params={"target": target}, files=parts)
+        path = f"/v1/detectors/{name}/calibrate"
+        answer, elapsed_ms = self._job(path, params={"target": target}, files=_parts(images))
         _expect_all(len(images), answer["calibrated"], answer["rejected"])
         return answer["threshold"], elapsed_ms
 

@@ -15,32 +15,19 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from app import problems
 from app.errors import LeaseLostError, StorageUnavailableError, UnavailableError
 from app.folders import open_images
+from app.jobs import ending
 from app.jobs.works import WORKS
 from app.service import Service
 from app.spool import Images
 from app.storage.jobs import MOST_ATTEMPTS, Job, State
-from detector.errors import DetectorError
+from app.unbroken import unbroken
 
 log = logging.getLogger(__name__)
 
 IDLE_S, BEAT_S = 1.0, 0.5
 """How often jobs are looked for, and how often progress is kept."""
-DIED = {
-    "type": "urn:gatewatch:problem:job-died",
-    "title": "Job died",
-    "status": 500,
-    "detail": f"The process that ran this job died {MOST_ATTEMPTS} times while it did: the job is "
-    "not tried again. The server's log may say why; too little memory is a frequent cause.",
-}
-FAILED = {
-    "type": "about:blank",
-    "title": "Internal error",
-    "status": 500,
-    "detail": "The job failed unexpectedly; the server's log has the cause under its id.",
-}
 
 
 class JobRunner:
@@ -65,6 +52,10 @@ class JobRunner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            await asyncio.to_thread(self._jobs.release_all, self._owner)
+        except StorageUnavailableError as error:
+            log.warning("jobs under way are not taken up before their lease runs out: %s", error)
 
     def wake(self) -> None:
         """Look for a job now: one was submitted."""
@@ -75,9 +66,13 @@ class JobRunner:
             job = None
             try:
                 if len(self._working) < self._service.settings.jobs_at_once:
-                    job = await asyncio.to_thread(self._jobs.claim, self._owner, self._lease_s)
+                    # Unbroken: a job claimed while this stops is put back, too.
+                    claim = asyncio.to_thread(self._jobs.claim, self._owner, self._lease_s)
+                    job = await unbroken(claim)
             except StorageUnavailableError as error:
                 log.warning("no job can be claimed: %s", error)
+            except Exception:  # without this loop no job would ever run again
+                log.exception("no job can be claimed")
             if job is None:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), IDLE_S)
@@ -92,12 +87,15 @@ class JobRunner:
         self.wake()  # there is room for another one
 
     async def _work(self, job: Job) -> None:
-        """Run a job to its end, or put it back in line if this process is stopping."""
+        """Run a job to its end; if this process is stopping, leave it as it is."""
         try:
-            if job.attempts > MOST_ATTEMPTS:
-                await self._end(job, "failed", problem=DIED)
-            else:
-                await self._run(job)
+            made = await asyncio.to_thread(self._jobs.made, job)
+            if job.cancel_requested and made is None:
+                await self._end(job, "cancelled")
+            elif job.attempts > MOST_ATTEMPTS:
+                await self._end(job, "failed", problem=ending.died(made))
+            else:  # and what has made its version is past being cancelled
+                await self._run(job, cancellable=made is None)
         except LeaseLostError as error:
             log.warning("%s", error)
         except StorageUnavailableError as error:
@@ -106,16 +104,14 @@ class JobRunner:
         except Exception:
             log.exception("job %s could not be ended", job.id)
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, job: Job, *, cancellable: bool) -> None:
         progress = _Progress(job.total)
         task = asyncio.create_task(self._result(job, progress))
         try:
-            cancelled = await self._watch(job, task, progress)
-        except BaseException as error:
+            cancelled = await self._watch(job, task, progress, cancellable=cancellable)
+        except BaseException:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            if isinstance(error, asyncio.CancelledError):
-                await asyncio.to_thread(self._jobs.release, job.id, self._owner)
             raise
         try:
             result = task.result()
@@ -127,24 +123,30 @@ class JobRunner:
             await asyncio.to_thread(self._jobs.release, job.id, self._owner)
         except (StorageUnavailableError, LeaseLostError):
             raise
-        except DetectorError as error:
-            await self._end(job, "failed", problem=problems.of(error).model_dump())
-        except Exception:
-            log.exception("job %s failed", job.id)
-            await self._end(job, "failed", problem=FAILED)
+        except Exception as error:
+            problem = await asyncio.to_thread(ending.problem_of, self._service, job, error)
+            await self._end(job, "failed", problem=problem)
         else:
             await self._end(job, "succeeded", result=result)
 
+    async def _end(self, job: Job, state: State, **what: Mapping[str, Any]) -> None:
+        await asyncio.to_thread(ending.end, self._service, job, self._owner, state, **what)
+
     async def _watch(
-        self, job: Job, task: "asyncio.Task[dict[str, Any]]", progress: "_Progress"
+        self,
+        job: Job,
+        task: "asyncio.Task[dict[str, Any]]",
+        progress: "_Progress",
+        *,
+        cancellable: bool,
     ) -> bool:
         """Keep lease and progress until the work is done; return whether it was cancelled."""
         told, kept_s, cancelled = -1, time.monotonic(), False
         while not task.done():
             await asyncio.wait({task}, timeout=BEAT_S)
             due = time.monotonic() - kept_s > self._lease_s / 3
-            if progress.done == told and not due and not cancelled:
-                cancelled = (await asyncio.to_thread(self._jobs.get, job.id)).cancel_requested
+            if progress.done == told and not due:
+                asked = (await asyncio.to_thread(self._jobs.get, job.id)).cancel_requested
             else:
                 told = progress.done
                 renew = partial(
@@ -155,15 +157,16 @@ class JobRunner:
                     done=told,
                     total=progress.total,
                 )
-                cancelled = await asyncio.to_thread(renew)
+                asked = await asyncio.to_thread(renew)
                 kept_s = time.monotonic()
-            if cancelled:
+            if asked and cancellable and not cancelled:  # once: it may be tidying up
+                cancelled = True
                 task.cancel()
         return cancelled
 
     async def _result(self, job: Job, progress: "_Progress") -> dict[str, Any]:
-        job = await asyncio.to_thread(self._pinned, job)
         async with self._images(job) as images:
+            job = await asyncio.to_thread(self._pinned, job)
             if images is not None:
                 progress.total = len(images)
             body = await WORKS[job.kind](self._service, job, images, progress)
@@ -171,6 +174,7 @@ class JobRunner:
 
     def _pinned(self, job: Job) -> Job:
         """Return the job with the version it builds on: the tip, when it first began."""
+        ending.require_detector(self._service, job)
         if job.base is None and job.detector_id:
             base = self._service.storage.versions.entry(job.detector).tip
             self._jobs.pin(job.id, self._owner, base)
@@ -194,31 +198,6 @@ class JobRunner:
                 images.close()
         finally:
             await asyncio.to_thread(kept.__exit__, None, None, None)
-
-    async def _end(
-        self,
-        job: Job,
-        state: State,
-        *,
-        result: Mapping[str, Any] | None = None,
-        problem: Mapping[str, Any] | None = None,
-    ) -> None:
-        await asyncio.to_thread(self._keep_end, job, state, result, problem)
-        self._service.telemetry.jobs.labels(job.kind, state).inc()
-
-    def _keep_end(
-        self,
-        job: Job,
-        state: State,
-        result: Mapping[str, Any] | None,
-        problem: Mapping[str, Any] | None,
-    ) -> None:
-        # In this order: what a crash in between leaves is swept up, what it loses is not needed.
-        self._jobs.finish(job.id, self._owner, state, result=result, problem=problem)
-        if state != "succeeded" or not self._service.settings.keep_fitted_rows:
-            self._service.chunks.remove_run(job.detector_id, job.id)
-        if job.spool_blob:
-            self._service.storage.blobs.delete(job.spool_blob)
 
 
 class _Progress:

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.adapting import require_adaptable
 from app.folders import from_allowed_folder
 from app.grouping import Grouping
 from app.intake import spool
@@ -62,8 +63,15 @@ class Submission:
     ) -> Job:
         """Keep the images, if some are to come, and submit the job.
 
+        Args:
+            kind: of the job.
+            name: of the detector; empty for a job without one.
+            parameters: as asked.
+            coming: where the images come from, if there are any.
+
         Raises:
             UnknownDetectorError, IdempotencyConflictError
+            CannotAdaptError: if gates are to be adapted that cannot be.
             NotFittedError: if what was never fitted is to be changed.
             as ``app.intake.spool`` and ``app.folders.from_allowed_folder``.
         """
@@ -93,6 +101,9 @@ class Submission:
 
     async def _check(self, kind: Kind, name: str) -> None:
         """Refuse before the body is read what could not be done with it."""
+        if kind == "adapt":
+            require_adaptable(self._service.settings)
+            return
         entry = await asyncio.to_thread(self._service.storage.versions.entry, name)
         if kind in ("fit", "extend"):
             return
@@ -112,14 +123,14 @@ class Submission:
         self, kind: Kind, name: str, parameters: Mapping[str, Any], spooled: Spooled | None
     ) -> Job:
         storage, identity, blob = self._service.storage, uuid.uuid4().hex, ""
-        entry = storage.versions.entry(name)
+        detector_id = storage.versions.entry(name).id if name else ""
         if spooled is not None:
             blob = f"jobs/{identity}.zip"
             storage.blobs.put_file(blob, spooled.path)
         try:
             job, is_new = storage.jobs.submit(
                 kind,
-                entry.id,
+                detector_id,
                 name,
                 parameters,
                 self._by,

@@ -1,19 +1,40 @@
 """What each kind of job does: its parameters as kept, the use case, and its result as a body."""
 
+import asyncio
+import contextlib
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from app import calibrating, learning
-from app.collecting import Progress
+from app import adapting, calibrating, learning
+from app.adapting import Options
 from app.learning import Order
 from app.lines import Line
 from app.replay import replay
+from app.schemas.adapt import AdaptedGates
 from app.schemas.learning import Calibrated, Fitted, Forgotten
 from app.schemas.replay import NewReplay, ReplayInfo
 from app.service import Service
 from app.spool import Images
 from app.storage.jobs import Job, Kind
+from app.unbroken import unbroken
+
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Counts what is done, of a total that is the number of images unless the work sets it."""
+
+    total: int
+    done: int
+
+    def __call__(self, images: int) -> object:
+        """So many were just done."""
+
 
 Work = Callable[[Service, Job, Images | None, Progress], Awaitable[BaseModel]]
 
@@ -55,6 +76,58 @@ async def _replay(
     return ReplayInfo.of(await replay(service, job.detector, **asked, progress=progress))
 
 
+async def _adapt(
+    service: Service, job: Job, images: Images | None, progress: Progress
+) -> BaseModel:
+    assert images is not None
+
+    def work(require_going: Callable[[], None]) -> adapting.Outcome:
+        def tell(_task: str, done: int, total: int) -> None:
+            require_going()
+            progress.total = total
+            progress(done - progress.done)
+
+        return adapting.adapt(service.settings, images, Options(**job.parameters), tell)
+
+    outcome = await _stoppable(work)
+    sha256 = None
+    if outcome.adapted.report.kept:
+        keep = partial(adapting.keep, service.storage.blobs, job.id, outcome.adapted)
+        sha256 = await unbroken(asyncio.to_thread(keep))
+    return AdaptedGates.of(outcome, job.id, sha256)
+
+
+class _StoppedError(Exception):
+    """Nobody waits for the work any more."""
+
+
+async def _stoppable(work: Callable[[Callable[[], None]], T]) -> T:
+    """Run long work on a thread of its own; cancelled, wait until it has noticed and ended.
+
+    Args:
+        work: is given a function to call often, which raises once it shall stop.
+    """
+    stop = threading.Event()
+
+    def require_going() -> None:
+        if stop.is_set():
+            raise _StoppedError
+
+    thread = ThreadPoolExecutor(1, thread_name_prefix="work")
+    working = asyncio.get_running_loop().run_in_executor(thread, work, require_going)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        while not working.done():  # it reads images that are closed after this
+            with contextlib.suppress(asyncio.CancelledError):  # whoever cancels says so repeatedly
+                await asyncio.wait({working})
+        working.exception()  # nobody wants to know
+        raise
+    finally:
+        thread.shutdown(wait=False)
+
+
 def _order(job: Job, progress: Progress) -> Order:
     asked = job.parameters
     lineage = {key: value for key, value in asked.items() if key not in ("base", "promote")}
@@ -67,4 +140,5 @@ WORKS: dict[Kind, Work] = {
     "forget": _forget,
     "calibrate": _calibrate,
     "replay": _replay,
+    "adapt": _adapt,
 }

@@ -25,11 +25,11 @@ from app.schemas.base import DetectorName
 from app.schemas.bundles import Imported
 from detector.errors import FingerprintMismatchError, InvalidSpecError, NotFittedError
 
-router = APIRouter(prefix="/v1/detectors", tags=["bundles"], responses=docs(*ERRORS))
+router = APIRouter(prefix="/v1", tags=["bundles"], responses=docs(*ERRORS))
 
 
 @router.get(
-    "/{name}/export",
+    "/detectors/{name}/export",
     dependencies=[needs(Role.FIT)],
     response_class=StreamingResponse,
     responses=docs(

@@ -10,6 +10,7 @@ from app.access import ERRORS, ByDep, needs
 from app.credentials import Role
 from app.dependencies import JobDep, ServiceDep
 from app.errors import JobEndedError, UnknownJobError
+from app.jobs import ending
 from app.jobs.events import events
 from app.problems import docs
 from app.schemas.base import DetectorName
@@ -55,4 +56,4 @@ async def watch(
 )
 def cancel(job: JobDep, service: ServiceDep, by: ByDep) -> JobInfo:
     """Cancel a job; what it had done is dropped, and no version is made."""
-    return JobInfo.of(service.storage.jobs.cancel(job.id, by))
+    return JobInfo.of(ending.cancel(service, job.id, by))

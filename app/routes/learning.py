@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Depends, Query, status
 
 from app.access import ERRORS, needs
 from app.credentials import Role
-from app.dependencies import JOB_BODY, ChangeDep, GroupsDep, SubmissionDep
+from app.dependencies import CALIBRATION_BODY, JOB_BODY, ChangeDep, GroupsDep, SubmissionDep
 from app.errors import (
     CompressionRatioError,
     ForbiddenFolderError,
@@ -97,7 +97,7 @@ async def forget(
     status_code=status.HTTP_202_ACCEPTED,
     dependencies=[needs(Role.ADMIN)],
     responses=docs(*UPLOAD_ERRORS, NotFittedError, InvalidSpecError, body=True),
-    openapi_extra=JOB_BODY,
+    openapi_extra=CALIBRATION_BODY,
 )
 async def calibrate(
     name: DetectorName,

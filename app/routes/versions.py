@@ -102,7 +102,7 @@ def delete(name: DetectorName, version: Number, service: ServiceDep, by: ByDep) 
 
 
 @router.post(
-    "/versions/compare",
+    "/compare",
     dependencies=[needs(Role.SCORE)],
     responses=docs(*SCORE_ERRORS, UnknownVersionError, body=True),
     openapi_extra=IMAGES_BODY,

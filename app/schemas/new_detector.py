@@ -20,10 +20,13 @@ class PolygonMask(Body):
     """Corners [x, y] of each, as fractions of the picture's width and height."""
 
 
+BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
+
 class ImageMask(Body):
     """What counts of every picture: the white of an image, laid over it whatever its size."""
 
-    image: Base64Bytes
+    image: Base64Bytes = Field(json_schema_extra={"pattern": BASE64})
     """PNG or another image file, base64."""
 
 

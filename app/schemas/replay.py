@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from app.replay import Bin, Changed, Honoured, Replayed
 from app.schemas.base import Body, VersionNumber
@@ -20,12 +20,15 @@ def _scorer(name: str) -> str:
     return name
 
 
+_KNOWN = {"enum": [*SCORERS]}
+
+
 class NewReplay(Body):
     """What judges the past; what is left out is as in service."""
 
     version: VersionNumber | None = None
     """That judges; unset: the one in service."""
-    scorer: Annotated[str, AfterValidator(_scorer)] | None = None
+    scorer: Annotated[str, AfterValidator(_scorer), Field(json_schema_extra=_KNOWN)] | None = None
     """In place of the version's, on what it was fitted to and calibrated with."""
     threshold: NewThreshold | None = None
     """In place of the version's."""

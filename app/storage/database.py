@@ -29,6 +29,11 @@ BUSY_S = 30
 """How long a writer waits for another one."""
 _WRITES = "gatewatch_writes"
 _MIGRATIONS_LOCK = 0x67617465  # any number of our own: "gate"
+_FIRST_RELEASE = (
+    "the database was made by gatewatch 0.1, whose detectors cannot be taken over: choose another "
+    "GATEWATCH_DATA_DIR, create the detectors and fit them anew"
+)
+_FOREIGN = "the database holds tables of another program: give gatewatch one of its own"
 _SCRIPTS = Path(__file__).with_name("migrations")
 
 
@@ -75,8 +80,14 @@ def open_database(url: str | None, directory: Path) -> Database:
         StorageUnavailableError: if it cannot be reached.
     """
     engine = _postgres(url) if url else _sqlite(directory / "gatewatch.sqlite")
-    with _reachable():
-        _migrate(engine, directory)
+    try:
+        with _reachable():
+            _migrate(engine, directory)
+    except BaseException as error:
+        engine.dispose()
+        if isinstance(error, DBAPIError):
+            raise StorageError(f"this cannot be used as our database: {error.orig}") from error
+        raise
     return Database(engine)
 
 
@@ -150,21 +161,12 @@ def _migrate(engine: Engine, directory: Path) -> None:
 def _upgrade(engine: Engine, config: Config) -> None:
     with engine.execution_options(**{_WRITES: True}).begin() as connection:
         known = set(inspect(connection).get_table_names())
-        if known and "alembic_version" not in known and "detectors" in known:
-            raise StorageError(
-                "the database was made by gatewatch 0.1, whose detectors cannot be taken over: "
-                "choose another GATEWATCH_DATA_DIR, create the detectors and fit them anew"
-            )
+        if known and "alembic_version" not in known:
+            raise StorageError(_FOREIGN if "detectors" not in known else _FIRST_RELEASE)
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
         except CommandError as error:
             raise StorageError(
                 f"the database was written by a newer gatewatch than this one ({error})"
-            ) from error
-        except DBAPIError as error:
-            if isinstance(error, OperationalError | InterfaceError):
-                raise
-            raise StorageError(
-                f"the database cannot be brought up to date: {error.orig}"
             ) from error

@@ -7,11 +7,10 @@ Clocks of machines that share a database must agree to well within the lease.
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Row, and_, insert, or_, select, update
+from sqlalchemy import and_, exists, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import (
@@ -22,52 +21,19 @@ from app.errors import (
 )
 from app.storage.audit import By, record
 from app.storage.database import Database
+from app.storage.job_rows import COLUMNS, MOST_ATTEMPTS, Job, Kind, State, job_of
 from app.storage.tables import JOBS, now
+from app.storage.version_rows import made_by
 
-Kind = Literal["fit", "extend", "forget", "calibrate", "replay", "adapt"]
-State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-MOST_ATTEMPTS = 3
-"""A job whose process died so often while it ran is not tried again."""
+__all__ = ["MOST_ATTEMPTS", "Job", "Jobs", "Kind", "State"]
 
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job's row."""
-
-    id: str
-    kind: Kind
-    detector_id: str
-    detector: str
-    parameters: Mapping[str, Any]
-    base: int | None
-    spool_blob: str
-    state: State
-    total: int
-    done: int
-    sequence: int
-    cancel_requested: bool
-    result: Mapping[str, Any] | None
-    problem: Mapping[str, Any] | None
-    who: str
-    reason: str
-    request_id: str
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    attempts: int
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.state in ("succeeded", "failed", "cancelled")
-
-    @property
-    def by(self) -> By:
-        """Who asked for it."""
-        return By(self.who, self.reason, self.request_id)
-
-
-_COLUMNS = [JOBS.c[field.name] for field in fields(Job)]
+_RELEASED: dict[str, Any] = {
+    "state": "queued",
+    "sequence": JOBS.c.sequence + 1,
+    "attempts": JOBS.c.attempts - 1,  # it did not fail
+    "lease_owner": None,
+    "lease_until": None,
+}
 
 
 class Jobs:
@@ -133,43 +99,46 @@ class Jobs:
                 JOBS.c.who == by.who,
             )
             with self._database.read() as connection:
-                row = connection.execute(select(*_COLUMNS).where(same)).first()
-            if row is None or _job(row).parameters != dict(parameters):
+                row = connection.execute(select(*COLUMNS).where(same)).first()
+            if row is None or job_of(row).parameters != dict(parameters):
                 raise IdempotencyConflictError(
                     "this Idempotency-Key was used for another request: take a new one"
                 ) from None
-            return _job(row), False
+            return job_of(row), False
         return self.get(identity), True
 
     def get(self, identity: str) -> Job:
         """Return a job. Raises UnknownJobError."""
         with self._database.read() as connection:
-            row = connection.execute(select(*_COLUMNS).where(JOBS.c.id == identity)).first()
+            row = connection.execute(select(*COLUMNS).where(JOBS.c.id == identity)).first()
         if row is None:
             raise UnknownJobError(f"no job {identity!r}")
-        return _job(row)
+        return job_of(row)
 
     def latest(self, *, detector: str = "", limit: int = 100) -> list[Job]:
         """Return the latest jobs, newest first."""
-        chosen = select(*_COLUMNS).order_by(JOBS.c.created_at.desc()).limit(limit)
+        chosen = select(*COLUMNS).order_by(JOBS.c.created_at.desc(), JOBS.c.id).limit(limit)
         if detector:
             chosen = chosen.where(JOBS.c.detector == detector)
         with self._database.read() as connection:
-            return [_job(row) for row in connection.execute(chosen)]
+            return [job_of(row) for row in connection.execute(chosen)]
 
     def claim(self, owner: str, lease_s: float) -> Job | None:
         """Take the oldest job that waits, or whose process died; None if there is none."""
         moment = now()
         abandoned = and_(JOBS.c.state == "running", JOBS.c.lease_until < moment)
-        others = JOBS.alias()
-        busy = select(others.c.detector_id).where(
-            others.c.state == "running", others.c.id != JOBS.c.id
+        other = JOBS.alias()
+        # The older one first, even while another process is about to claim it: it skips no turn.
+        older = tuple_(other.c.created_at, other.c.id) < tuple_(JOBS.c.created_at, JOBS.c.id)
+        ahead = exists().where(
+            other.c.detector_id == JOBS.c.detector_id,
+            or_(other.c.state == "running", and_(other.c.state == "queued", older)),
         )
-        waits = and_(JOBS.c.state == "queued", JOBS.c.detector_id.not_in(busy))
+        waits = and_(JOBS.c.state == "queued", ~ahead)
         chosen = (
             select(JOBS.c.id)
             .where(or_(abandoned, waits))
-            .order_by(JOBS.c.created_at)
+            .order_by(JOBS.c.created_at, JOBS.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
         )
@@ -248,14 +217,18 @@ class Jobs:
         Raises:
             LeaseLostError: if another process has taken the job.
         """
-        values = {
-            "state": "queued",
-            "sequence": JOBS.c.sequence + 1,
-            "attempts": JOBS.c.attempts - 1,  # it did not fail
-            "lease_owner": None,
-            "lease_until": None,
-        }
-        self._change(identity, owner, values)
+        self._change(identity, owner, _RELEASED)
+
+    def release_all(self, owner: str) -> None:
+        """Put every job of a process that stops back in line."""
+        ours = and_(JOBS.c.lease_owner == owner, JOBS.c.state == "running")
+        with self._database.write() as connection:
+            connection.execute(update(JOBS).where(ours).values(**_RELEASED))
+
+    def made(self, job: Job) -> int | None:
+        """Return the version that a job has made, None if it has made none, or it is deleted."""
+        with self._database.read() as connection:
+            return made_by(connection, job.detector_id, job.id)
 
     def cancel(self, identity: str, by: By) -> Job:
         """Ask for a job to be cancelled; one that waits is cancelled at once.
@@ -265,12 +238,12 @@ class Jobs:
             JobEndedError: if it has ended.
         """
         with self._database.write() as connection:
-            chosen = select(*_COLUMNS).where(JOBS.c.id == identity).with_for_update()
+            chosen = select(*COLUMNS).where(JOBS.c.id == identity).with_for_update()
             row = connection.execute(chosen).first()
             if row is None:
                 raise UnknownJobError(f"no job {identity!r}")
-            if _job(row).ended:
-                raise JobEndedError(f"job {identity!r} has ended: it {row.state}")
+            if job_of(row).ended:
+                raise JobEndedError(f"job {identity!r} has ended already: {row.state}")
             values: dict[str, Any] = {
                 "cancel_requested": True,
                 "sequence": JOBS.c.sequence + 1,
@@ -287,7 +260,3 @@ class Jobs:
             changed = connection.execute(update(JOBS).where(ours).values(**values))
         if changed.rowcount != 1:
             raise LeaseLostError(f"job {identity!r} was taken up by another process")
-
-
-def _job(row: Row[Any]) -> Job:
-    return Job(**row._mapping)

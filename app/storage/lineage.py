@@ -69,47 +69,56 @@ def write(connection: Connection, detector_id: str, version: int, deltas: Iterab
 def fitted(connection: Connection, detector_id: str, version: int) -> list[Image]:
     """Return the images that a version was fitted to, in the order in which they came."""
     known: dict[tuple[str, str, int], Image] = {}
-    for number in _ancestry(connection, detector_id, version):
-        for sign, image in _rows(connection, detector_id, number, "fit"):
-            key = (image.sha256, image.rows_blob, image.row)
-            if sign > 0:
-                known[key] = image
-            else:
-                known.pop(key, None)
+    for _, sign, image in _rows(connection, detector_id, version, "fit"):
+        key = (image.sha256, image.rows_blob, image.row)
+        if sign > 0:
+            known[key] = image
+        else:
+            known.pop(key, None)
     return list(known.values())
 
 
 def calibrated(connection: Connection, detector_id: str, version: int) -> list[Image]:
     """Return the normal images of a version's latest calibration."""
-    for number in reversed(_ancestry(connection, detector_id, version)):
-        found = [image for _, image in _rows(connection, detector_id, number, "calibrate")]
-        if found:
-            return found
-    return []
+    rows = _rows(connection, detector_id, version, "calibrate")
+    return [image for number, _, image in rows if number == rows[-1][0]]
 
 
-def _ancestry(connection: Connection, detector_id: str, version: int) -> list[int]:
-    """Return the versions that led to this one since it last began anew, oldest first."""
+def _ancestry(connection: Connection, detector_id: str, version: int) -> set[int]:
+    """Return the versions that led to this one since it last began anew, and itself."""
     chosen = select(VERSIONS.c.version, VERSIONS.c.parent, VERSIONS.c.change).where(
         VERSIONS.c.detector_id == detector_id
     )
     known = {row.version: row for row in connection.execute(chosen)}
-    found: list[int] = []
+    found: set[int] = set()
     at: int | None = version
     while at is not None:
         row = known[at]
-        found.append(at)
+        found.add(at)
         at = None if row.change in ANEW else row.parent
-    return found[::-1]
+    return found
 
 
 def _rows(
     connection: Connection, detector_id: str, version: int, role: Role
-) -> list[tuple[int, Image]]:
+) -> list[tuple[int, int, Image]]:
+    """Return version, sign and image of all that led to a version, oldest first."""
+    ancestry = _ancestry(connection, detector_id, version)
     kept = VERSION_IMAGES.c
+    columns = (kept.sha256, kept.name, kept.group, kept.rows_blob, kept.row)
+    # A parent's number is smaller. What stands beside the line of parents is read for nothing; a
+    # list of their numbers could be longer than a statement may be.
     chosen = (
-        select(kept.sign, kept.sha256, kept.name, kept.group, kept.rows_blob, kept.row)
-        .where(kept.detector_id == detector_id, kept.version == version, kept.role == role)
-        .order_by(kept.place)
+        select(kept.version, kept.sign, *columns)
+        .where(
+            kept.detector_id == detector_id,
+            kept.version.between(min(ancestry), version),
+            kept.role == role,
+        )
+        .order_by(kept.version, kept.place)
     )
-    return [(sign, Image(*rest)) for sign, *rest in connection.execute(chosen)]
+    return [
+        (number, sign, Image(*rest))
+        for number, sign, *rest in connection.execute(chosen)
+        if number in ancestry
+    ]

@@ -28,7 +28,7 @@ GRACE_S = 3600.0
 UPLOAD_S = 24 * 3600.0
 """An upload that is being received may show no sign of life for as long as it takes."""
 JOB_DAYS = 30
-FOLDERS = ("detectors", "jobs", "history")
+FOLDERS = ("detectors", "jobs", "history", "gates")
 _ENDED = ("succeeded", "failed", "cancelled")
 
 
@@ -78,13 +78,16 @@ async def sweep(
 def _sweep(
     storage: Storage, incoming: Path, older_than: float, job_days: int, moment: datetime
 ) -> Swept:
+    jobs = _sweep_jobs(storage, moment - timedelta(days=job_days))  # first: gates go with theirs
     blobs = _sweep_blobs(storage, moment - timedelta(seconds=older_than))
     uploads = _sweep_uploads(incoming, moment - timedelta(seconds=max(older_than, UPLOAD_S)))
-    long_ago = moment - timedelta(days=job_days)
-    with storage.database.write() as connection:
-        ended = delete(JOBS).where(JOBS.c.state.in_(_ENDED), JOBS.c.ended_at < long_ago)
-        jobs = connection.execute(ended).rowcount
     return Swept(blobs, uploads, jobs)
+
+
+def _sweep_jobs(storage: Storage, before: datetime) -> int:
+    ended = delete(JOBS).where(JOBS.c.state.in_(_ENDED), JOBS.c.ended_at < before)
+    with storage.database.write() as connection:
+        return connection.execute(ended).rowcount
 
 
 def _sweep_blobs(storage: Storage, before: datetime) -> int:
@@ -115,6 +118,8 @@ def _names(connection: Connection) -> _Named:
     for column in (VERSIONS.c.fit_blob, VERSIONS.c.decision_blob, CHUNKS.c.blob):
         named |= set(connection.scalars(select(column)))
     named |= set(connection.scalars(select(VERSION_IMAGES.c.rows_blob).distinct()))
+    adapted = connection.scalars(select(JOBS.c.id).where(JOBS.c.kind == "adapt"))
+    named |= {f"gates/{job}.safetensors" for job in adapted}
     return _Named(detectors, named, {job.id for job in jobs})
 
 

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, union, update
 
 from app.errors import ConflictError, UnknownDetectorError, UnknownVersionError
-from app.storage.audit import By
+from app.storage.audit import By, record
 from app.storage.detector_files import Files
-from app.storage.tables import DETECTORS, VERSIONS, now
+from app.storage.tables import DETECTORS, VERSION_IMAGES, VERSIONS, now
 from detector.detector import Detector
 
 Change = Literal[
@@ -109,6 +109,39 @@ def locked(connection: Connection, entry: Entry) -> Row[Any]:
             "nothing done"
         )
     return row
+
+
+def point(
+    connection: Connection, before: Row[Any], by: By, verb: str, **values: int | None
+) -> Entry:
+    """Change what a locked detector points at. Raises UnknownVersionError."""
+    for version in {number for number in values.values() if number is not None}:
+        find(connection, before.name, version)  # as the detector is locked, it stays
+    serves = values.get("in_service", before.in_service)
+    if serves != before.in_service:
+        values["previous"] = before.in_service
+    if serves == before.shadow:
+        values["shadow"] = None  # it would agree with itself
+    old = {key: getattr(before, key) for key in values}
+    ours = DETECTORS.c.id == before.id
+    connection.execute(update(DETECTORS).where(ours).values(updated_at=now(), **values))
+    record(connection, by, f"version.{verb}", before.name, before=old, after=values)
+    return find(connection, before.name)
+
+
+def blobs_of(connection: Connection, detector_id: str) -> set[str]:
+    """Return the names of all blobs that a detector's versions name."""
+    named = union(
+        *(
+            select(column).where(column.table.c.detector_id == detector_id)
+            for column in (
+                VERSIONS.c.fit_blob,
+                VERSIONS.c.decision_blob,
+                VERSION_IMAGES.c.rows_blob,
+            )
+        )
+    )
+    return set(connection.scalars(named)) - {""}
 
 
 def made_by(connection: Connection, detector_id: str, run: str | None) -> int | None:

@@ -5,13 +5,15 @@ crash in between leaves files that no row names, and nothing half-made is ever s
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import (
+    ConflictError,
     DetectorExistsError,
     InServiceError,
     NoPreviousVersionError,
@@ -26,11 +28,13 @@ from app.storage.version_rows import (
     Change,
     Entry,
     Promote,
+    blobs_of,
     find,
     insert_version,
     locked,
     loses_threshold,
     made_by,
+    point,
     summary_of,
 )
 from detector.detector import Detector
@@ -134,7 +138,9 @@ class Versions(VersionReader):
                         **summary_of(new),
                     },
                 )
-        except BaseException as error:
+        except (ConflictError, _AlreadyMadeError) as error:
+            # Only where it is sure that no row names them: a commit may be heard of no more and
+            # have been made; what is left otherwise is swept up.
             for name in {files.fit, files.decision} - {known.version.files.fit}:
                 self._files.remove(name)
             if isinstance(error, _AlreadyMadeError):
@@ -148,7 +154,8 @@ class Versions(VersionReader):
         Raises:
             UnknownDetectorError, UnknownVersionError
         """
-        return self._point(name, by, "version.promote", in_service=version, tip=version)
+        with self._changing(name) as (connection, before):
+            return point(connection, before, by, "promote", in_service=version, tip=version)
 
     def rollback(self, name: str, by: By) -> Entry:
         """Put the version in service that was before the one that is.
@@ -157,17 +164,15 @@ class Versions(VersionReader):
             UnknownDetectorError
             NoPreviousVersionError: if there was none, or it was deleted.
         """
-        with self._database.read() as connection:
-            entry = find(connection, name)
-            previous = connection.scalar(
-                select(DETECTORS.c.previous).where(DETECTORS.c.id == entry.id)
-            )
-        try:
-            if previous is not None:
-                return self._point(name, by, "version.rollback", in_service=previous, tip=previous)
-        except UnknownVersionError:
-            pass
-        raise NoPreviousVersionError(f"detector {name!r} had no other version in service before")
+        with self._changing(name) as (connection, before):
+            to = before.previous
+            if to is not None:
+                with suppress(UnknownVersionError):
+                    return point(connection, before, by, "rollback", in_service=to, tip=to)
+        raise NoPreviousVersionError(
+            f"detector {name!r} has no version to go back to: promote one of those that "
+            f"GET /v1/detectors/{name}/versions lists"
+        )
 
     def shadow(self, name: str, version: int | None, by: By) -> Entry:
         """Let a version score alongside, or none.
@@ -175,26 +180,17 @@ class Versions(VersionReader):
         Raises:
             UnknownDetectorError, UnknownVersionError
         """
-        return self._point(name, by, "version.shadow", shadow=version)
+        with self._changing(name) as (connection, before):
+            return point(connection, before, by, "shadow", shadow=version)
 
-    def _point(self, name: str, by: By, action: str, **values: int | None) -> Entry:
+    @contextmanager
+    def _changing(self, name: str) -> Iterator[tuple[Connection, Row[Any]]]:
+        """Give a transaction and the detector's row, locked. Raises UnknownDetectorError."""
         with self._database.write() as connection:
-            for version in {number for number in values.values() if number is not None}:
-                find(connection, name, version)
-            before = locked(connection, find(connection, name))
-            old = {key: getattr(before, key) for key in values}
-            if values.get("in_service") not in (None, before.in_service):
-                values["previous"] = before.in_service
-            connection.execute(
-                update(DETECTORS)
-                .where(DETECTORS.c.id == before.id)
-                .values(updated_at=now(), **values)
-            )
-            record(connection, by, action, name, before=old, after=values)
-            return find(connection, name)
+            yield connection, locked(connection, find(connection, name))
 
     def delete_version(self, name: str, version: int, by: By) -> None:
-        """Delete a version that nothing points at and nothing was made from.
+        """Delete a version that nothing points at and nothing was made from, and its files.
 
         Raises:
             UnknownDetectorError, UnknownVersionError
@@ -218,11 +214,11 @@ class Versions(VersionReader):
                     f"version {child} of {name!r} was made from version {version} and tells its "
                     "images as changes of it: delete the later one first"
                 )
+            named = blobs_of(connection, entry.id)
             connection.execute(delete(VERSIONS).where(ours, VERSIONS.c.version == version))
-            kept = select(VERSIONS.c.fit_blob, VERSIONS.c.decision_blob).where(ours)
-            used = {blob for pair in connection.execute(kept) for blob in pair}
+            named -= blobs_of(connection, entry.id)
             record(connection, by, "version.delete", name, before={"version": version})
-        for blob in {entry.version.files.fit, entry.version.files.decision} - used:
+        for blob in named:
             self._files.remove(blob)
 
     def delete(self, name: str, by: By) -> str:

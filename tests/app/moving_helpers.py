@@ -84,7 +84,7 @@ class Site:
     def bring(self, bundle: bytes, media_type: str = "application/zip", **query: Any) -> Any:
         """Send a bundle; return the response."""
         headers = {"content-type": media_type}
-        url = "/v1/detectors/import"
+        url = "/v1/import"
         return self.client.post(url, content=bundle, headers=headers, params=query)
 
     def held(self) -> tuple[list[str], list[str], list[str]]:

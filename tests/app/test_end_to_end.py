@@ -1,117 +1,29 @@
 """A real server process: from start to stop, through kill -9 and rude clients."""
 
-import contextlib
-import os
 import signal
 import socket
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from prometheus_client import parser
+from http_helpers import followed
+from real_server import MAX_BODY_BYTES, SERVE, Server, environment
 
 from app import __version__
-
-MAX_BODY_BYTES = 20_000_000
-SERVE = [sys.executable, "-m", "app.cli", "serve"]
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("GATEWATCH_")}
-    return kept | {"GATEWATCH_DEVICE": "cpu"} | more
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass
-class Server:
-    """A process that serves a data directory, its log in a file."""
-
-    directory: Path
-
-    def start(self) -> "Server":
-        """Start it and wait until it is ready."""
-        self.port = free_port()
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
-        self.log = self.directory.parent / "server.log"
-        variables = environment(
-            GATEWATCH_DATA_DIR=str(self.directory),
-            GATEWATCH_MAX_BODY_BYTES=str(MAX_BODY_BYTES),
-            GATEWATCH_DRAIN_SECONDS="60",
-        )
-        with self.log.open("ab") as log:
-            command = [*SERVE, "--port", str(self.port)]
-            self.process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-        deadline = time.monotonic() + 120
-        while not self.is_ready():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.1)
-        return self
-
-    def is_ready(self) -> bool:
-        """Ask it."""
-        try:
-            return self.client.get("/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def end(self, how: signal.Signals) -> int:
-        """Send a signal, wait, and return the exit code."""
-        self.process.send_signal(how)
-        code = self.process.wait(30)
-        self.client.close()
-        return code
-
-    def metrics(self) -> dict[str, Any]:
-        """Return the last sample of every series by its name."""
-        families = parser.text_string_to_metric_families(self.client.get("/metrics").text)
-        return {sample.name: sample for family in families for sample in family.samples}
-
-    def upload(self, name: str, verb: str, contents: list[bytes]) -> Any:
-        """Send a form; return the JSON of its answer."""
-        files = [("images", (f"{i}.png", png, "image/png")) for i, png in enumerate(contents)]
-        response = self.client.post(f"/v1/detectors/{name}/{verb}", files=files)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    def score(self, name: str, content: bytes) -> dict[str, Any]:
-        """Return the result of one image, without its timings."""
-        headers = {"content-type": "image/png"}
-        response = self.client.post(f"/v1/detectors/{name}/score", content=content, headers=headers)
-        assert response.status_code == 200, response.text
-        (only,) = response.json()["results"]
-        return {key: value for key, value in only.items() if key != "timings_ms"}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, pngs: list[bytes]) -> Iterator[Server]:
     """A server with two detectors, each created, fitted and calibrated over HTTP."""
-    server = Server(tmp_path_factory.mktemp("end-to-end") / "data").start()
-    try:
+    with Server(tmp_path_factory.mktemp("end-to-end") / "data").serving() as server:
         for name, scorer in (("gravel", "gaussian"), ("other", "prototype")):
             body = {"name": name, "scorer": scorer, "image_size": 64}
             assert server.client.post("/v1/detectors", json=body).status_code == 201
             assert server.upload(name, "fit", pngs[:20])["fitted"] == 20
             assert server.upload(name, "calibrate", pngs[20:40])["calibrated"] == 20
         yield server
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            server.process.kill()
-        server.process.wait()
-        server.client.close()
 
 
 def test_a_fresh_server_says_what_it_is(server: Server) -> None:
@@ -135,7 +47,7 @@ def test_eight_clients_get_their_own_results(server: Server, pngs: list[bytes]) 
 
 PART = b'--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\nabc'
 FORM = b"Content-Type: multipart/form-data; boundary=b\r\n"
-HEAD = b"POST /v1/detectors/gravel/score HTTP/1.1\r\nHost: x\r\n"
+HEAD = b"POST /v1/detectors/gravel/score HTTP/1.1\r\nHost: localhost\r\n"
 RAW = b"Content-Type: image/png\r\n"
 RUDE = {
     "a body cut short": RAW + b"Content-Length: 5000\r\n\r\n\x89PNG",
@@ -200,7 +112,7 @@ def test_a_server_that_cannot_start_says_why(server: Server) -> None:
 def test_kill_and_restart_loses_nothing_and_terminate_drains(
     server: Server, pngs: list[bytes]
 ) -> None:
-    """Law: restart = same state, bit for bit, though a fit was under way; SIGTERM drains."""
+    """Law: restart = same state, bit for bit; the fit under way is finished; SIGTERM drains."""
     body = {"name": "slow", "scorer": "prototype", "image_size": 512}
     assert server.client.post("/v1/detectors", json=body).status_code == 201
     server.upload("slow", "fit", pngs[:2])
@@ -209,23 +121,20 @@ def test_kill_and_restart_loses_nothing_and_terminate_drains(
     assert [info["name"] for info in detectors["detectors"]] == list(names)
     scores = [server.score(name, png) for name in names for png in pngs[60:63]]
 
-    failed = threading.Event()
-
-    def fit() -> None:
-        try:
-            server.upload("slow", "fit", pngs)
-        except httpx.TransportError:
-            failed.set()
-
-    fitting = threading.Thread(target=fit)
-    fitting.start()
-    time.sleep(0.5)
+    files = [("images", (f"{i}.png", png, "image/png")) for i, png in enumerate(pngs)]
+    begun = server.client.post("/v1/detectors/slow/fit", files=files, params={"promote": "never"})
+    assert begun.status_code == 202
+    job = begun.headers["location"]
+    while not server.client.get(job).json()["images_done"]:
+        time.sleep(0.05)
     assert server.end(signal.SIGKILL) == -signal.SIGKILL
-    fitting.join()
-    assert failed.is_set()
 
     server.start()
+    assert server.client.get(job).json()["state"] == "running"  # until the lease is over
     assert server.client.get("/v1/detectors").json() == detectors
+    assert [server.score(name, png) for name in names for png in pngs[60:63]] == scores
+    fitted = followed(server.client, begun).json()
+    assert (fitted["fitted"], fitted["rejected"]) == (len(pngs), [])
     assert [server.score(name, png) for name in names for png in pngs[60:63]] == scores
 
     with ThreadPoolExecutor(1) as pool:

@@ -126,7 +126,7 @@ UNKNOWN: list[tuple[str, str, dict[str, Any]]] = [
     ("DELETE", "/versions/1", {}),
     ("GET", "/versions/1/images", {}),
     ("POST", "/versions/1/promote", {}),
-    ("POST", "/versions/compare?first=1&second=1", {"files": [("images", b"x")]}),
+    ("POST", "/compare?first=1&second=1", {"files": [("images", b"x")]}),
     ("POST", "/rollback", {}),
 ]
 

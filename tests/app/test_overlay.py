@@ -23,7 +23,7 @@ RED = np.array([215, 0, 20])
 def verdict(cells: Any, threshold: float | None = 1.0, *, flagged: bool = False) -> Verdict:
     cells = np.asarray(cells, dtype=np.float64)
     region = Region(0.25, 0.5, 0.25, 0.125, 1.0)
-    return Verdict(1.0, {}, threshold, None, None, flagged, cells, region)
+    return Verdict(1.0, {}, threshold, None, None, flagged, cells=cells, region=region)
 
 
 def constant(value: float) -> np.ndarray:

@@ -29,6 +29,7 @@ from app.errors import (
     ConflictError,
     DetectorExistsError,
     InServiceError,
+    NoPreviousVersionError,
     UnknownDetectorError,
     UnknownVersionError,
 )
@@ -36,7 +37,13 @@ from app.storage import Storage
 from app.storage import versions as module
 from app.storage.versions import Stored
 
-GONE = (ConflictError, UnknownDetectorError, UnknownVersionError, InServiceError)
+GONE = (
+    ConflictError,
+    UnknownDetectorError,
+    UnknownVersionError,
+    NoPreviousVersionError,
+    InServiceError,
+)
 
 
 @pytest.fixture(params=KINDS)
@@ -183,7 +190,7 @@ def between(monkeypatch: pytest.MonkeyPatch, action: str) -> tuple[threading.Eve
     return reached, go_on
 
 
-@pytest.mark.parametrize("late", ["add", "promote", "shadow", "delete_version"])
+@pytest.mark.parametrize("late", ["add", "promote", "rollback", "shadow", "delete_version"])
 def test_what_meets_the_deletion_of_its_version_is_told(
     late: str, storages: list[Storage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +200,7 @@ def test_what_meets_the_deletion_of_its_version_is_told(
     calls: dict[str, Callable[[], Any]] = {
         "add": partial(storages[1].versions.add, third, following(third.detector), "extend", BY),
         "promote": partial(storages[1].versions.promote, "bolts", 3, BY),
+        "rollback": partial(storages[1].versions.rollback, "bolts", BY),
         "shadow": partial(storages[1].versions.shadow, "bolts", 3, BY),
         "delete_version": partial(storages[1].versions.delete_version, "bolts", 3, BY),
     }
