@@ -131,7 +131,11 @@ async def add(
     order: Order,
     images: Iterable[Delta],
 ) -> Stored:
-    """Keep a new version. Raises ConflictError."""
+    """Keep a new version; once this has begun it is too late to be cancelled.
+
+    Raises:
+        ConflictError: as ``Versions.add``.
+    """
     keep = partial(
         service.storage.versions.add,
         base,
@@ -143,7 +147,12 @@ async def add(
         promote=order.promote,
         run=order.run,
     )
-    return service.catalogue.show(await asyncio.to_thread(keep))
+    making = asyncio.ensure_future(asyncio.to_thread(keep))
+    try:
+        stored = await asyncio.shield(making)
+    except asyncio.CancelledError:
+        stored = await making  # a thread is not stopped: the version comes, and so must be told
+    return service.catalogue.show(stored)
 
 
 async def rows_of(

@@ -39,7 +39,7 @@ class JobRunner:
         self._owner = uuid.uuid4().hex
         self._lease_s = service.settings.job_lease_s
         self._woken = asyncio.Event()
-        self._working: set[asyncio.Task[None]] = set()
+        self._working: dict[asyncio.Task[None], str] = {}
         self._line: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "JobRunner":
@@ -67,8 +67,9 @@ class JobRunner:
             try:
                 if len(self._working) < self._service.settings.jobs_at_once:
                     # Unbroken: a job claimed while this stops is put back, too.
-                    claim = asyncio.to_thread(self._jobs.claim, self._owner, self._lease_s)
-                    job = await unbroken(claim)
+                    going = list(self._working.values())
+                    claim = partial(self._jobs.claim, self._owner, self._lease_s, going)
+                    job = await unbroken(asyncio.to_thread(claim))
             except StorageUnavailableError as error:
                 log.warning("no job can be claimed: %s", error)
             except Exception:  # without this loop no job would ever run again
@@ -79,11 +80,11 @@ class JobRunner:
                 self._woken.clear()
                 continue
             task = asyncio.create_task(self._work(job))
-            self._working.add(task)
+            self._working[task] = job.id
             task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._working.discard(task)
+        del self._working[task]
         self.wake()  # there is room for another one
 
     async def _work(self, job: Job) -> None:

@@ -6,7 +6,7 @@ Clocks of machines that share a database must agree to well within the lease.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -123,10 +123,18 @@ class Jobs:
         with self._database.read() as connection:
             return [job_of(row) for row in connection.execute(chosen)]
 
-    def claim(self, owner: str, lease_s: float) -> Job | None:
-        """Take the oldest job that waits, or whose process died; None if there is none."""
+    def claim(self, owner: str, lease_s: float, going: Collection[str] = ()) -> Job | None:
+        """Take the oldest job that waits, or whose process died; None if there is none.
+
+        Args:
+            owner: who takes it.
+            lease_s: after so many seconds it is taken for dead.
+            going: ids of jobs it works on: late with a lease, it does not take its own for dead.
+        """
         moment = now()
-        abandoned = and_(JOBS.c.state == "running", JOBS.c.lease_until < moment)
+        abandoned = and_(
+            JOBS.c.state == "running", JOBS.c.lease_until < moment, JOBS.c.id.not_in(going)
+        )
         other = JOBS.alias()
         # The older one first, even while another process is about to claim it: it skips no turn.
         older = tuple_(other.c.created_at, other.c.id) < tuple_(JOBS.c.created_at, JOBS.c.id)

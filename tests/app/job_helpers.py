@@ -24,7 +24,7 @@ from app.telemetry import Telemetry
 from detector.embedder import Embedder
 from detector.embedding import Embedding
 
-LEASE_S = 0.4
+LEASE_S = 1.0
 
 
 class Held(StubBackbone):

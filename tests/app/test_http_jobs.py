@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from history_helpers import picture
 from http_helpers import create, info, problem, strict
 from job_helpers import Held, Life, life, until
 from key_helpers import BY
+from sqlalchemy import update
 from storage_helpers import Place
 
 from app.collecting import CHUNK_IMAGES
@@ -20,6 +22,8 @@ from app.jobs import ending, events, runner
 from app.jobs.works import WORKS
 from app.storage.jobs import Jobs
 from app.storage.row_chunks import RowChunks
+from app.storage.tables import JOBS, now
+from app.storage.versions import Versions
 
 
 @pytest.fixture(autouse=True)
@@ -241,6 +245,29 @@ def test_a_cancelled_job_keeps_no_rows_that_were_just_being_written(
     assert here.rows == []
 
 
+def test_it_is_too_late_to_cancel_what_is_making_its_version(
+    here: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law: a job says cancelled only if no version was made; the rows of one that was stay."""
+    add, adding, go = Versions.add, threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any, **named: Any) -> Any:
+        adding.set()
+        assert go.wait(60)
+        return add(*arguments, **named)
+
+    monkeypatch.setattr(Versions, "add", slowly)
+    identity = here.begun("fit", range(5))
+    assert adding.wait(60)
+    here.client.delete(f"/v1/jobs/{identity}")
+    threading.Timer(0.5, go.set).start()
+    job = here.ended(identity)
+    until(lambda: not here.uploads)
+    until(go.is_set)
+    assert (job["state"], job["cancel_requested"]) == ("succeeded", True)
+    assert (len(here.versions()), len(here.rows)) == (2, 1)
+
+
 def test_a_waiting_job_is_cancelled_at_once(here: Life) -> None:
     """Contract: its images are gone with it, and it never runs."""
     here.backbone.most = 0
@@ -410,6 +437,29 @@ def test_what_breaks_while_a_job_runs_is_tried_again(
     assert here.ended(identity)["state"] == "succeeded"
     assert here.storage.jobs.get(identity).attempts == 2
     assert len(here.versions()) == 2
+
+
+def test_a_slow_process_does_not_run_its_own_job_twice(
+    here: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law: with all its leases run out, a process that is alive goes on with what it does."""
+    renew = Jobs.renew
+    monkeypatch.setattr(Jobs, "renew", lambda *_, **__: False)
+    here.backbone.most = 3
+    identity = here.begun("fit", range(9))
+    until(lambda: here.job(identity)["state"] == "running")
+    lapsed = update(JOBS).values(lease_until=now() - timedelta(seconds=9))
+    with here.storage.database.write() as connection:
+        connection.execute(lapsed)
+    looked = threading.Event()
+    claim = Jobs.claim
+    monkeypatch.setattr(Jobs, "claim", lambda *each: (claim(*each), looked.set())[0])
+    assert looked.wait(60)
+    monkeypatch.setattr(Jobs, "renew", renew)
+    here.backbone.let_go()
+    assert here.ended(identity)["state"] == "succeeded"
+    assert here.storage.jobs.get(identity).attempts == 1
+    assert here.backbone.images == 9
 
 
 def test_a_job_claimed_while_the_process_stops_is_put_back(

@@ -27,6 +27,19 @@ def compared(bolts: Line, first: int, second: int, contents: list[bytes]) -> Any
     return upload(bolts.client, NAME, "compare", contents, first=first, second=second)
 
 
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many images the backbone is given at a time, from here on."""
+    embedded: list[int] = []
+    embed = StubBackbone.embed
+
+    def counted(self: StubBackbone, images: Any) -> Any:
+        embedded.append(len(images))
+        return embed(self, images)
+
+    monkeypatch.setattr(StubBackbone, "embed", counted)
+    return embedded
+
+
 @pytest.mark.parametrize("alike", [True, False])
 def test_two_versions_are_compared_as_if_each_scored_alone(
     bolts: Line, monkeypatch: pytest.MonkeyPatch, alike: bool
@@ -41,14 +54,7 @@ def test_two_versions_are_compared_as_if_each_scored_alone(
     history, versions = bolts.get("/history"), bolts.get("/versions")
     if not alike:
         monkeypatch.setattr(comparing, "alike", lambda *_: False)
-    embedded: list[int] = []
-    embed = StubBackbone.embed
-
-    def counted(self: StubBackbone, images: Any) -> Any:
-        embedded.append(len(images))
-        return embed(self, images)
-
-    monkeypatch.setattr(StubBackbone, "embed", counted)
+    embedded = counting(monkeypatch)
     told = strict(compared(bolts, 3, 5, [*pictures[:7], b"none", *pictures[7:]]))
     assert sum(embedded) == len(pictures) * (1 if alike else 2)
     assert bolts.get("/history") == history
@@ -73,8 +79,7 @@ def test_what_cannot_be_compared_is_refused_before_an_image_is_read(
 ) -> None:
     """Contract: unknown and unfitted versions, on either side; the backbone is not asked."""
     bolts.fit(20)
-    embedded: list[Any] = []
-    monkeypatch.setattr(StubBackbone, "embed", lambda _, images: embedded.append(images))
+    embedded = counting(monkeypatch)
     for versions in ((1, 3), (3, 1)):
         problem(compared(bolts, *versions, PROBES), 409, "not-fitted")
     for versions in ((99, 3), (3, 99)):

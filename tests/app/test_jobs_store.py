@@ -136,6 +136,25 @@ def test_a_lease_that_has_run_out_is_lost_once_another_has_it(
     assert here.get(job.id) != before
 
 
+def test_late_with_a_lease_a_process_does_not_take_its_own_job_for_dead(
+    jobs: Jobs, clock: Clock
+) -> None:
+    """Contract: what it works on is not claimed by itself; what it has left is, and by others."""
+    job = submitted(jobs)
+    assert claimed(jobs, "one") == job.id
+    clock.s += LEASE_S + 1
+    assert jobs.claim("one", LEASE_S, [job.id]) is None
+    other = submitted(jobs, NUTS)
+    found = jobs.claim("one", LEASE_S, [job.id])
+    assert found is not None
+    assert found.id == other.id
+    assert claimed(jobs, "one") == job.id
+    clock.s += LEASE_S + 1
+    found = jobs.claim("two", LEASE_S, [other.id])
+    assert found is not None
+    assert found.id == job.id
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_waits_or_has_ended_is_nobodys(jobs: Jobs, verb: str) -> None:
     """Contract: only who runs a job changes it; a job of no id is nobody's, too."""
