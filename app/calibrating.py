@@ -1,16 +1,16 @@
 """Calibrate a detector: score images that were not fitted, and draw the line."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
 import numpy as np
 
-from app import leaving_out
+from app import leaving_out, problems
 from app.collecting import Progress, Run
-from app.errors import RowsNotKeptError
+from app.errors import AlreadyFittedError, RowsNotKeptError
 from app.learning import (
     Order,
     add,
@@ -67,7 +67,8 @@ async def calibrate(
     service.catalogue.check_fingerprint(detector)
     fitted = await asyncio.to_thread(service.storage.versions.images, base.entry)
     if images is None:
-        chunks = _recalled(service, base, order.progress)
+        digests = {image.sha256 for image in fitted}
+        chunks = _recalled(service, base, digests, order.progress)
     else:
         _refuse_early(images, line)
         look = await service.look(detector, images.mask)
@@ -114,8 +115,11 @@ async def _score(service: Service, detector: Detector, chunks: AsyncIterator[Chu
     return seen
 
 
-async def _recalled(service: Service, base: Stored, progress: Progress) -> AsyncIterator[Chunk]:
-    """Yield the chunks of the version's last calibration."""
+async def _recalled(
+    service: Service, base: Stored, fitted: Collection[str], progress: Progress
+) -> AsyncIterator[Chunk]:
+    """Yield the chunks of the version's last calibration, without what was fitted since."""
+    why = problems.of(AlreadyFittedError("this very image was fitted since it calibrated"))
     known = await asyncio.to_thread(service.storage.versions.calibration_images, base.entry)
     if not known or not known[0].rows_blob:
         raise RowsNotKeptError(
@@ -124,4 +128,4 @@ async def _recalled(service: Service, base: Stored, progress: Progress) -> Async
     for blob, _ in groupby(known, key=lambda image: image.rows_blob):
         chunk = await asyncio.to_thread(service.chunks.read, blob)
         progress(len(chunk.arrivals))
-        yield chunk
+        yield chunk.without(fitted, why.model_dump())

@@ -178,7 +178,12 @@ async def recalibrated(service: Service, stored: Stored, detector: Detector) -> 
         NotCalibratedError: if the version has no such images.
         RowsNotKeptError: if their rows were not kept.
     """
-    images = await asyncio.to_thread(service.storage.versions.calibration_images, stored.entry)
+    versions = service.storage.versions
+    fitted = {
+        image.sha256 for image in await asyncio.to_thread(versions.images, stored.entry)
+    }  # some may have been fitted since
+    known = await asyncio.to_thread(versions.calibration_images, stored.entry)
+    images = [image for image in known if image.sha256 not in fitted]
     if not images:
         raise NotCalibratedError(
             f"version {stored.detector.version} of {stored.entry.name!r} has no calibration images "

@@ -4,8 +4,8 @@ They are written while a job runs, so that it goes on where it was stopped; and 
 that an image can be forgotten by its digest, exactly and without the image.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from app.storage.blobs import Blobs
@@ -48,6 +48,14 @@ class Chunk:
     def of(self, role: str) -> Rows | None:
         """Return the rows of the usable images of a role, None if there are none."""
         return self.take([image.row for image in self.images(role)])
+
+    def without(self, digests: Collection[str], problem: Mapping[str, Any]) -> "Chunk":
+        """Return the chunk with images of these digests left out, for that reason."""
+        arrivals = [
+            replace(each, row=None, problem=problem) if each.sha256 in digests else each
+            for each in self.arrivals
+        ]
+        return replace(self, arrivals=arrivals)
 
     def take(self, places: Iterable[int]) -> Rows | None:
         """Return the rows of the images at these places, None if there are none."""

@@ -60,7 +60,3 @@ def bucket_location(bucket_environment: dict[str, str], monkeypatch: pytest.Monk
     for name, value in bucket_environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/test-{uuid.uuid4().hex}"
-
-
-collect_ignore = ["test_crashes.py"]
-"""Not yet run to its hundred."""

@@ -17,7 +17,7 @@ from http_helpers import followed
 from prometheus_client import parser
 
 MAX_BODY_BYTES = 20_000_000
-LEASE_S = 2
+LEASE_S = 5
 SERVE = [sys.executable, "-m", "app.cli", "serve"]
 
 

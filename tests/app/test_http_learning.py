@@ -146,6 +146,17 @@ def test_a_stale_threshold_is_used_only_knowingly(
     assert result(client, name, pngs[70])["threshold"] == fresh["threshold"]["value"]
 
 
+def test_what_was_fitted_since_calibrates_no_more(client: TestClient, pngs: list[bytes]) -> None:
+    """Law: a calibration from kept rows leaves out what was fitted after it, and names it."""
+    calibrated(client, "since", pngs[:40])
+    assert upload(client, "since", "fit", pngs[20:25], mode="extend").status_code == 200
+    again = client.post("/v1/detectors/since/recalibrate", params={"target": 0.1})
+    made = strict(followed(client, again))
+    assert made["calibrated"] == made["threshold"]["calibration_images"] == 15
+    kinds = {left_out["problem"]["type"] for left_out in made["rejected"]}
+    assert (len(made["rejected"]), kinds) == (5, {"urn:gatewatch:problem:already-fitted"})
+
+
 def test_a_fit_anew_has_no_threshold_until_it_is_calibrated(
     client: TestClient, pngs: list[bytes]
 ) -> None:
