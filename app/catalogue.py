@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from app.masks import Mask
+from app.images.masks import Mask
 from app.storage import Storage, history
 from app.storage.audit import By
 from app.storage.version_reader import Stored

@@ -10,19 +10,21 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 
-from app import __version__, inspection, overlay, sources
-from app.adapt_command import adapt
+from app import __version__
 from app.bench.command import ListOptions, bench
-from app.bundle_commands import export, import_
-from app.command import Name, run, settings_of_environment
-from app.keys_command import keys
-from app.learning_commands import MaskFile, calibrate, fit, forget, threshold
-from app.local_images import files_in
+from app.commands.adapting import adapt
+from app.commands.common import Name, run, settings_of_environment
+from app.commands.keys import keys
+from app.commands.learning import MaskFile, calibrate, fit, forget, threshold
+from app.commands.moving import export, import_
+from app.commands.replay import replay
+from app.images import sources
+from app.images.sources import Upload
+from app.intake.local_images import files_in
 from app.main import create_app, describe
-from app.replay_command import replay
 from app.schemas.scores import Scores
+from app.scoring import inspection, overlay
 from app.service import Service
-from app.sources import Upload
 from detector.errors import DetectorError
 
 cli = typer.Typer(name="gatewatch", no_args_is_help=True, pretty_exceptions_enable=False)

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal, cast
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 
-from app import sources
-from app.access import ByDep
-from app.grouping import MAX_GROUP, Grouping
-from app.intake import TAR, ZIP
+from app.access.guard import ByDep
+from app.images import sources
+from app.images.sources import MULTIPART, OCTETS, Upload
+from app.intake.grouping import MAX_GROUP, Grouping
+from app.intake.spooling import TAR, ZIP
 from app.jobs.runner import JobRunner
 from app.jobs.submission import Coming, Submission
 from app.results import Scored
 from app.service import Service
-from app.sources import MULTIPART, OCTETS, Upload
 from app.storage.jobs import Job
 from app.storage.version_rows import Promote
 
@@ -212,7 +212,7 @@ def _job_body(*, anomalies: bool = False) -> dict[str, object]:
 
 
 JOB_BODY, CALIBRATION_BODY = _job_body(), _job_body(anomalies=True)
-"""How OpenAPI describes what a job's images come in; ``app.intake`` reads it."""
+"""How OpenAPI describes what a job's images come in; ``app.intake.spooling`` reads it."""
 
 IMAGES_BODY, IMAGE_BODY = _body(), _body(maxItems=1)
 """How OpenAPI describes a body of images, or of one; routes read it through ``UploadDep``."""

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from starlette.types import Lifespan
 from threadpoolctl import threadpool_limits
 
-from app import __version__, access, middleware, problems
+from app import __version__, middleware, problems
+from app.access import guard
 from app.jobs.runner import JobRunner
 from app.routes import (
     adapt,
@@ -117,7 +118,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     runner = JobRunner(service)
     app = describe(partial(_lifespan, service, runner))
     app.state.service, app.state.runner = service, runner
-    access.install(app, settings, service.storage.database)
+    guard.install(app, settings, service.storage.database)
     # Ours, not FastAPI's, whose answer is no problem document and bears no request id.
     app.add_middleware(middleware.LimitBody, max_bytes=settings.max_body_bytes)
     app.add_middleware(middleware.Observe, telemetry=service.telemetry)

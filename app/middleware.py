@@ -11,7 +11,7 @@ from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.credentials import without_secrets
+from app.access.credentials import without_secrets
 from app.telemetry import Telemetry
 
 log = logging.getLogger("gatewatch.access")

@@ -1,6 +1,6 @@
 """The use cases that read no images or change nothing: score, set a threshold; what runs them all.
 
-Changes by images are in ``app.learning`` and ``app.calibrating``.
+Changes by images are in ``app.learning.fitting`` and ``app.learning.calibrating``.
 """
 
 import asyncio
@@ -12,15 +12,16 @@ from functools import partial
 
 import numpy as np
 
-from app import masks, scoring
 from app.catalogue import Catalogue, alike
-from app.collecting import Collector
-from app.history import History
-from app.ingest import Arrived, Failure, Ingest, Look, R
+from app.images import masks
+from app.images.sources import Source, Upload
+from app.learning.collecting import Collector
 from app.lines import Line, decided
+from app.past.history import History
 from app.results import Judged, Previewed, Scored, Timings
+from app.scoring import judging
+from app.scoring.ingest import Arrived, Failure, Ingest, Look, R
 from app.settings import Settings
-from app.sources import Source, Upload
 from app.storage import Storage
 from app.storage.audit import By
 from app.storage.row_chunks import RowChunks
@@ -169,7 +170,7 @@ class Service:
             if result.verdict and result.timings:
                 self.telemetry.scored(name, result.verdict, result.timings)
         if false_discovery_rate is not None:
-            results = scoring.together(results, false_discovery_rate)
+            results = judging.together(results, false_discovery_rate)
         return Scored(name, detector.version, results)
 
     async def embed(
@@ -233,7 +234,7 @@ class Service:
             part = places[start : start + FOLD_IMAGES]
             names = [sources[place].name for place, _ in part]
             started_s = time.perf_counter()
-            call = partial(scoring.judge, stored, shadow, names, [a for _, a in part], group)
+            call = partial(judging.judge, stored, shadow, names, [a for _, a in part], group)
             seen = await self._ingest.in_pool(call)
             judge_s = (time.perf_counter() - started_s) / len(part)
             self.history.note(seen)

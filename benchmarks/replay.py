@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from app import calibrating, learning
-from app.learning import Order
+from app.intake.local_images import LocalImages, files_in
+from app.learning import calibrating, fitting
+from app.learning.fitting import Order
 from app.lines import Line
-from app.local_images import LocalImages, files_in
 from app.main import create_service
-from app.rejudging import word
-from app.replay import replay
+from app.past.rejudging import word
+from app.past.replay import replay
 from app.service import Service
 from app.settings import Settings
 from app.storage.audit import By
@@ -54,12 +54,12 @@ async def _learned(service: Service, files: Sequence[Path]) -> tuple[Stored, Row
             return Order(BY, uuid.uuid4().hex, progress=bar.update)
 
         images = {kind: LocalImages.of(part) for kind, part in parts.items()}
-        await learning.fit(service, NAME, images["fit"], order(), extend=False)
+        await fitting.fit(service, NAME, images["fit"], order(), extend=False)
         await calibrating.calibrate(service, NAME, images["calibrate"], order(), Line())
-        await learning.fit(service, NAME, images["extend"], order(), extend=True)
+        await fitting.fit(service, NAME, images["extend"], order(), extend=True)
     versions, last = service.storage.versions, service.catalogue.get(NAME, 4)
     known = [*versions.images(last.entry), *versions.calibration_images(last.entry)]
-    rows = [part async for _, part in learning.rows_of(service, known)]
+    rows = [part async for _, part in fitting.rows_of(service, known)]
     whole = Rows.concatenate([part.without_pixels() for part in rows])
     return service.catalogue.get(NAME, 3), whole
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from app import option_text
 from app.bench.layouts import BenchError
+from app.commands import option_text
 from detector.options import Options
 from detector.scorers import SCORERS
 from detector.spec import Spec

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app import imaging
 from app.errors import ImageError, UndecodableImageError
+from app.images import imaging
 from app.settings import Settings
 
 Prepare = Callable[[imaging.Pixels, int], imaging.Pixels]
@@ -94,5 +94,5 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     try:
         with Image.open(path) as image:
             return np.array(image.convert("L")) > 0
-    except Exception as error:  # as in app.imaging: decoders fail in many ways
+    except Exception as error:  # as in app.images.imaging: decoders fail in many ways
         raise UndecodableImageError(f"the mask cannot be read: {error}") from error

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.sources import SUFFIXES
+from app.images.sources import SUFFIXES
 
 GOOD = "good"
 _LAYOUTS = (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.bench import configurations
 from app.bench.configurations import Configuration
 from app.bench.layouts import BenchError
-from app.imaging import Pixels
+from app.images.imaging import Pixels
 from detector import peers
 from detector.artefact import fit_bytes
 from detector.detector import Detector

@@ -16,7 +16,7 @@ from app.bench.images import Reader, read_mask
 from app.bench.pixels import Map, upsample
 from app.bench.run import Outcome
 from app.errors import ImageError
-from app.imaging import Pixels
+from app.images.imaging import Pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

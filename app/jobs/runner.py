@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 from app.errors import LeaseLostError, StorageUnavailableError, UnavailableError
-from app.folders import open_images
+from app.intake.folders import open_images
+from app.intake.spool import Images
 from app.jobs import ending
 from app.jobs.works import WORKS
 from app.service import Service
-from app.spool import Images
 from app.storage.jobs import MOST_ATTEMPTS, Job, State
 from app.unbroken import unbroken
 

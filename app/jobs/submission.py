@@ -11,14 +11,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.adapting import require_adaptable
-from app.folders import from_allowed_folder
-from app.grouping import Grouping
-from app.intake import spool
-from app.job_limits import Limits
+from app.intake.folders import from_allowed_folder
+from app.intake.grouping import Grouping
+from app.intake.limits import Limits
+from app.intake.spool import Spooled
+from app.intake.spooling import spool
 from app.jobs.runner import JobRunner
+from app.learning.adapting import require_adaptable
 from app.service import Service
-from app.spool import Spooled
 from app.storage.audit import By
 from app.storage.jobs import Job, Kind
 from detector.errors import NotFittedError
@@ -73,7 +73,7 @@ class Submission:
             UnknownDetectorError, IdempotencyConflictError
             CannotAdaptError: if gates are to be adapted that cannot be.
             NotFittedError: if what was never fitted is to be changed.
-            as ``app.intake.spool`` and ``app.folders.from_allowed_folder``.
+            as ``app.intake.spooling.spool`` and ``app.intake.folders.from_allowed_folder``.
         """
         await self._check(kind, name)
         if coming is None:

@@ -10,16 +10,16 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from app import adapting, calibrating, learning
-from app.adapting import Options
-from app.learning import Order
+from app.intake.spool import Images
+from app.learning import adapting, calibrating, fitting
+from app.learning.adapting import Options
+from app.learning.fitting import Order
 from app.lines import Line
-from app.replay import replay
+from app.past.replay import replay
 from app.schemas.adapt import AdaptedGates
 from app.schemas.learning import Calibrated, Fitted, Forgotten
 from app.schemas.replay import NewReplay, ReplayInfo
 from app.service import Service
-from app.spool import Images
 from app.storage.jobs import Job, Kind
 from app.unbroken import unbroken
 
@@ -43,14 +43,14 @@ async def _fit(service: Service, job: Job, images: Images | None, progress: Prog
     assert images is not None
     order = _order(job, progress)
     extend = job.kind == "extend"
-    return Fitted.of(await learning.fit(service, job.detector, images, order, extend=extend))
+    return Fitted.of(await fitting.fit(service, job.detector, images, order, extend=extend))
 
 
 async def _forget(
     service: Service, job: Job, images: Images | None, progress: Progress
 ) -> BaseModel:
     asked = job.parameters
-    forgotten = await learning.forget(
+    forgotten = await fitting.forget(
         service,
         job.detector,
         _order(job, progress),

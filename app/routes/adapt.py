@@ -6,9 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response, status
 
-from app.access import ERRORS, needs
-from app.adapting import gates_of
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, needs
 from app.dependencies import JOB_BODY, JobDep, ServiceDep, SubmissionDep
 from app.errors import (
     CannotAdaptError,
@@ -28,11 +27,12 @@ from app.errors import (
     UnsupportedMediaTypeError,
     UploadTooLargeError,
 )
+from app.images.sources import OCTETS
 from app.jobs.submission import Coming
+from app.learning.adapting import gates_of
 from app.problems import docs
 from app.schemas.adapt import AdaptQuery
 from app.schemas.jobs import JobInfo
-from app.sources import OCTETS
 
 router = APIRouter(
     prefix="/v1", tags=["adapt"], dependencies=[needs(Role.FIT)], responses=docs(*ERRORS)

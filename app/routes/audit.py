@@ -4,8 +4,8 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from app.access import ERRORS, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, needs
 from app.problems import docs
 from app.schemas.audit import AuditPage
 from app.storage.audit import Audit

@@ -5,9 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 
-from app import bundle_transfer
-from app.access import ERRORS, ByDep, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, ByDep, needs
 from app.dependencies import ServiceDep
 from app.errors import (
     DetectorExistsError,
@@ -20,6 +19,7 @@ from app.errors import (
     UnknownVersionError,
     UnsupportedMediaTypeError,
 )
+from app.moving import transfer
 from app.problems import docs
 from app.schemas.base import DetectorName
 from app.schemas.bundles import Imported
@@ -61,7 +61,7 @@ async def export(
     ] = False,
 ) -> StreamingResponse:
     """Give a version as one file, which another gatewatch with the same backbone can import."""
-    return await bundle_transfer.download(service, name, by, version=version, rows=rows)
+    return await transfer.download(service, name, by, version=version, rows=rows)
 
 
 @router.post(
@@ -79,7 +79,7 @@ async def export(
         UnavailableError,
         body=True,
     ),
-    openapi_extra=bundle_transfer.BODY,
+    openapi_extra=transfer.BODY,
 )
 async def import_(
     request: Request,
@@ -91,5 +91,5 @@ async def import_(
     ] = None,
 ) -> Imported:
     """Make a new detector of an exported file, if images have the same scores here as there."""
-    brought = await bundle_transfer.upload(service, request, response, by, name or "")
+    brought = await transfer.upload(service, request, response, by, name or "")
     return Imported.of(brought.stored, brought.worst_difference, brought.rows_kept)

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, status
 
-from app.access import ERRORS, ByDep, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, ByDep, needs
 from app.dependencies import ServiceDep
 from app.errors import DetectorExistsError, UnknownDetectorError
 from app.problems import docs

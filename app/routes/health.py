@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Response
 
 from app import __version__
 from app.dependencies import ServiceDep
-from app.imaging import MEDIA_TYPES
+from app.images.imaging import MEDIA_TYPES
 from app.schemas.service import Health, Info
 from app.telemetry import scrape
 from detector.descriptors import DESCRIPTORS

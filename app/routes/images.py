@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from app import reviewing
-from app.access import ERRORS, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, needs
 from app.dependencies import ServiceDep
 from app.errors import UnknownDetectorError, UnknownImageError
+from app.past import reviewing
 from app.problems import docs
 from app.schemas.base import DetectorName
 from app.schemas.history import HistoryPage, ImageInfo, Moment

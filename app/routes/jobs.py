@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, status
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from app.access import ERRORS, ByDep, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, ByDep, needs
 from app.dependencies import JobDep, ServiceDep
 from app.errors import JobEndedError, UnknownJobError
 from app.jobs import ending

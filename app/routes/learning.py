@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Depends, Query, status
 
-from app.access import ERRORS, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, needs
 from app.dependencies import CALIBRATION_BODY, JOB_BODY, ChangeDep, GroupsDep, SubmissionDep
 from app.errors import (
     CompressionRatioError,

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, status
 
-from app.access import ERRORS, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, needs
 from app.dependencies import SubmissionDep
 from app.errors import IdempotencyConflictError, UnavailableError, UnknownDetectorError
 from app.problems import docs

@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, status
 
-from app import proposals, reviewing
-from app.access import ERRORS, ByDep, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, ByDep, needs
 from app.dependencies import ServiceDep
 from app.errors import (
     ConflictError,
@@ -15,8 +14,9 @@ from app.errors import (
     UnknownDetectorError,
     UnknownImageError,
 )
+from app.past import proposals, reviewing
+from app.past.proposing import Kind
 from app.problems import docs
-from app.proposing import Kind
 from app.routes.images import CursorQuery, LimitQuery
 from app.schemas.base import DetectorName, Rate
 from app.schemas.reviews import NewReview, ProposalList, ReviewInfo, ReviewPage

@@ -4,10 +4,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from app import inspection, overlay
-from app.access import ERRORS as ACCESS_ERRORS
-from app.access import needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS as ACCESS_ERRORS
+from app.access.guard import needs
 from app.dependencies import IMAGE_BODY, IMAGES_BODY, ScoreAnswer, ServiceDep, UploadDep, WhichDep
 from app.errors import (
     ImageTooLargeError,
@@ -26,6 +25,7 @@ from app.errors import (
 from app.problems import docs
 from app.schemas.base import DetectorName
 from app.schemas.scores import Comparison, Explanation, ScoreQuery, Scores
+from app.scoring import inspection, overlay
 from detector.errors import (
     DegenerateDataError,
     FingerprintMismatchError,

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, status
 
-from app import shadowing
-from app.access import ERRORS, ByDep, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, ByDep, needs
 from app.dependencies import ServiceDep
 from app.errors import UnknownDetectorError, UnknownVersionError, UnlikeShadowError
+from app.past import shadowing
 from app.problems import docs
 from app.schemas.base import DetectorName
 from app.schemas.history import NewShadow, ShadowInfo

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends
 
-from app.access import ERRORS, ByDep, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS, ByDep, needs
 from app.dependencies import ServiceDep, WhichDep
 from app.errors import (
     ConflictError,

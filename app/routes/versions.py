@@ -4,10 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, status
 
-from app import comparing
-from app.access import ERRORS as ACCESS_ERRORS
-from app.access import ByDep, needs
-from app.credentials import Role
+from app.access.credentials import Role
+from app.access.guard import ERRORS as ACCESS_ERRORS
+from app.access.guard import ByDep, needs
 from app.dependencies import IMAGES_BODY, ServiceDep, UploadDep
 from app.errors import (
     ConflictError,
@@ -21,6 +20,7 @@ from app.routes.score import ERRORS as SCORE_ERRORS
 from app.schemas.base import DetectorName
 from app.schemas.detectors import DetectorInfo
 from app.schemas.versions import FittedImages, VersionComparison, VersionDetail, VersionList
+from app.scoring import comparing
 from detector.errors import StaleCalibrationError
 
 router = APIRouter(prefix="/v1/detectors/{name}", tags=["versions"], responses=docs(*ACCESS_ERRORS))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from app.adapting import DEFAULT_IMAGES, MOST_IMAGES, MOST_SEED, Outcome
+from app.learning.adapting import DEFAULT_IMAGES, MOST_IMAGES, MOST_SEED, Outcome
 from app.schemas.base import Body
 from app.schemas.learning import RejectedImage
 from detector.adapt import Report

@@ -4,10 +4,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
-from app.grouping import MAX_GROUP
+from app.intake.grouping import MAX_GROUP
+from app.intake.spool_writer import MAX_NAME
 from app.schemas.base import Body, DetectorName
 from app.schemas.detectors import DetectorInfo
-from app.spool_writer import MAX_NAME
 from app.storage.version_reader import Stored
 
 FORMAT: Final = 1

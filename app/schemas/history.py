@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime
 
-from app.reviewing import Told
+from app.past.reviewing import Told
+from app.past.shadowing import Shadowed
 from app.schemas.base import Body, VersionNumber
 from app.schemas.keys import Expiry
 from app.schemas.reviews import ReviewInfo
-from app.shadowing import Shadowed
 from app.storage.cursor import Cursor
 from app.storage.history import ScoredImage, Word
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
-from app.credentials import Key, Role, State
+from app.access.credentials import Key, Role, State
 from app.schemas.base import Body, whole
 from app.storage.keys import MOST_PER_MINUTE, NewKey
 from app.storage.tables import now

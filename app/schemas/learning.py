@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from app.grouping import MAX_GROUP
+from app.intake.grouping import MAX_GROUP
 from app.problems import Problem
 from app.results import Groups, Learned, Rejected
 from app.schemas.base import Body

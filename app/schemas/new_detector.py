@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Base64Bytes, Field
 
-from app import masks
+from app.images import masks
 from app.schemas.base import Body, DetectorName, WholeNumber
 from detector import options
 from detector.descriptors import DESCRIPTORS

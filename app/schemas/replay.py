@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from app.replay import Bin, Changed, Honoured, Replayed
+from app.past.replay import Bin, Changed, Honoured, Replayed
 from app.schemas.base import Body, VersionNumber
 from app.schemas.history import Moment, ScoredInfo
 from app.schemas.thresholds import NewThreshold, Threshold
@@ -38,7 +38,7 @@ class NewReplay(Body):
     """Only images scored before."""
 
     def arguments(self) -> dict[str, Any]:
-        """Return what ``app.replay.replay`` is asked for."""
+        """Return what ``app.past.replay.replay`` is asked for."""
         asked: dict[str, Any] = {
             name: getattr(self, name) for name in ("version", "scorer", "since", "until")
         }

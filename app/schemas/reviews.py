@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, StringConstraints
 
+from app.past.proposals import Proposal, Proposals, Shift
+from app.past.proposing import RULES
 from app.problems import Problem, of
-from app.proposals import Proposal, Proposals, Shift
-from app.proposing import RULES
 from app.schemas.base import Body
 from app.schemas.thresholds import Threshold
 from app.storage.cursor import Cursor

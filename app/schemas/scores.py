@@ -10,7 +10,7 @@ from fastapi import Query
 from PIL import Image
 
 from app import problems
-from app.grouping import MAX_GROUP
+from app.intake.grouping import MAX_GROUP
 from app.problems import Problem
 from app.results import Compared, Inspected, Judged, Scored, Timings
 from app.schemas.base import Body, Rate

@@ -1,7 +1,7 @@
 """The API keys in the database: made, listed, revoked, each change with a line in the audit.
 
 Rows are never deleted: a name is given once, so that the audit's *who* stays one key, and whether
-there has ever been a key decides if requests without one are taken (``app.access``).
+there has ever been a key decides if requests without one are taken (``app.access.guard``).
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.credentials import Key, Role, Snapshot, invent, without_secrets
+from app.access.credentials import Key, Role, Snapshot, invent, without_secrets
 from app.errors import (
     InvalidKeySpecError,
     KeyExistsError,

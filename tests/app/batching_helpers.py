@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.batching import Batcher
-from app.ingest import Ingest
+from app.scoring.batching import Batcher
+from app.scoring.ingest import Ingest
 from app.settings import Settings
 from app.telemetry import Telemetry
 from detector.embedding import Embedding

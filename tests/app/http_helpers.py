@@ -46,7 +46,7 @@ def make_app(directory: Path, embedder: Embedder, **settings: Any) -> FastAPI:
 def running(directory: Path, embedder: Embedder, **settings: Any) -> Iterator[TestClient]:
     """Run an app; a failure inside it is an answer, as behind a real server."""
     app = make_app(directory, embedder, **settings)
-    # A request without a key must be addressed to this machine (app.identity).
+    # A request without a key must be addressed to this machine (app.access.identity).
     with TestClient(app, "http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 

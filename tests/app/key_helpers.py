@@ -11,9 +11,10 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
-from app import access, problems
-from app.access import ERRORS, ByDep, needs
-from app.credentials import Role
+from app import problems
+from app.access import guard
+from app.access.credentials import Role
+from app.access.guard import ERRORS, ByDep, needs
 from app.middleware import LimitBody, Observe
 from app.problems import docs
 from app.routes import audit, keys
@@ -77,7 +78,7 @@ def small_routes() -> FastAPI:
 def small_app(database: Database, **settings: Any) -> FastAPI:
     """Return an app of these routes behind the guard."""
     app = small_routes()
-    access.install(app, Settings(**settings), database)
+    guard.install(app, Settings(**settings), database)
     app.add_middleware(LimitBody, max_bytes=10_000)
     app.add_middleware(Observe, telemetry=Telemetry())
     return app

@@ -14,8 +14,8 @@ from http_helpers import SIDE_PX, create, encode, strict, upload
 from starlette.testclient import TestClient
 from stub_backbone import stub_embedder
 
-from app.bundle import MANIFEST
 from app.main import create_app
+from app.moving.bundle import MANIFEST
 from app.service import Service
 from app.settings import Settings
 from app.storage import Storage

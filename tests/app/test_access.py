@@ -15,8 +15,8 @@ from http_helpers import problem
 from key_helpers import BY, Clock, asking, bearer, one_of_each, opened, recorded, small_app
 from starlette.testclient import TestClient
 
-from app import access, identity
-from app.credentials import Role, invent
+from app.access import guard, identity
+from app.access.credentials import Role, invent
 from app.errors import KeyRefusedError, KeyRequiredError, UnprotectedError
 from app.settings import Settings
 from app.storage.database import Database
@@ -137,7 +137,7 @@ def test_one_request_is_counted_once(database: Database) -> None:
 
 def test_health_and_versions_answer_anybody(database: Database, texts: dict[str, str]) -> None:
     """Contract: also whoever sends a wrong key; the description too, and nothing else."""
-    assert {path for path in access.OPEN_PATHS if path.startswith("/v1")} == {"/v1/info"}
+    assert {path for path in guard.OPEN_PATHS if path.startswith("/v1")} == {"/v1/info"}
     with asking(database, host="0.0.0.0") as client:
         for headers in (None, bearer("wrong")):
             assert client.get("/v1/info", headers=headers).status_code == 200
@@ -187,7 +187,7 @@ def test_loopback_is_open_by_default(database: Database, host: str) -> None:
 def test_other_addresses_need_a_key_or_a_word(database: Database, host: str) -> None:
     """Contract: it does not start, and says what to do; told to be open, it is."""
     with pytest.raises(UnprotectedError, match="GATEWATCH_OPEN=true") as caught:
-        access.install(FastAPI(), Settings(host=host), database)
+        guard.install(FastAPI(), Settings(host=host), database)
     assert "gatewatch keys create NAME --role admin" in str(caught.value)
     with asking(database, "http://anything.example", host=host, open=True) as client:
         assert ask(client, "admin").json()[0] == "local"
@@ -259,7 +259,7 @@ def test_the_description_tells_of_keys(database: Database) -> None:
     either = [{name: []} for name in schemes]
     for path, methods in description["paths"].items():
         for operation in methods.values():
-            closed = path not in access.OPEN_PATHS
+            closed = path not in guard.OPEN_PATHS
             assert (operation.get("security") == either) == closed
             if closed and path != "/v1/broken":
                 assert {"401", "403", "429"} <= operation["responses"].keys()

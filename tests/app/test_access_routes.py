@@ -3,7 +3,7 @@
 import pytest
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
-from app.access import OPEN_PATHS, Needs
+from app.access.guard import OPEN_PATHS, Needs
 from app.main import describe
 
 ROLES = {

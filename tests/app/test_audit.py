@@ -11,7 +11,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
 from starlette.testclient import TestClient
 
-from app.credentials import Role
+from app.access.credentials import Role
 from app.storage.audit import Audit, By, record
 from app.storage.database import Database
 from app.storage.keys import Keys

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.batching import Batcher
 from app.errors import InferenceError, OverloadedError, UnavailableError
+from app.scoring.batching import Batcher
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moving_helpers import forged, manifest_of, members, signed, zipped
 
-from app import bundle as bundle_module
-from app.bundle import MANIFEST, Bundle, BundleWriter
 from app.errors import InvalidBundleError
+from app.moving import bundle as bundle_module
+from app.moving.bundle import MANIFEST, Bundle, BundleWriter
 from app.schemas.bundles import BundledImage, BundledImages, Golden, GoldenScore
 
 ABOUT: dict[str, Any] = {

@@ -11,7 +11,7 @@ from http_helpers import encode, info, problem, strict
 from moving_helpers import NAME, Site, forged, manifest_of, members, picture, signed, site, zipped
 from PIL import Image
 
-from app.bundle import MANIFEST
+from app.moving.bundle import MANIFEST
 from app.storage.blobs import Blobs
 from app.storage.directories import DirectoryBlobs
 from detector.artefact import fit_bytes

@@ -10,7 +10,7 @@ import pytest
 from key_helpers import asking, bearer, opened
 from typer.testing import CliRunner, Result
 
-from app.keys_command import WHO, keys
+from app.commands.keys import WHO, keys
 from app.storage.audit import Audit
 from app.storage.keys import Keys
 

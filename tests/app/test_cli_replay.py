@@ -12,7 +12,7 @@ from stub_backbone import stub_embedder
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from app.replay_command import _moment
+from app.commands.replay import _moment
 from app.storage.tables import now
 
 Run = Callable[..., Result]

@@ -17,9 +17,9 @@ from sqlalchemy import func, select
 from storage_helpers import BY
 from work_helpers import Pictures, Work, counting
 
-from app import learning
 from app.errors import NothingLeftError, RowsNotKeptError, UnknownImageError
-from app.learning import Order
+from app.learning import fitting
+from app.learning.fitting import Order
 from app.results import Learned
 from app.storage.tables import VERSION_IMAGES
 from detector.errors import NotFittedError
@@ -41,14 +41,14 @@ def work(bolts: Line, monkeypatch: pytest.MonkeyPatch) -> Work:
 
 def fit(bolts: Line, images: Pictures, *, extend: bool = False, run: str = "") -> Learned:
     order = Order(BY, run or uuid.uuid4().hex)
-    return bolts.call(learning.fit, bolts.service, NAME, images, order, extend=extend)
+    return bolts.call(fitting.fit, bolts.service, NAME, images, order, extend=extend)
 
 
 def forget(
     bolts: Line, *, digests: Sequence[str] = (), groups: Sequence[str] = (), run: str = ""
 ) -> Learned:
     order = Order(BY, run or uuid.uuid4().hex)
-    return bolts.call(learning.forget, bolts.service, NAME, order, digests=digests, groups=groups)
+    return bolts.call(fitting.forget, bolts.service, NAME, order, digests=digests, groups=groups)
 
 
 def scores(bolts: Line, made: Learned) -> list[float]:
@@ -202,9 +202,7 @@ def test_a_run_that_is_taken_up_again_does_nothing_twice(bolts: Line, work: Work
     few, run = Pictures(range(100, 103)), uuid.uuid4().hex
     base = bolts.service.storage.versions.entry(NAME).tip
     order = Order(BY, run, base)
-    made = [
-        bolts.call(learning.fit, bolts.service, NAME, few, order, extend=True) for _ in range(2)
-    ]
+    made = [bolts.call(fitting.fit, bolts.service, NAME, few, order, extend=True) for _ in range(2)]
     assert [each.stored.entry.version.version for each in made] == [3, 3]
     assert made[1].stored.detector.fitted_images == 73
     assert work.taken().embedded == 73

@@ -19,10 +19,10 @@ from app.errors import (
     UnknownFolderError,
     UploadTooLargeError,
 )
-from app.folders import FolderImages, from_allowed_folder, open_images
-from app.grouping import Grouping
+from app.intake.folders import FolderImages, from_allowed_folder, open_images
+from app.intake.grouping import Grouping
+from app.intake.spool import Spooled, SpoolFile, as_sources
 from app.settings import Settings
-from app.spool import Spooled, SpoolFile, as_sources
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.errors import InvalidGroupError
-from app.grouping import Grouping
+from app.intake.grouping import Grouping
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ import pytest
 from key_helpers import BY, NOON, Clock
 from storage_helpers import at_once, detector
 
-from app import history as module
 from app.errors import MissingBlobError, UnknownImageError
-from app.history import CHUNK_IMAGES, History
-from app.scoring import Seen, SeenImage
+from app.past import history as module
+from app.past.history import CHUNK_IMAGES, History
+from app.scoring.judging import Seen, SeenImage
 from app.settings import Settings
 from app.storage import Storage
 from app.storage.cursor import Cursor

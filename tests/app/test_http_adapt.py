@@ -19,8 +19,8 @@ from stub_backbone import stub_embedder
 from typer.testing import CliRunner
 
 import detector.adapt
-from app.adapting import blob_of
 from app.cli import cli
+from app.learning.adapting import blob_of
 from app.storage import Storage
 from app.storage.sweep import sweep
 from app.storage.tables import now

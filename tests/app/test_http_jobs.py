@@ -16,10 +16,10 @@ from key_helpers import BY
 from sqlalchemy import update
 from storage_helpers import Place
 
-from app.collecting import CHUNK_IMAGES
 from app.errors import StorageUnavailableError
 from app.jobs import ending, events, runner
 from app.jobs.works import WORKS
+from app.learning.collecting import CHUNK_IMAGES
 from app.storage.jobs import Jobs
 from app.storage.row_chunks import RowChunks
 from app.storage.tables import JOBS, now

@@ -16,7 +16,7 @@ from key_helpers import BY, asking, bearer, opened, small_app, small_routes
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
-from app.credentials import Role
+from app.access.credentials import Role
 from app.storage import keys as stored
 from app.storage.database import Database
 from app.storage.keys import Keys

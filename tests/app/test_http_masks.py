@@ -22,7 +22,7 @@ from http_helpers import (
 )
 from starlette.testclient import TestClient
 
-from app import masks
+from app.images import masks
 from detector.embedder import Embedder
 
 LEFT = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]

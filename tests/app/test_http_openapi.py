@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from upload_helpers import tarred, zipped
 
 from app.cli import cli
-from app.intake import TAR, ZIP
+from app.intake.spooling import TAR, ZIP
 from app.main import describe
 from app.problems import MEDIA_TYPE
 from detector.spec import NAME

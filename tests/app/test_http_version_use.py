@@ -11,8 +11,8 @@ from http_helpers import problem, strict, upload
 from stub_backbone import StubBackbone
 from version_helpers import ADDRESS, PROBES, delete, draw, forget, promote, scores, serving
 
-from app import comparing
 from app.errors import StorageUnavailableError
+from app.scoring import comparing
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_threshold_reads_no_image_and_judges_the_next_request(
 
         monkeypatch.setattr(bolts.service.storage.blobs, "get", counted)
         with monkeypatch.context() as blind:
-            blind.setattr("app.imaging.decode", refuse)
+            blind.setattr("app.images.imaging.decode", refuse)
             blind.setattr(StubBackbone, "prepare", refuse)
             blind.setattr(StubBackbone, "embed", refuse)
             body = {"method": "quantile", "target": 0.25}

@@ -10,7 +10,7 @@ import pytest
 from image_helpers import LOSSLESS, Pixels, encode, exif
 from PIL import Image, ImageOps
 
-from app import imaging
+from app.images import imaging
 
 FORMATS = list(imaging.FORMATS)
 

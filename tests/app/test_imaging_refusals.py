@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from image_helpers import LOSSLESS, Pixels, encode
 from PIL import Image
 
-from app import imaging
 from app.errors import (
     ImageError,
     ImageTooLargeError,
     UndecodableImageError,
     UnsupportedImageError,
 )
+from app.images import imaging
 
 RNG = np.random.default_rng(5)
 SMALL = np.cumsum(RNG.integers(0, 9, (40, 48, 3)), axis=0).astype(np.uint8)

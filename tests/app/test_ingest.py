@@ -18,8 +18,8 @@ from app.errors import (
     UndecodableImageError,
     UnsupportedImageError,
 )
-from app.ingest import Arrived, Look
-from app.sources import Source, from_bytes, from_path
+from app.images.sources import Source, from_bytes, from_path
+from app.scoring.ingest import Arrived, Look
 from detector.embedder import Embedder
 from detector.embedding import Embedding
 

@@ -28,7 +28,6 @@ from upload_helpers import (
     zipped,
 )
 
-from app import intake
 from app.errors import (
     MalformedUploadError,
     NoImagesError,
@@ -37,8 +36,8 @@ from app.errors import (
     UnsupportedMediaTypeError,
     UploadTooLargeError,
 )
-from app.folders import from_allowed_folder, open_images
-from app.grouping import Grouping
+from app.intake.folders import from_allowed_folder, open_images
+from app.intake.grouping import Grouping
 from app.middleware import LimitBody
 
 
@@ -116,7 +115,7 @@ def test_client_that_goes_is_told_of(media: str, tmp_path: Path) -> None:
 
     gone = Request({"type": "http", "headers": [(b"content-type", media.encode())]}, receive)
     with pytest.raises(MalformedUploadError, match="ended early"):
-        run(intake.spool(gone, LIMITS, tmp_path / "spool"))
+        run(spooling.spool(gone, LIMITS, tmp_path / "spool"))
     assert not list(tmp_path.iterdir())
 
 
@@ -135,7 +134,7 @@ def test_cancelled_upload_leaves_nothing(media: str, tmp_path: Path) -> None:
 
         scope = {"type": "http", "headers": [(b"content-type", media.encode())]}
         filling = asyncio.create_task(
-            intake.spool(Request(scope, receive), LIMITS, tmp_path / "spool")
+            spooling.spool(Request(scope, receive), LIMITS, tmp_path / "spool")
         )
         await waits.wait()
         filling.cancel()
@@ -192,7 +191,7 @@ def test_body_may_be_larger_than_others(tmp_path: Path) -> None:
         limits = replace(LIMITS, body_bytes=1000)
         scope = dict(scope)  # as routing does
         try:
-            found["got"] = await intake.spool(Request(scope, receive), limits, tmp_path / "spool")
+            found["got"] = await spooling.spool(Request(scope, receive), limits, tmp_path / "spool")
         except HTTPException as error:
             found["got"] = error
 

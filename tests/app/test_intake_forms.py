@@ -17,8 +17,8 @@ from app.errors import (
     InvalidGroupError,
     MalformedUploadError,
 )
-from app.grouping import Grouping
-from app.spool import SpoolFile
+from app.intake.grouping import Grouping
+from app.intake.spool import SpoolFile
 
 
 def test_form_brings_masks_anomalies_and_groups(tmp_path: Path) -> None:

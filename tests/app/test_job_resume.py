@@ -9,9 +9,9 @@ from job_helpers import Held, Life, life, until
 from key_helpers import BY
 from sqlalchemy import update
 
-from app.collecting import CHUNK_IMAGES
 from app.errors import StorageUnavailableError
 from app.jobs import runner
+from app.learning.collecting import CHUNK_IMAGES
 from app.storage.jobs import MOST_ATTEMPTS, Jobs
 from app.storage.tables import JOBS
 

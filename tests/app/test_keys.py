@@ -14,7 +14,7 @@ from key_helpers import BY, NOON, Clock, opened, recorded
 from sqlalchemy import select
 from storage_helpers import at_once
 
-from app.credentials import Role, Snapshot, invent, without_secrets
+from app.access.credentials import Role, Snapshot, invent, without_secrets
 from app.errors import (
     InvalidKeySpecError,
     KeyExistsError,

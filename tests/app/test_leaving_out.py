@@ -10,7 +10,7 @@ import pytest
 from history_helpers import NAME, Line, line, picture
 from http_helpers import create, followed, strict
 
-from app import leaving_out
+from app.learning import leaving_out
 from detector import conformal
 
 Lots = Mapping[str, Iterable[bytes]]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from image_helpers import encode, png_header
 
-from app import masks
-from app.masks import MAX_SIDE_PX
+from app.images import masks
+from app.images.masks import MAX_SIDE_PX
 from detector.errors import InvalidMaskError
 
 SQUARE = [[0, 0], [0.5, 0], [0.5, 0.5], [0, 0.5]]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app import overlay
 from app.results import Inspected, Judged
+from app.scoring import overlay
 from detector.errors import NotCalibratedError
 from detector.verdict import Region, Verdict
 

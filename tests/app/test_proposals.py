@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from storage_helpers import detector as plain_detector
 
 from app.errors import NoProposalError
-from app.proposing import _between, _conformal, _extended
-from app.reviewed import Reviewed
+from app.past.proposing import _between, _conformal, _extended
+from app.past.reviewed import Reviewed
 from app.storage.history import ScoredImage
 from app.storage.reviews import ReviewWord
 from detector.calibration import Calibration

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from key_helpers import Clock
 
-from app import rate_limit
+from app.access import rate_limit
+from app.access.rate_limit import RateLimits
 from app.errors import TooManyRequestsError
-from app.rate_limit import RateLimits
 
 
 def allowed(limits: RateLimits, key: str, per_minute: int) -> bool:

@@ -12,10 +12,10 @@ import pytest
 from history_helpers import NAME, Line, line, picture
 from http_helpers import problem, strict
 
-from app import rejudging
 from app.lines import Line as Threshold
-from app.rejudging import Judge, rejudge, word
-from app.replay import MOST_CHANGED, Replayed, _step, replay, size
+from app.past import rejudging
+from app.past.rejudging import Judge, rejudge, word
+from app.past.replay import MOST_CHANGED, Replayed, _step, replay, size
 from detector.errors import InvalidSpecError
 from detector.verdict import Threshold as Drawn
 

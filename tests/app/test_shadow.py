@@ -90,6 +90,6 @@ def test_what_cannot_be_a_shadow(bolts: Line) -> None:
 
 def test_a_shadow_looks_at_images_alike(bolts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: refused if one embedding cannot serve both."""
-    monkeypatch.setattr("app.shadowing.alike", lambda *_: False)
+    monkeypatch.setattr("app.past.shadowing.alike", lambda *_: False)
     told = problem(put(bolts, 4), 409, "unlike-shadow")
     assert "size or mask" in told["detail"]

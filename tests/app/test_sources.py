@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from app import sources
 from app.errors import (
     MalformedUploadError,
     NoImagesError,
@@ -22,7 +21,8 @@ from app.errors import (
     UndecodableImageError,
     UnsupportedMediaTypeError,
 )
-from app.local_images import LocalImages, files_in
+from app.images import sources
+from app.intake.local_images import LocalImages, files_in
 
 BOUNDARY = "xXx"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"

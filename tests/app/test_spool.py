@@ -28,12 +28,11 @@ from upload_helpers import (
     zipped,
 )
 
-from app import intake
 from app.errors import (
     DamagedSpoolError,
 )
-from app.grouping import Grouping
-from app.spool import SpoolFile, as_sources
+from app.intake.grouping import Grouping
+from app.intake.spool import SpoolFile, as_sources
 
 
 def test_digest_tells_uploads_apart(tmp_path: Path) -> None:
@@ -60,7 +59,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     """Contract: nor deleted by the failure."""
     (tmp_path / "spool").write_bytes(b"another's")
     with pytest.raises(FileExistsError):
-        run(intake.spool(request(b"x", "image/png"), LIMITS, tmp_path / "spool"))
+        run(spooling.spool(request(b"x", "image/png"), LIMITS, tmp_path / "spool"))
     assert (tmp_path / "spool").read_bytes() == b"another's"
 
 
@@ -138,7 +137,7 @@ def test_memory_does_not_grow_with_the_body(kind: str, count: int, tmp_path: Pat
     pieces = read_pieces(body)
     tracemalloc.start()
     try:
-        spooled = run(intake.spool(request(pieces, media), limits, tmp_path / "spool"))
+        spooled = run(spooling.spool(request(pieces, media), limits, tmp_path / "spool"))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

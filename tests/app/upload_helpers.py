@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 from starlette.requests import Request
 
-from app.intake import spool
-from app.job_limits import Limits
-from app.spool import Entry, Spooled, SpoolFile
+from app.intake.limits import Limits
+from app.intake.spool import Entry, Spooled, SpoolFile
+from app.intake.spooling import spool
 
 BOUNDARY = "xXx"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"

@@ -9,8 +9,8 @@ import pytest
 from history_helpers import picture
 from stub_backbone import StubBackbone
 
+from app.intake.spool import Entry
 from app.service import Service
-from app.spool import Entry
 from detector.detector import Detector
 
 

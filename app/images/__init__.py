@@ -1,0 +1,1 @@
+"""Pictures of strangers, and which part of them counts."""

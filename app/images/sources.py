@@ -1,0 +1,157 @@
+"""Where images come from: a name and a way to read the bytes, from a request or from a folder.
+
+Bytes are read when they are needed, not before, so that a large upload need not fit in memory.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from app.errors import (
+    MalformedUploadError,
+    NoImagesError,
+    TooManyImagesError,
+    UndecodableImageError,
+    UnsupportedMediaTypeError,
+)
+
+FIELD, MASK_FIELD = "images", "mask"
+MULTIPART = "multipart/form-data"
+OCTETS = "application/octet-stream"
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One image that has not been read yet."""
+
+    name: str
+    read: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The images of one request, and the mask that was sent with them."""
+
+    images: list[Source]
+    mask: "bytes | str | None" = None
+    """An image file, or polygons as JSON text; see ``app.images.masks``."""
+
+
+def from_bytes(name: str, content: bytes) -> Source:
+    """Return bytes at hand as a source."""
+
+    async def read() -> bytes:
+        return content
+
+    return Source(name, read)
+
+
+def from_path(path: Path) -> Source:
+    """Return a file as a source."""
+
+    async def read() -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise UndecodableImageError(f"the file cannot be read: {error.strerror}") from error
+
+    return Source(str(path), read)
+
+
+def media_type(request: Request) -> str:
+    """Return a request's media type without its parameters, in lower case."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+@asynccontextmanager
+async def from_request(request: Request, max_images: int) -> AsyncIterator[Upload]:
+    """Give the images of a request: a raw body, or a multipart form's ``images`` fields.
+
+    A form may carry one ``mask``, for all of its images.
+
+    Raises:
+        UnsupportedMediaTypeError: if the body is neither.
+        NoImagesError: if there is no image.
+        TooManyImagesError: if there are more than ``max_images``.
+        MalformedUploadError: if the form cannot be read, is cut short or has other fields.
+    """
+    sent = media_type(request)
+    if sent == MULTIPART:
+        form = await _form(request, max_images)
+        try:
+            yield await _files(form, max_images)
+        finally:
+            await form.close()
+    elif sent.startswith("image/") or sent == OCTETS:
+        try:
+            content = await request.body()
+        except ClientDisconnect as error:
+            raise MalformedUploadError("the body ended early") from error
+        yield Upload([from_bytes("", content)])
+    else:
+        got = f"got {sent!r}" if sent else "got none"
+        raise UnsupportedMediaTypeError(
+            f"send Content-Type image/*, {OCTETS} or {MULTIPART}; {got}"
+        )
+
+
+class _Parser(MultiPartParser):
+    """Starlette's, but a form that is cut short is an error, not a shorter form."""
+
+    def __init__(
+        self, headers: Headers, stream: AsyncGenerator[bytes, None], max_files: int
+    ) -> None:
+        super().__init__(headers, self._whole(stream), max_files=max_files + 1, max_fields=16)
+        self._ended = False
+
+    def on_end(self) -> None:
+        """Note the closing boundary."""
+        self._ended = True
+
+    async def _whole(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for chunk in stream:
+            yield chunk
+        if not self._ended:
+            raise MultiPartException("It ends before its closing boundary.")
+
+
+async def _form(request: Request, max_images: int) -> FormData:
+    try:
+        return await _Parser(request.headers, request.stream(), max_images).parse()
+    except (MultiPartException, ClientDisconnect, UnicodeError) as error:
+        reason = getattr(error, "message", str(error)) or "It ended early."
+        if "Too many files" in reason:
+            raise _too_many(max_images) from error
+        raise MalformedUploadError(f"the multipart body cannot be read: {reason}") from error
+
+
+async def _files(form: FormData, max_images: int) -> Upload:
+    images = []
+    masks: list[bytes | str] = []
+    for field, value in form.multi_items():
+        if field == MASK_FIELD:
+            masks.append(value if isinstance(value, str) else await value.read())
+        elif field == FIELD and isinstance(value, UploadFile):
+            images.append(Source(value.filename or "", value.read))
+        else:
+            raise MalformedUploadError(
+                f"unexpected field {field!r}: send files, named {FIELD!r}, and at most one "
+                f"{MASK_FIELD!r}"
+            )
+    if not images:
+        raise NoImagesError(f"the form has no image: send files as {FIELD!r}")
+    if len(images) > max_images:  # the parser leaves room for one more file, the mask
+        raise _too_many(max_images)
+    if len(masks) > 1:
+        raise MalformedUploadError(f"{len(masks)} masks: one counts for all images of the request")
+    return Upload(images, masks[0] if masks else None)
+
+
+def _too_many(max_images: int) -> TooManyImagesError:
+    return TooManyImagesError(f"at most {max_images} images in one request")

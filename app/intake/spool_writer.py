@@ -1,0 +1,141 @@
+"""Writes a job's images into one file as they arrive, and counts them against the limits."""
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+from app.errors import NoImagesError, RefusedMemberError
+from app.intake.grouping import Grouping
+from app.intake.limits import Limits, quoted
+from app.intake.signatures import HEAD_BYTES, archive_kind
+from app.intake.spool import MASK, Entry, Mask, Role, Spooled, seal
+
+MAX_NAME = 1000
+"""Longest name of an image, in characters."""
+
+
+@dataclass(slots=True)
+class _Member:
+    """The member that is being written."""
+
+    name: str
+    role: Role | None
+    """Of an image; None for the mask."""
+    stream: IO[bytes]
+    text: bool = False
+    size: int = 0
+    head: bytes = b""
+    sha256: Any = field(default_factory=hashlib.sha256)
+
+
+class SpoolWriter:
+    """``begin``, ``write`` and ``end`` for each image, then ``finish``; see ``app.intake.spool``.
+
+    Used as a context manager it leaves no file behind unless it was finished. It blocks: keep it
+    off the event loop.
+    """
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.path = path
+        self.limits = limits
+        self.total_bytes = 0
+        """Of images and mask, so far."""
+        self._zip = ZipFile(path, "x", ZIP_STORED)
+        self._entries: list[Entry] = []
+        self._mask: Mask | None = None
+        self._member: _Member | None = None
+        self._finished = False
+
+    def __enter__(self) -> "SpoolWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._finished:
+            return
+        try:
+            with suppress(OSError, ValueError):  # a full disk must not hide why we are here
+                if self._member:
+                    self._member.stream.close()
+                self._zip.close()
+        finally:
+            self.path.unlink(missing_ok=True)
+
+    def begin(self, name: str, role: Role = "normal") -> None:
+        """Begin an image.
+
+        Raises:
+            TooManyImagesError: if it is one more than a job may have.
+            RefusedMemberError: if its name is too long.
+        """
+        self.limits.check_count(len(self._entries) + 1)
+        if len(name) > MAX_NAME:
+            raise RefusedMemberError(
+                f"the name {quoted(name)} has {len(name)} characters: at most {MAX_NAME}"
+            )
+        self._member = _Member(name, role, self._open(str(len(self._entries))))
+
+    def begin_mask(self, *, text: bool) -> None:
+        """Begin the mask: a file, or text in UTF-8."""
+        self._member = _Member(MASK, None, self._open(MASK), text)
+
+    def write(self, content: bytes) -> None:
+        """Write more of what was begun.
+
+        Raises:
+            UploadTooLargeError: if it, or all together, has more bytes than allowed.
+        """
+        member = self._begun
+        member.size += len(content)
+        self.total_bytes += len(content)
+        self.limits.check_image(member.name, member.size)
+        self.limits.check_total(self.total_bytes)
+        if len(member.head) < HEAD_BYTES:
+            member.head += content[: HEAD_BYTES - len(member.head)]
+        member.sha256.update(content)
+        member.stream.write(content)
+
+    def end(self) -> None:
+        """End what was begun.
+
+        Raises:
+            RefusedMemberError: if it is an archive.
+        """
+        member = self._begun
+        member.stream.close()
+        self._member = None
+        if kind := archive_kind(member.head):
+            raise RefusedMemberError(
+                f"{quoted(member.name)} is {kind}, not an image: send the images themselves, or "
+                "one zip or tar as the request's body with its own Content-Type, none in another"
+            )
+        sha256 = member.sha256.hexdigest()
+        if member.role is None:
+            self._mask = Mask(member.text, member.size, sha256)
+        else:
+            self._entries.append(Entry(member.name, "", member.role, member.size, sha256))
+
+    def finish(self, grouping: Grouping) -> Spooled:
+        """Give every image its group and close the file.
+
+        Raises:
+            NoImagesError: if there is no image.
+            InvalidGroupError: if one cannot be given its group.
+        """
+        if not self._entries:
+            raise NoImagesError("the upload holds no image: send at least one")
+        grouping.check([entry.name for entry in self._entries])
+        entries = [replace(entry, group=grouping.of(entry.name)) for entry in self._entries]
+        digest = seal(self._zip, entries, self._mask)
+        self._finished = True
+        return Spooled(self.path, len(entries), sum(entry.size for entry in entries), digest)
+
+    def _open(self, member: str) -> IO[bytes]:
+        return self._zip.open(ZipInfo(member), "w", force_zip64=True)
+
+    @property
+    def _begun(self) -> _Member:
+        assert self._member is not None, "nothing was begun"
+        return self._member

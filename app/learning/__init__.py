@@ -1,0 +1,1 @@
+"""What changes a detector by images: fit, extend, forget, calibrate, adapt."""

@@ -1,0 +1,1 @@
+"""A detector as one file: out of one service and into another."""

@@ -1,0 +1,1 @@
+"""What was scored: kept, judged again, reviewed, and learnt from."""

@@ -1,0 +1,1 @@
+"""From images to verdicts: embedded in batches, judged, looked at closer, compared."""

@@ -1,0 +1,174 @@
+"""From sources to embeddings: read, decode and resize on a pool, embed through the batcher.
+
+An image that fails (its bytes, or the backbone on it) yields its error in its own place; the
+others go on. ``embed_now`` is for scoring: admitted whole or refused. ``embed_all`` is for
+fitting: a stream of any length in bounded memory.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import ImageError, InferenceError
+from app.images import imaging
+from app.images.sources import Source
+from app.scoring.batching import Batcher, Embedded, Prepared
+from app.settings import Settings
+from app.telemetry import Telemetry
+from detector.embedder import Embedder
+from detector.embedding import Embedding, mirrored
+
+R = TypeVar("R")
+Failure = ImageError | InferenceError
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How images are looked at: side of the square, mask over each, whether mirrored too."""
+
+    side_px: int
+    mask: NDArray[np.uint8] | None = None
+    mirrored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """One image's embedding, the digest of its file, and the seconds it took to get there."""
+
+    embedding: Embedding
+    sha256: str
+    decode_s: float
+    queue_s: float
+    forward_s: float
+
+
+class Ingest:
+    """The decode pool and the batcher behind it."""
+
+    def __init__(self, settings: Settings, embedder: Embedder, telemetry: Telemetry) -> None:
+        max_batch = settings.max_batch or embedder.best_batch
+        self.batcher = Batcher(
+            embedder, telemetry, max_batch=max_batch, max_queue=settings.queue_images
+        )
+        self._window = 2 * max_batch
+        self._settings = settings
+        self._embedder = embedder
+        self._telemetry = telemetry
+        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+
+    def start(self) -> None:
+        """Begin to embed."""
+        self.batcher.start()
+
+    async def stop(self) -> None:
+        """Stop the batcher, then the pool."""
+        await self.batcher.stop()
+        self._pool.shutdown(wait=True)
+
+    async def in_pool(self, call: Callable[[], R]) -> R:
+        """Run a call on the pool, off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    async def embed_now(self, sources: Sequence[Source], look: Look) -> list[Arrived | Failure]:
+        """Return embedding or failure of every source, in order.
+
+        Raises:
+            OverloadedError: if the queue has no room for all of them.
+            UnavailableError: if the service is starting or stopping.
+        """
+        self.batcher.require_room(len(sources))
+        decoded = await asyncio.gather(*(self._decode(source, look) for source in sources))
+        usable = [item for item in decoded if isinstance(item, _Decoded)]
+        futures = self.batcher.submit([item.image for item in usable])
+        waits = [_arrival(future, item) for future, item in zip(futures, usable, strict=True)]
+        arrivals = iter(await asyncio.gather(*waits))
+        return [next(arrivals) if isinstance(item, _Decoded) else item for item in decoded]
+
+    async def embed_all(
+        self, sources: Sequence[Source], look: Look
+    ) -> AsyncIterator[tuple[Source, Embedding | Failure]]:
+        """Yield every source with the embedding of its views, or its failure, in order.
+
+        A window of images is under way at once, so that decoding and embedding overlap.
+
+        Raises:
+            UnavailableError: if the service is stopping.
+        """
+        window: deque[tuple[Source, asyncio.Task[Embedding | Failure]]] = deque()
+        remaining = iter(sources)
+        try:
+            while True:
+                while len(window) < self._window:
+                    source = next(remaining, None)
+                    if source is None:
+                        break
+                    task = asyncio.create_task(self._embed_when_room(source, look))
+                    window.append((source, task))
+                if not window:
+                    return
+                source, task = window[0]
+                outcome = await task
+                window.popleft()
+                yield source, outcome
+        finally:
+            for _, task in window:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in window), return_exceptions=True)
+
+    async def _embed_when_room(self, source: Source, look: Look) -> Embedding | Failure:
+        item = await self._decode(source, look)
+        if not isinstance(item, _Decoded):
+            return item
+        views = mirrored(item.image) if look.mirrored else [item.image]
+        futures = [await self.batcher.submit_when_room(view) for view in views]
+        arrivals = await asyncio.gather(*(_arrival(future, item) for future in futures))
+        arrived = [each.embedding for each in arrivals if isinstance(each, Arrived)]
+        failed = [each for each in arrivals if not isinstance(each, Arrived)]
+        return failed[0] if failed else Embedding.concatenate(arrived)
+
+    async def _decode(self, source: Source, look: Look) -> "_Decoded | ImageError":
+        """Return the prepared image, or why there is none."""
+        try:
+            content = await source.read()
+            started_s = time.perf_counter()
+            image, sha256 = await self.in_pool(partial(self._prepare, content, look))
+        except ImageError as error:
+            self._telemetry.images_rejected.labels(error.reason).inc()
+            return error
+        return _Decoded(image, sha256, time.perf_counter() - started_s)
+
+    def _prepare(self, content: bytes, look: Look) -> tuple[Prepared, str]:
+        limits = self._settings
+        pixels = imaging.decode(
+            content, max_pixels=limits.max_image_pixels, min_side=limits.min_image_side
+        )
+        prepared = self._embedder.prepare(pixels, look.side_px, look.mask)
+        return prepared, hashlib.sha256(content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A prepared image, the digest of its file, and the seconds it took."""
+
+    image: Prepared
+    sha256: str
+    decode_s: float
+
+
+async def _arrival(future: "asyncio.Future[Embedded]", item: _Decoded) -> Arrived | InferenceError:
+    try:
+        embedded = await future
+    except InferenceError as error:
+        return error
+    return Arrived(
+        embedded.embedding, item.sha256, item.decode_s, embedded.queue_s, embedded.forward_s
+    )

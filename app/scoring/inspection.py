@@ -1,0 +1,111 @@
+"""Look closer: one image with its map and the normal images it is most like; a batch as a whole."""
+
+from functools import partial
+from typing import Literal
+
+from app import problems
+from app.errors import TooManyImagesError
+from app.images import imaging
+from app.images.sources import Upload, from_bytes
+from app.results import Compared, Inspected, Judged, Rejected
+from app.scoring import overlay
+from app.scoring.ingest import Arrived
+from app.service import Service
+from detector.embedding import Embedding
+from detector.errors import DegenerateDataError, NoMapError
+
+NEAREST = 3
+
+
+async def inspect(
+    service: Service,
+    name: str,
+    upload: Upload,
+    *,
+    needs_map: bool,
+    version: int | None = None,
+    allow_stale: bool = False,
+) -> Inspected:
+    """Judge one image and say where and compared to what.
+
+    Raises:
+        TooManyImagesError: if there is more than one image.
+        NoMapError: if a map is needed and the detector's scorer has none.
+        ImageError, InferenceError: if the image cannot be used.
+        UnknownDetectorError, NotFittedError, FingerprintMismatchError, InvalidMaskError,
+        MaskMismatchError, OverloadedError, UnavailableError
+    """
+    if len(upload.images) != 1:
+        raise TooManyImagesError(f"one image at a time, got {len(upload.images)}")
+    content = await upload.images[0].read()  # for its pixels, beside its embedding
+    source = from_bytes(upload.images[0].name, content)
+    only = Upload([source], upload.mask)
+    stored, (arrived,) = await service.embed(name, only, version=version, allow_stale=allow_stale)
+    detector = stored.detector
+    if not isinstance(arrived, Arrived):
+        raise arrived
+    (verdict,) = await service.in_pool(partial(detector.judge, arrived.embedding))
+    if needs_map and verdict.cells is None:
+        raise NoMapError(
+            f"scorer {detector.spec.scorer!r} has no map; 'fusion' and 'regional' have one"
+        )
+    (nearest,) = await service.in_pool(partial(detector.nearest, arrived.embedding, NEAREST))
+    limits = service.settings
+    decode = partial(
+        imaging.decode,
+        content,
+        max_pixels=limits.max_image_pixels,
+        min_side=limits.min_image_side,
+    )
+    pixels = await service.in_pool(decode)
+    judged = Judged(source.name, verdict)
+    return Inspected(name, detector.version, judged, verdict, pixels, nearest)
+
+
+async def draw(
+    service: Service,
+    name: str,
+    upload: Upload,
+    kind: Literal["png", "npy"],
+    *,
+    version: int | None = None,
+    allow_stale: bool = False,
+) -> bytes:
+    """Judge one image and return its map, drawn on it or as values.
+
+    Raises:
+        NotCalibratedError: if an overlay is asked of a detector without threshold.
+        as ``inspect``.
+    """
+    inspected = await inspect(
+        service, name, upload, needs_map=True, version=version, allow_stale=allow_stale
+    )
+    return await service.in_pool(partial(overlay.of, inspected, kind))
+
+
+async def compare(
+    service: Service, name: str, upload: Upload, *, version: int | None = None
+) -> Compared:
+    """Say how far images, as one batch, are from the fitted ones.
+
+    Raises:
+        DegenerateDataError: if fewer than two images can be used.
+        UnknownDetectorError, NotFittedError, FingerprintMismatchError, InvalidMaskError,
+        MaskMismatchError, OverloadedError, UnavailableError
+    """
+    # What was fitted is compared, not what was calibrated: that may be stale.
+    stored, arrivals = await service.embed(name, upload, version=version, allow_stale=True)
+    detector = stored.detector
+    rejected: list[Rejected] = []
+    usable: list[Embedding] = []
+    for source, arrived in zip(upload.images, arrivals, strict=True):
+        if isinstance(arrived, Arrived):
+            usable.append(arrived.embedding)
+        else:
+            rejected.append(Rejected(source.name, problems.of(arrived).model_dump()))
+    if len(usable) < 2:
+        raise DegenerateDataError(
+            f"{len(usable)} usable image(s): a divergence needs a batch of at least 2"
+        )
+    divergences = await service.in_pool(lambda: detector.divergence(Embedding.concatenate(usable)))
+    return Compared(name, detector.version, len(usable), rejected, divergences)
