@@ -36,6 +36,7 @@ from app.errors import (
     UnsupportedMediaTypeError,
     UploadTooLargeError,
 )
+from app.intake import spooling
 from app.intake.folders import from_allowed_folder, open_images
 from app.intake.grouping import Grouping
 from app.middleware import LimitBody

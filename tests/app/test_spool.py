@@ -31,6 +31,7 @@ from upload_helpers import (
 from app.errors import (
     DamagedSpoolError,
 )
+from app.intake import spooling
 from app.intake.grouping import Grouping
 from app.intake.spool import SpoolFile, as_sources
 
