@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.errors import IdempotencyConflictError
 from app.intake.folders import from_allowed_folder
 from app.intake.grouping import Grouping
 from app.intake.limits import Limits
@@ -141,8 +142,8 @@ class Submission:
                 body_sha256=spooled.digest if spooled else "",
                 idempotency_key=self._key,
             )
-        except BaseException:
-            if blob:
+        except IdempotencyConflictError:
+            if blob:  # after any other failure there may be a job that needs it
                 storage.blobs.delete(blob)
             raise
         if blob and not is_new:

@@ -131,7 +131,7 @@ async def _stoppable(work: Callable[[Callable[[], None]], T]) -> T:
 def _order(job: Job, progress: Progress) -> Order:
     asked = job.parameters
     lineage = {key: value for key, value in asked.items() if key not in ("base", "promote")}
-    return Order(job.by, job.id, job.base, asked["promote"], progress, lineage)
+    return Order(job.by, job.id, job.base, asked["promote"], progress, lineage, job.detector_id)
 
 
 WORKS: dict[Kind, Work] = {

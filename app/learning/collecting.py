@@ -54,7 +54,7 @@ class Collector:
             UnavailableError: if the service is stopping.
             StorageUnavailableError: if a chunk cannot be kept.
         """
-        kept = await asyncio.to_thread(self._chunks.of_run, run.detector_id, run.name)
+        kept = await asyncio.to_thread(self._begun, detector, run)
         begin = 0
         for name in kept:
             chunk = await asyncio.to_thread(self._chunks.read, name)
@@ -84,6 +84,14 @@ class Collector:
         if arrivals:
             yield await self._kept(detector, run, number, arrivals, embeddings, views)
 
+    def _begun(self, detector: Detector, run: Run) -> list[str]:
+        """Return the chunks that a run has kept; none of another backbone, which go."""
+        kept = self._chunks.of_run(run.detector_id, run.name)
+        if kept and self._chunks.read(kept[0]).backbone != _backbone(detector):
+            self._chunks.remove_run(run.detector_id, run.name)
+            return []
+        return kept
+
     async def _kept(
         self,
         detector: Detector,
@@ -95,9 +103,15 @@ class Collector:
     ) -> Chunk:
         def keep() -> Chunk:
             rows = detector.rows(Embedding.concatenate(embeddings)) if embeddings else None
-            return self._chunks.write(run.detector_id, run.name, number, arrivals, rows, views)
+            return self._chunks.write(
+                run.detector_id, run.name, number, arrivals, rows, views, _backbone(detector)
+            )
 
         return await unbroken(self._ingest.in_pool(keep))
+
+
+def _backbone(detector: Detector) -> str:
+    return detector.spec.backbone_fingerprint
 
 
 class _Hashed:

@@ -11,7 +11,13 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from app.errors import NoImagesError, NothingLeftError, RowsNotKeptError, UnknownImageError
+from app.errors import (
+    NoImagesError,
+    NothingLeftError,
+    RowsNotKeptError,
+    UnknownDetectorError,
+    UnknownImageError,
+)
 from app.intake.spool import Images
 from app.learning.collecting import Progress, Run
 from app.results import Learned, Rejected
@@ -39,6 +45,7 @@ class Order:
         promote: whether the new version goes into service.
         progress: called with how many images were just done.
         parameters: as asked, for the version's lineage.
+        detector_id: of the detector that is meant; empty for whichever has the name.
     """
 
     by: By
@@ -47,6 +54,7 @@ class Order:
     promote: Promote = "auto"
     progress: Progress = lambda _: None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    detector_id: str = ""
 
 
 async def fit(
@@ -119,8 +127,15 @@ async def forget(
 
 
 async def base_of(service: Service, name: str, order: Order) -> Stored:
-    """Return the version that a change builds on."""
-    return await asyncio.to_thread(service.catalogue.base, name, order.base)
+    """Return the version that a change builds on.
+
+    Raises:
+        UnknownDetectorError, UnknownVersionError
+    """
+    base = await asyncio.to_thread(service.catalogue.base, name, order.base)
+    if order.detector_id not in ("", base.entry.id):
+        raise UnknownDetectorError(f"another detector is called {name!r} now")
+    return base
 
 
 async def add(

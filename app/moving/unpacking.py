@@ -137,7 +137,9 @@ def _rows(
             )
             for image in images
         ]
-        kept[number] = chunks.write(identity, run, place, arrivals, rows, views).blob
+        backbone = detector.spec.backbone_fingerprint
+        chunk = chunks.write(identity, run, place, arrivals, rows, views, backbone)
+        kept[number] = chunk.blob
     return kept
 
 

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float
 
+from app.errors import StorageUnavailableError
 from app.past.proposing import RULES, Candidate, Rule, candidate
 from app.past.rejudging import Judge, rejudge
 from app.past.reviewed import Reviewed, reviewed
@@ -172,7 +173,7 @@ def _kept(
     run = uuid.uuid4().hex
     detector_id = stored.entry.id
     try:
-        images = _copied(service, detector_id, run, known, made.taken)
+        images = _copied(service, stored, run, known, made.taken)
         asked = {"rule": rule, "target": target, "images": len(images)}
         return service.storage.versions.add(
             stored,
@@ -183,13 +184,15 @@ def _kept(
             images=_deltas(service, stored, rule, images),
             promote="never",
         )
+    except StorageUnavailableError:  # it may have been kept all the same: the sweep knows later
+        raise
     except BaseException:
         service.chunks.remove_run(detector_id, run)
         raise
 
 
 def _copied(
-    service: Service, detector_id: str, run: str, known: Reviewed, taken: Sequence[int]
+    service: Service, stored: Stored, run: str, known: Reviewed, taken: Sequence[int]
 ) -> list[Image]:
     """Copy the rows of reviewed images from the history, which forgets, to the detector's own."""
     if not service.settings.keep_fitted_rows:
@@ -205,7 +208,8 @@ def _copied(
             for row, image in enumerate(chosen)
         ]
         rows = known.rows.take(places)
-        chunk = service.chunks.write(detector_id, run, number, arrivals, rows, 1)
+        backbone = stored.detector.spec.backbone_fingerprint
+        chunk = service.chunks.write(stored.entry.id, run, number, arrivals, rows, 1, backbone)
         found += chunk.images("normal")
     return found
 

@@ -36,6 +36,8 @@ class Chunk:
     rows: Rows | None = field(repr=False)
     views: int = 1
     """Rows of one image: mirrored ones stand beside it."""
+    backbone: str = ""
+    """Fingerprint of the backbone that made the rows."""
 
     def images(self, role: str) -> list[Image]:
         """Return the usable images of a role."""
@@ -77,12 +79,14 @@ class RowChunks:
         arrivals: Sequence[Arrival],
         rows: Rows | None,
         views: int,
+        backbone: str,
     ) -> Chunk:
         """Keep the chunk of this number of a run."""
         name = f"{_folder(detector_id, run)}/{number:06d}.safetensors"
-        about = {"views": views, "arrivals": [asdict(each) for each in arrivals]}
+        listed = [asdict(each) for each in arrivals]
+        about = {"views": views, "backbone": backbone, "arrivals": listed}
         self._blobs.put(name, rows_bytes(rows, about))
-        return Chunk(name, arrivals, rows, views)
+        return Chunk(name, arrivals, rows, views, backbone)
 
     def read(self, name: str) -> Chunk:
         """Return a chunk.
@@ -91,7 +95,8 @@ class RowChunks:
             ArtefactError, MissingBlobError, StorageUnavailableError
         """
         rows, about = read_rows(self._blobs.get(name))
-        return Chunk(name, [Arrival(**each) for each in about["arrivals"]], rows, about["views"])
+        arrivals = [Arrival(**each) for each in about["arrivals"]]
+        return Chunk(name, arrivals, rows, about["views"], about["backbone"])
 
     def of_run(self, detector_id: str, run: str) -> list[str]:
         """Return the names of the chunks that a run has written, in order, up to the first gap."""

@@ -219,3 +219,19 @@ def test_a_job_that_another_process_has_taken_is_left_to_it(
         assert (found.state, found.done) == ("running", 17)
         assert len(here.versions()) == 1
         assert len(here.uploads) == 1
+
+
+def test_rows_of_another_backbone_are_made_anew(tmp_path: Path) -> None:
+    """Law: a job taken up under other weights holds rows of those alone."""
+    with life(tmp_path) as here:
+        create(here.client, "bolts", scorer="fusion")
+        here.backbone.most = CHUNK_IMAGES + 10
+        identity = here.begun("fit", range(COUNT))
+        until(lambda: len(here.rows) == 1)
+        here.stop_jobs()
+    other = Held()
+    other.fingerprint = "0" * 64
+    with life(tmp_path, backbone=other) as here:
+        assert here.ended(identity)["state"] == "succeeded"
+        assert here.backbone.images == COUNT
+        assert len(here.rows) == 3
