@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.storage.audit import Audit
-from app.storage.blobs import Blobs, blobs_at
+from app.storage.blobs import Blobs
 from app.storage.database import Database, open_database
 from app.storage.detector_files import DetectorFiles
 from app.storage.jobs import Jobs
 from app.storage.keys import Keys
+from app.storage.locations import blobs_at
 from app.storage.versions import Versions
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from app.errors import MissingBlobError, StorageError
+from app.errors import MissingBlobError
 
 # Every part begins with a letter, a digit or "_": there is no "..", and what begins with a dot is
 # the store's own. 128 bytes a part and 512 in all fit file systems and keys (1,024) alike.
@@ -80,31 +80,6 @@ class Blobs(ABC):
     @abstractmethod
     def delete_all(self, folder: str) -> None:
         """Remove a folder with all that is in it; nothing happens if there is none."""
-
-
-def blobs_at(location: str | Path) -> Blobs:
-    """Return the blobs in a directory (a path) or in a bucket (``s3://BUCKET/FOLDER``).
-
-    Raises:
-        StorageError: if the location is of another kind, or the extra for buckets is missing.
-    """
-    if not isinstance(location, str) or "://" not in location:
-        from app.storage.directories import DirectoryBlobs
-
-        return DirectoryBlobs(Path(location))
-    scheme, _, address = location.partition("://")
-    if scheme != "s3":
-        raise StorageError(
-            f"blobs cannot be kept at {scheme}://...: give a directory or s3://BUCKET/FOLDER"
-        )
-    try:
-        from app.storage.buckets import BucketBlobs
-    except ModuleNotFoundError as error:
-        raise StorageError(
-            f"{location} needs the package {error.name}: pip install 'gatewatch[cluster]'"
-        ) from error
-    bucket, _, folder = address.partition("/")
-    return BucketBlobs(bucket, folder.strip("/"))
 
 
 def check(name: str) -> str:

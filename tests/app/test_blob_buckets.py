@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import StorageError, StorageUnavailableError
-from app.storage.blobs import Blobs, blobs_at
+from app.storage.blobs import Blobs
+from app.storage.locations import blobs_at
 
 SECRET = "s3cr3t-k3y"
 DENIED = (

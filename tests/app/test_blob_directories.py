@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import StorageUnavailableError
-from app.storage.blobs import blobs_at
+from app.storage.locations import blobs_at
 
 
 def test_a_folder_that_is_removed_under_a_put_is_made_again(

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import MissingBlobError, StorageError
-from app.storage.blobs import Blobs, blobs_at, check
+from app.storage.blobs import Blobs, check
+from app.storage.locations import blobs_at
 
 HOSTILE = [
     *("", "/", ".", "..", "a/", "/a", "a//b", "/etc/passwd", "../a", "a/../b", "a/..", "a/."),
@@ -163,7 +164,7 @@ def test_a_name_that_passes_stays_inside(name: str) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from app.storage.blobs import blobs_at
+from app.storage.locations import blobs_at
 blobs, file = blobs_at(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 if sys.argv[3] == "put":

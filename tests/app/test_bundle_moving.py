@@ -374,7 +374,7 @@ def test_a_failure_at_any_moment_leaves_nothing(
     tmp_path: Path, bundle: bytes, monkeypatch: pytest.MonkeyPatch, puts: int
 ) -> None:
     """Law: at every file that is written, and before the row is."""
-    monkeypatch.setattr("app.storage.directories.DirectoryBlobs", _Failing)
+    monkeypatch.setattr("app.storage.locations.DirectoryBlobs", _Failing)
     monkeypatch.setattr(_Failing, "left", puts)
     if puts == 5:  # all files are there: three of rows, fit and decision
         monkeypatch.setattr("app.storage.moved.insert_version", lambda *_: 1 / 0)
