@@ -104,24 +104,36 @@ class Catalogue:
             raise NotCalibratedError(f"detector {name!r} has no threshold: calibrate it or set one")
         return entry
 
-    def promote(self, name: str, version: int, by: By, *, allow_stale: bool = False) -> Entry:
+    def promote(
+        self,
+        name: str,
+        version: int,
+        by: By,
+        *,
+        allow_stale: bool = False,
+        allow_uncalibrated: bool = False,
+    ) -> Entry:
         """Put a version in service.
 
         Raises:
-            UnknownDetectorError, UnknownVersionError
+            UnknownDetectorError, UnknownVersionError, NotFittedError
             StaleCalibrationError: if its calibration belongs to other moments, unless allowed.
+            NotCalibratedError: if verdicts would lose their threshold by it, unless allowed.
         """
         if not allow_stale:
             self.get(name, version).detector.require_fresh()
-        return self._shown(self._storage.versions.promote(name, version, by))
+        allowed = {"allow_stale": allow_stale, "allow_uncalibrated": allow_uncalibrated}
+        return self._shown(self._storage.versions.promote(name, version, by, **allowed))
 
-    def rollback(self, name: str, by: By) -> Entry:
+    def rollback(self, name: str, by: By, *, allow_uncalibrated: bool = False) -> Entry:
         """Put the version in service that was before the one that is.
 
         Raises:
-            UnknownDetectorError, NoPreviousVersionError
+            UnknownDetectorError, NoPreviousVersionError, NotFittedError
+            NotCalibratedError: if verdicts would lose their threshold by it, unless allowed.
         """
-        return self._shown(self._storage.versions.rollback(name, by))
+        allowed = {"allow_uncalibrated": allow_uncalibrated}
+        return self._shown(self._storage.versions.rollback(name, by, **allowed))
 
     def all(self) -> list[Entry]:
         """Return every detector at its version in service, by name; no file is read."""

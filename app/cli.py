@@ -30,6 +30,11 @@ from detector.errors import DetectorError
 cli = typer.Typer(name="gatewatch", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+Group = Annotated[
+    str, typer.Option(help="Lot, session or camera, whose own line judges if it has one.")
+]
+
+
 def _upload(paths: list[Path], mask: Path | None) -> Upload:
     images = [sources.from_path(file) for path in paths for file in files_in(path)]
     return Upload(images, mask.read_bytes() if mask else None)
@@ -68,6 +73,7 @@ def score(
     name: Name,
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Images or folders.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers.")] = False,
+    group: Group = "",
     mask: MaskFile = None,
 ) -> None:
     """Score images: a table, or JSON."""
@@ -78,7 +84,7 @@ def score(
         most = service.settings.max_request_images
         for start in range(0, len(upload.images), most):
             part = replace(upload, images=upload.images[start : start + most])
-            parts.append(await service.score(name, part))
+            parts.append(await service.score(name, part, group=group))
         answers = [Scores.of(part) for part in parts]
         results = [result for answer in answers for result in answer.results]
         for index, result in enumerate(results):
@@ -97,6 +103,7 @@ def draw_map(
     name: Name,
     image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Image.")],
     out: Annotated[Path, typer.Option(help="Where the picture goes: .png or .npy.")],
+    group: Group = "",
     mask: MaskFile = None,
 ) -> None:
     """Draw where an image is odd, on a scale tied to the threshold."""
@@ -105,7 +112,8 @@ def draw_map(
         raise typer.BadParameter("--out must end in .png or .npy")
 
     async def work(service: Service) -> None:
-        inspected = await inspection.inspect(service, name, _upload([image], mask), needs_map=True)
+        upload = _upload([image], mask)
+        inspected = await inspection.inspect(service, name, upload, needs_map=True, group=group)
         out.write_bytes(overlay.of(inspected, "png" if kind == ".png" else "npy"))
         verdict = inspected.verdict
         typer.echo(f"{image}: {verdict.word}, score {verdict.score:.4g}; map in {out}")

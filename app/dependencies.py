@@ -7,17 +7,19 @@ from typing import Annotated, Any, Literal, cast
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 
-from app.access.guard import ByDep
+from app.access.credentials import Role
+from app.access.guard import ByDep, require
 from app.images import sources
 from app.images.sources import MULTIPART, OCTETS, Upload
 from app.intake.grouping import MAX_GROUP, Grouping
 from app.intake.spooling import TAR, ZIP
 from app.jobs.runner import JobRunner
 from app.jobs.submission import Coming, Submission
+from app.middleware import allow_body
 from app.results import Scored
 from app.service import Service
 from app.storage.jobs import Job
-from app.storage.version_rows import Promote
+from app.storage.serving import Promote
 
 
 def _service(request: Request) -> Service:
@@ -28,6 +30,7 @@ ServiceDep = Annotated[Service, Depends(_service)]
 
 
 async def _upload(request: Request, service: ServiceDep) -> AsyncIterator[Upload]:
+    allow_body(request.scope, service.settings.max_body_bytes)
     async with sources.from_request(request, service.settings.max_request_images) as upload:
         yield upload  # and then the uploaded files, which may lie on the disk, are closed
 
@@ -77,12 +80,19 @@ class Change:
         Promote,
         Query(
             description="Whether the new version goes into service; auto: unless scores would "
-            "lose a threshold that holds."
+            "lose a threshold that holds, or another version is put in service meanwhile. Always "
+            "needs role admin."
         ),
     ] = "auto"
 
 
-ChangeDep = Annotated[Change, Depends()]
+def _change(request: Request, change: Annotated[Change, Depends()]) -> Change:
+    if change.promote == "always":  # it may take the place of a threshold, which is admins' to do
+        require(request, Role.ADMIN, "promote=always")
+    return change
+
+
+ChangeDep = Annotated[Change, Depends(_change)]
 
 
 @dataclass

@@ -1,20 +1,7 @@
 """Expected failures of the service, under the domain's root and without status codes.
 
-::
-
-    DetectorError
-    └── ServiceError
-        ├── UnknownDetectorError, DetectorExistsError, ConflictError
-        ├── ImageError
-        │   ├── UndecodableImageError, UnsupportedImageError, ImageTooLargeError
-        ├── NoImagesError, MalformedUploadError, UnsupportedMediaTypeError, TooManyImagesError
-        ├── OverloadedError, UnavailableError, InferenceError
-        ├── StorageError, StorageUnavailableError, MissingBlobError
-        ├── KeyRequiredError, KeyRefusedError, RoleTooLowError, TooManyRequestsError
-        ├── InvalidKeySpecError, KeyExistsError, TooManyKeysError, UnknownKeyError
-        ├── NoAdminKeyError, UnprotectedError
-        ├── UploadTooLargeError, CompressionRatioError, RefusedMemberError, InvalidGroupError
-        └── ForbiddenFolderError, UnknownFolderError, DamagedSpoolError
+All derive from ``ServiceError``, a ``DetectorError``; those of one image, which let others of the
+same request go on, from ``ImageError``. ``app.problems`` gives each its status.
 """
 
 from typing import ClassVar
@@ -64,6 +51,12 @@ class AlreadyFittedError(ImageError):
     """The image was fitted: its score says nothing about images that were not."""
 
     reason = "fitted"
+
+
+class DuplicateImageError(ImageError):
+    """The image came before: a second time it says nothing new."""
+
+    reason = "duplicate"
 
 
 class NoImagesError(ServiceError):

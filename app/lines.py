@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from detector.detector import Detector
+from detector.verdict import Threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,16 @@ class Line:
     parameters: Mapping[str, float] = field(default_factory=lambda: {"target": 0.05})
     by_group: bool = False
     review_target: float | None = None
+
+    @classmethod
+    def of(cls, threshold: Threshold) -> "Line":
+        """Return how a threshold was asked for."""
+        return cls(
+            threshold.method,
+            threshold.parameters,
+            bool(threshold.by_group),
+            threshold.review_target,
+        )
 
 
 def decided(detector: Detector, line: Line, *, allow_stale: bool = False) -> Detector:

@@ -120,7 +120,8 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     app.state.service, app.state.runner = service, runner
     guard.install(app, settings, service.storage.database)
     # Ours, not FastAPI's, whose answer is no problem document and bears no request id.
-    app.add_middleware(middleware.LimitBody, max_bytes=settings.max_body_bytes)
+    most = min(middleware.DOCUMENT_BYTES, settings.max_body_bytes)
+    app.add_middleware(middleware.LimitBody, max_bytes=most)
     app.add_middleware(middleware.Observe, telemetry=service.telemetry)
     return app
 

@@ -31,6 +31,7 @@ STATUS: dict[type[DetectorError], int] = {
     errors.CannotAdaptError: 409,
     errors.NoAdaptedGatesError: 404,
     errors.AlreadyFittedError: 422,
+    errors.DuplicateImageError: 422,
     errors.UnknownImageError: 404,
     errors.RowsNotKeptError: 409,
     errors.NothingLeftError: 409,

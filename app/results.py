@@ -1,6 +1,6 @@
 """What the use cases return: plain values, before HTTP or a terminal gives them a form."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,8 @@ class Learned:
     used: int
     rejected: list[Rejected]
     groups: Groups | None = None
+    warnings: Sequence[str] = ()
+    """What else to know before trusting the threshold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from app.settings import Settings
 from app.storage import Storage
 from app.storage.audit import By
 from app.storage.row_chunks import RowChunks
+from app.storage.serving import Promote
 from app.storage.version_reader import Stored
-from app.storage.version_rows import Promote
 from app.telemetry import Telemetry
 from detector import operating_points
 from detector.detector import Detector
@@ -52,13 +52,13 @@ class Service:
         self.catalogue = Catalogue(storage, embedder, telemetry)
         self.storage = storage
         self.chunks = RowChunks(storage.blobs)
-        self._ingest = Ingest(settings, embedder, telemetry)
+        self.ingest = Ingest(settings, embedder, telemetry)
         self.history = History(settings, storage, telemetry)
-        self.collector = Collector(self._ingest, self.chunks)
+        self.collector = Collector(self.ingest, self.chunks)
         self._warm = False
 
     async def __aenter__(self) -> "Service":
-        self._ingest.start()
+        self.ingest.start()
         self.history.start()
         try:
             await self._warm_up()
@@ -69,7 +69,7 @@ class Service:
 
     async def __aexit__(self, *_exception: object) -> None:
         self._warm = False
-        await self._ingest.stop()
+        await self.ingest.stop()
         await self.history.stop()
         self.storage.close()
 
@@ -77,7 +77,7 @@ class Service:
         """Embed one image, so that the first request is not the slow one; show what is stored."""
         side = DEFAULT_IMAGE_SIZE
         blank = self.embedder.prepare(np.zeros((side, side, 3), np.uint8), side)
-        await asyncio.gather(*self._ingest.batcher.submit([blank]))
+        await asyncio.gather(*self.ingest.batcher.submit([blank]))
         for entry in self.catalogue.all():
             self.telemetry.detector(entry)
         self._warm = True
@@ -85,7 +85,7 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether an image sent now would be scored."""
-        return self._warm and self._ingest.batcher.alive
+        return self._warm and self.ingest.batcher.alive
 
     def set_threshold(
         self,
@@ -188,7 +188,7 @@ class Service:
         """
         stored = await self.catalogue.usable(name, version, allow_stale=allow_stale)
         look = await self.look(stored.detector, upload.mask)
-        return stored, await self._ingest.embed_now(upload.images, look)
+        return stored, await self.ingest.embed_now(upload.images, look)
 
     async def look(
         self, detector: Detector, mask: "bytes | str | None", *, fitting: bool = False
@@ -208,12 +208,12 @@ class Service:
         over = detector.mask
         if mask is not None:
             read = partial(masks.from_upload, mask, max_pixels=self.settings.max_image_pixels)
-            over = await self._ingest.in_pool(read)
+            over = await self.ingest.in_pool(read)
         return Look(spec.image_size, over, mirrored=fitting and spec.options.flips)
 
     async def in_pool(self, call: Callable[[], R]) -> R:
         """Run a call off the event loop."""
-        return await self._ingest.in_pool(call)
+        return await self.ingest.in_pool(call)
 
     async def _judge(
         self,
@@ -235,7 +235,7 @@ class Service:
             names = [sources[place].name for place, _ in part]
             started_s = time.perf_counter()
             call = partial(judging.judge, stored, shadow, names, [a for _, a in part], group)
-            seen = await self._ingest.in_pool(call)
+            seen = await self.ingest.in_pool(call)
             judge_s = (time.perf_counter() - started_s) / len(part)
             self.history.note(seen)
             for image, (place, item) in zip(seen.images, part, strict=True):

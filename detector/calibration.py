@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from scipy.special import betaincinv
 
 from detector.errors import InvalidSpecError
+from detector.verdict import Threshold
 
 CONFIDENCE = 0.95
 MOST = 1e300
@@ -43,8 +44,8 @@ class Share:
         return low, high
 
 
-def share_above(scores: Float[np.ndarray, " n"], value: float) -> Share:
-    """Return how many scores lie above a line."""
+def share_above(scores: Float[np.ndarray, " n"], value: float | Float[np.ndarray, " n"]) -> Share:
+    """Return how many scores lie above a line, or each above its own."""
     return Share(int(np.sum(scores > value)), len(scores))
 
 
@@ -98,6 +99,11 @@ class Calibration:
         labels = np.array(self.groups, dtype=object)
         return {name: labels == name for name in sorted(set(self.groups) - {""})}
 
+    @cached_property
+    def ascending_by_group(self) -> dict[str, Float[np.ndarray, " k"]]:
+        """The scores of each known group from the least to the highest."""
+        return {name: np.sort(self.scores[mask]) for name, mask in self.masks.items()}
+
     @property
     def names(self) -> tuple[str, ...]:
         """The known groups in order."""
@@ -110,6 +116,10 @@ class Calibration:
     def above(self, value: float) -> Share:
         """Return how many calibration images a line would flag."""
         return share_above(self.scores, value)
+
+    def flagged(self, threshold: Threshold) -> Share:
+        """Return how many calibration images a threshold flags, each by its own group's line."""
+        return share_above(self.scores, threshold.lines(self.groups or ("",) * len(self)))
 
     def detected(self, value: float) -> Share:
         """Return how many known anomalies a line would flag."""

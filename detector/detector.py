@@ -109,8 +109,8 @@ class Detector:
         if self.stale:
             raise StaleCalibrationError(
                 f"version {self.version} of detector {self.spec.name!r} has learned or forgotten "
-                "images since it was calibrated, so that its threshold promises nothing: "
-                "calibrate it again, or go on knowingly with allow_stale=true"
+                "images since it was calibrated: its threshold promises nothing; calibrate it "
+                "again (recalibrate needs no images), or go on knowingly with allow_stale=true"
             )
 
     def rows(self, images: Embedding | Rows) -> Rows:

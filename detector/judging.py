@@ -1,10 +1,22 @@
-"""From a scorer's numbers to verdicts: p-value, threshold, margin, word and map of every image."""
+"""From a scorer's numbers to verdicts: p-value, threshold, margin, word and map of every image.
+
+Where lines are by group, so are p-values. Let n_g of the n calibration scores s_i be of group g::
+
+    p_g(s) = (1 + #{i of group g: s_i >= s}) / (n_g + 1)
+    p(s)   = (1 + #{i: s_i >= s}) / (n + 1)
+
+An image of a group with a line of its own has p_g, which is valid within the group (Mondrian). Any
+other has the highest of p and all p_g, as its line is the highest of theirs. So an image is flagged
+exactly when its p-value is at most the target, if the line is conformal without delta.
+Source: Vovk, "Conditional validity of inductive conformal predictors", arXiv:1209.2673.
+"""
 
 from collections.abc import Sequence
 from math import isqrt
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from detector import conformal, heatmap
 from detector.calibration import Calibration
@@ -23,9 +35,10 @@ def verdicts(
     """Return the verdict on every image; ``groups`` has one for each, or is empty."""
     parts, cells = scorer.assess(rows.blocks)
     scores = parts.sum(axis=1)
+    groups = groups or [""] * len(scores)
     p_values: Sequence[Any] | np.ndarray = [None] * len(scores)
     if calibration is not None and len(calibration):
-        p_values = conformal.p_values(scores, calibration.ascending)
+        p_values = _p_values(scores, groups, calibration, threshold)
     maps = _maps(cells, len(rows), calibration)
     return [
         _verdict(
@@ -33,11 +46,28 @@ def verdicts(
             float(scores[index]),
             None if p_values[index] is None else float(p_values[index]),
             threshold,
-            groups[index] if groups else "",
+            groups[index],
             maps[index],
         )
         for index, part in enumerate(parts)
     ]
+
+
+def _p_values(
+    scores: Float[np.ndarray, " n"],
+    groups: Sequence[str],
+    calibration: Calibration,
+    threshold: Threshold | None,
+) -> Float[np.ndarray, " n"]:
+    pooled = conformal.p_values(scores, calibration.ascending)
+    by_group = {} if threshold is None else threshold.by_group
+    own = {
+        name: conformal.p_values(scores, ascending)
+        for name, ascending in calibration.ascending_by_group.items()
+        if name in by_group
+    }
+    highest = np.max([pooled, *own.values()], axis=0)
+    return np.array([own.get(name, highest)[place] for place, name in enumerate(groups)])
 
 
 def _verdict(

@@ -1,6 +1,6 @@
 """What a detector says: where the line is drawn, and the verdict on one image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal
@@ -23,6 +23,8 @@ class Threshold:
         parameters: as asked.
         by_group: a group's own line; empty if all are judged alike.
         review: where the uncertain band begins: review < score <= value; None if there is none.
+        review_target: the rate whose conformal line review was; None if there is none, or it is
+            not known.
 
     Raises:
         InvalidSpecError: if a line is not finite, or the uncertain band is empty.
@@ -35,6 +37,7 @@ class Threshold:
     parameters: Mapping[str, float] = field(default_factory=dict)
     by_group: Mapping[str, float] = field(default_factory=dict)
     review: float | None = None
+    review_target: float | None = None
 
     def __post_init__(self) -> None:
         for value in (self.value, *self.by_group.values()):
@@ -49,6 +52,10 @@ class Threshold:
     def line(self, group: str = "") -> float:
         """Return the line for images of a group, "" if it is unknown."""
         return self.by_group.get(group, self.value)
+
+    def lines(self, groups: Sequence[str]) -> Float[np.ndarray, " n"]:
+        """Return the line for each of some images, by their groups."""
+        return np.array([self.line(group) for group in groups], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +74,10 @@ class Verdict:
     """What a detector says of one image; some of it is None until the detector is calibrated.
 
     The contributions sum to the score. ``margin`` is score - threshold. An ``uncertain`` image lies
-    below the threshold, but in the band that a person should look at. ``cells`` is the map: for
-    every cell of the grid, (side, side), the score of an otherwise typical image whose worst cells
-    are like it, NaN outside the region of interest; None from a scorer without one, as is
-    ``region``.
+    below the threshold, but in the band that a person should look at. ``p_value`` is of the image's
+    group where that has a line of its own (``detector.judging``). ``cells`` is the map: for every
+    cell of the grid, (side, side), the score of an otherwise typical image whose worst cells are
+    like it, NaN outside the region of interest; None from a scorer without one, as is ``region``.
     """
 
     score: float

@@ -19,7 +19,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import problems
-from app.access.credentials import Role, without_secrets
+from app.access.credentials import Role
 from app.access.identity import CREATE, Access, Identity, Trust, is_loopback
 from app.errors import (
     KeyRefusedError,
@@ -103,12 +103,21 @@ class Needs:
         Raises:
             RoleTooLowError: naming both roles.
         """
-        identity: Identity = request.scope["identity"]
-        if not identity.role.includes(self.role):
-            raise RoleTooLowError(
-                f"this needs a key of role {self.role.value!r}; "
-                f"{identity.name!r} has role {identity.role.value!r}"
-            )
+        require(request, self.role)
+
+
+def require(request: Request, role: Role, what: str = "this") -> None:
+    """Let nobody of a lower role do what is asked.
+
+    Raises:
+        RoleTooLowError: naming both roles.
+    """
+    identity: Identity = request.scope["identity"]
+    if not identity.role.includes(role):
+        raise RoleTooLowError(
+            f"{what} needs a key of role {role.value!r}; "
+            f"{identity.name!r} has role {identity.role.value!r}"
+        )
 
 
 def needs(role: Role) -> Any:
@@ -123,9 +132,7 @@ async def _by(
         Query(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$", description="Why; for the audit."),
     ] = "",
 ) -> By:
-    return By(
-        request.scope["identity"].name, without_secrets(reason), request.scope.get("request_id", "")
-    )
+    return By(request.scope["identity"].name, reason, request.scope.get("request_id", ""))
 
 
 ByDep = Annotated[By, Depends(_by)]

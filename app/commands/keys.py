@@ -64,7 +64,7 @@ def create(
     with _opened() as stored:
         expires_at = now() + timedelta(days=days) if days else None
         made = stored.create(
-            By(WHO, without_secrets(reason)),
+            By(WHO, reason),
             name,
             role,
             expires_at=expires_at,
@@ -101,7 +101,7 @@ def revoke(
         if len(found) != 1:
             many = "several keys go by" if found else "there is no key"
             raise UnknownKeyError(f"{many} {without_secrets(key)!r}: see gatewatch keys list")
-        stored.revoke(By(WHO, without_secrets(reason)), found.pop(), force=force)
+        stored.revoke(By(WHO, reason), found.pop(), force=force)
     typer.echo(f"revoked {key}")
 
 

@@ -21,6 +21,7 @@ from app.learning.fitting import Order
 from app.lines import Line
 from app.results import Learned
 from app.service import Service
+from app.storage.version_rows import Entry
 from detector.errors import InvalidSpecError
 from detector.spec import Mask as MaskKind
 
@@ -146,8 +147,12 @@ def forget(
 
 def threshold(
     name: Name,
-    method: Annotated[str, typer.Option(help="See docs/thresholds.md.")] = "conformal",
-    target: Annotated[float, typer.Option(help="Highest false-alarm rate, a fraction.")] = 0.05,
+    method: Annotated[
+        str | None, typer.Option(help="See docs/thresholds.md; conformal unless given.")
+    ] = None,
+    target: Annotated[
+        float | None, typer.Option(help="Highest false-alarm rate, a fraction; else 0.05.")
+    ] = None,
     parameter: Parameter = None,
     by_group: Annotated[bool, typer.Option(help="A line for every group.")] = False,
     review_target: Annotated[
@@ -155,10 +160,17 @@ def threshold(
     ] = None,
     reason: Reason = "",
 ) -> None:
-    """Draw the line elsewhere; reads no image."""
+    """Draw the line elsewhere, reading no image; without a choice tell where it is."""
+    choices = (method, target, parameter or None, by_group or None, review_target)
+    reads = all(choice is None for choice in choices)
 
     async def work(service: Service) -> None:
-        line = Line(method, _parameters(method, target, parameter), by_group, review_target)
+        if reads:
+            _tell(service.catalogue.with_threshold(name, None))
+            return
+        how = method or "conformal"
+        parameters = _parameters(how, 0.05 if target is None else target, parameter)
+        line = Line(how, parameters, by_group, review_target)
         stored = service.set_threshold(name, by(reason), line)
         drawn = stored.detector.require_threshold()
         typer.echo(f"{name} version {stored.detector.version}: threshold {drawn.value:.6g}")
@@ -197,6 +209,16 @@ def _parameters(method: str, target: float, pairs: list[str] | None) -> dict[str
         except ValueError as error:
             raise InvalidSpecError(f"--parameter {pair!r}: give KEY=NUMBER") from error
     return found
+
+
+def _tell(entry: Entry) -> None:
+    """Say where the line in service is."""
+    version = entry.version
+    line, stale = version.summary["threshold"], version.summary["stale"]
+    typer.echo(f"{entry.name} version {version.version}: threshold {line['value']:.6g}")
+    typer.echo(line["statement"])
+    if stale:
+        typer.echo("It is stale: images were fitted or forgotten since the calibration")
 
 
 @contextmanager

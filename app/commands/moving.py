@@ -1,7 +1,7 @@
 """The commands ``gatewatch export`` and ``gatewatch import``: a detector as one file."""
 
 import os
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +26,8 @@ def export(
     async def work(service: Service) -> None:
         folder = out if out.is_dir() else out.parent
         # Under a name of its own until it is whole, so that nobody takes half of it away.
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".gatewatch-", delete=False) as file:
-            partial = Path(file.name)
+        partial = folder / f".gatewatch-{uuid.uuid4().hex}"
+        with partial.open("xb") as file:  # with the umask's mode, which a tempfile has not
             try:
                 stored = await move.export(
                     service, name, file, by(reason), version=version, rows=rows

@@ -29,7 +29,6 @@ CHUNK = 2**20
 """Bytes that are read and written at once."""
 _CLUTTER = {".ds_store", "thumbs.db", "desktop.ini"}
 _DRIVE = re.compile("[A-Za-z]:")
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 class Names:
@@ -58,8 +57,6 @@ class Names:
                 f"{quoted(name)} is no path inside the archive: pack the folder with paths "
                 "relative to it"
             )
-        if _CONTROL.search(name):
-            raise RefusedMemberError(f"{quoted(name)} has control characters: rename it")
         label = "/".join(parts)
         if label in self._seen:
             raise RefusedMemberError(f"{quoted(label)} is there twice: rename one of them")

@@ -27,7 +27,7 @@ from app.intake.archives import is_clutter
 from app.intake.grouping import Grouping
 from app.intake.limits import Limits, quoted
 from app.intake.spool import Entry, Spooled, SpoolFile, seal
-from app.intake.spool_writer import MAX_NAME
+from app.intake.spool_writer import check_name
 
 
 def from_allowed_folder(
@@ -171,10 +171,7 @@ def _check_name(name: str) -> None:
         name.encode()
     except UnicodeEncodeError as error:
         raise RefusedMemberError(f"the name {quoted(name)} is not UTF-8: rename it") from error
-    if len(name) > MAX_NAME:
-        raise RefusedMemberError(
-            f"the name {quoted(name)} has {len(name)} characters: at most {MAX_NAME}"
-        )
+    check_name(name)
 
 
 def _allowed(path: Path, roots: Sequence[Path], shown: str) -> Path:

@@ -41,7 +41,7 @@ class Grouping:
                 "it from their folders"
             )
         for group in (self.group, *self.named.values()):
-            _check(group)
+            check_group(group)
 
     def of(self, name: str) -> str:
         """Return an image's group.
@@ -54,7 +54,7 @@ class Grouping:
         if not self.from_folder:
             return self.group
         folder = name.replace("\\", "/").rpartition("/")[0]
-        _check(folder)
+        check_group(folder)
         return folder
 
     def with_named(self, text: str | bytes) -> "Grouping":
@@ -100,10 +100,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check(group: str) -> None:
+def check_group(group: str) -> str:
+    """Return a group that can be kept and seen.
+
+    Raises:
+        InvalidGroupError: if it is too long or has controls.
+    """
     if len(group) > MAX_GROUP:
         raise InvalidGroupError(
             f"the group {quoted(group)} has {len(group)} characters: at most {MAX_GROUP}"
         )
     if any(unicodedata.category(letter) in _HIDDEN for letter in group):
         raise InvalidGroupError(f"the group {quoted(group)} has control characters: remove them")
+    return group

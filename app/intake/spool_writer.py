@@ -1,6 +1,7 @@
 """Writes a job's images into one file as they arrive, and counts them against the limits."""
 
 import hashlib
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,21 @@ from app.intake.spool import MASK, Entry, Mask, Role, Spooled, seal
 
 MAX_NAME = 1000
 """Longest name of an image, in characters."""
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that cannot be kept in every database, or seen.
+
+    Raises:
+        RefusedMemberError: if it is too long or has control characters.
+    """
+    if len(name) > MAX_NAME:
+        raise RefusedMemberError(
+            f"the name {quoted(name)} has {len(name)} characters: at most {MAX_NAME}"
+        )
+    if _CONTROL.search(name):
+        raise RefusedMemberError(f"the name {quoted(name)} has control characters: rename it")
 
 
 @dataclass(slots=True)
@@ -68,13 +84,10 @@ class SpoolWriter:
 
         Raises:
             TooManyImagesError: if it is one more than a job may have.
-            RefusedMemberError: if its name is too long.
+            RefusedMemberError: if its name is too long or has control characters.
         """
         self.limits.check_count(len(self._entries) + 1)
-        if len(name) > MAX_NAME:
-            raise RefusedMemberError(
-                f"the name {quoted(name)} has {len(name)} characters: at most {MAX_NAME}"
-            )
+        check_name(name)
         self._member = _Member(name, role, self._open(str(len(self._entries))))
 
     def begin_mask(self, *, text: bool) -> None:

@@ -174,12 +174,13 @@ class JobRunner:
         return dict(body.model_dump(mode="json"))
 
     def _pinned(self, job: Job) -> Job:
-        """Return the job with the version it builds on: the tip, when it first began."""
+        """Return the job with the version it builds on, and what served, when it first began."""
         ending.require_detector(self._service, job)
-        if job.base is None and job.detector_id:
-            base = self._service.storage.versions.entry(job.detector).tip
-            self._jobs.pin(job.id, self._owner, base)
-            job = replace(job, base=base)
+        if job.serving is None and job.detector_id:
+            entry = self._service.storage.versions.entry(job.detector)
+            base, serving = job.base or entry.tip, entry.in_service
+            self._jobs.pin(job.id, self._owner, base=base, serving=serving)
+            job = replace(job, base=base, serving=serving)
         return job
 
     @asynccontextmanager
@@ -188,17 +189,17 @@ class JobRunner:
         if not job.spool_blob:
             yield None
             return
-        roots = self._service.settings.import_roots
-        kept = self._service.storage.blobs.open_local(job.spool_blob)
-        path = await asyncio.to_thread(kept.__enter__)
-        try:
-            images = await asyncio.to_thread(open_images, path, roots)
-            try:
-                yield images
-            finally:
-                images.close()
+        opened = contextlib.ExitStack()
+        try:  # unbroken: cancelled while it is opened, it is closed all the same
+            yield await unbroken(asyncio.to_thread(self._open, job.spool_blob, opened))
         finally:
-            await asyncio.to_thread(kept.__exit__, None, None, None)
+            await unbroken(asyncio.to_thread(opened.close))
+
+    def _open(self, blob: str, opened: contextlib.ExitStack) -> Images:
+        path = opened.enter_context(self._service.storage.blobs.open_local(blob))
+        images = open_images(path, self._service.settings.import_roots)
+        opened.callback(images.close)
+        return images
 
 
 class _Progress:

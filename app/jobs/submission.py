@@ -71,12 +71,12 @@ class Submission:
             coming: where the images come from, if there are any.
 
         Raises:
-            UnknownDetectorError, IdempotencyConflictError
+            UnknownDetectorError, UnknownVersionError, IdempotencyConflictError
             CannotAdaptError: if gates are to be adapted that cannot be.
             NotFittedError: if what was never fitted is to be changed.
             as ``app.intake.spooling.spool`` and ``app.intake.folders.from_allowed_folder``.
         """
-        await self._check(kind, name)
+        await self._check(kind, name, parameters.get("base"))
         if coming is None:
             return await self._kept(kind, name, parameters, None)
         settings = self._service.settings
@@ -100,16 +100,15 @@ class Submission:
         listed = (coming.folder, roots, limits, path, coming.grouping)
         return await asyncio.to_thread(from_allowed_folder, *listed)
 
-    async def _check(self, kind: Kind, name: str) -> None:
+    async def _check(self, kind: Kind, name: str, base: int | None) -> None:
         """Refuse before the body is read what could not be done with it."""
         if kind == "adapt":
             require_adaptable(self._service.settings)
             return
-        entry = await asyncio.to_thread(self._service.storage.versions.entry, name)
-        if kind in ("fit", "extend"):
-            return
-        tip = await asyncio.to_thread(self._service.storage.versions.entry, name, entry.tip)
-        if not tip.version.summary["fitted_images"]:
+        read = self._service.storage.versions.entry
+        entry = await asyncio.to_thread(read, name)
+        built_on = await asyncio.to_thread(read, name, base or entry.tip)
+        if kind not in ("fit", "extend") and not built_on.version.summary["fitted_images"]:
             raise NotFittedError(f"detector {name!r} is not fitted: fit it first")
 
     async def _kept(

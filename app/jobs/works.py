@@ -64,7 +64,9 @@ async def _calibrate(
     service: Service, job: Job, images: Images | None, progress: Progress
 ) -> BaseModel:
     asked = job.parameters
-    line = Line(asked["method"], asked["parameters"], asked["by_group"], asked["review_target"])
+    line = None  # as it was drawn before
+    if "method" in asked:
+        line = Line(asked["method"], asked["parameters"], asked["by_group"], asked["review_target"])
     order = _order(job, progress)
     return Calibrated.of(await calibrating.calibrate(service, job.detector, images, order, line))
 
@@ -131,7 +133,9 @@ async def _stoppable(work: Callable[[Callable[[], None]], T]) -> T:
 def _order(job: Job, progress: Progress) -> Order:
     asked = job.parameters
     lineage = {key: value for key, value in asked.items() if key not in ("base", "promote")}
-    return Order(job.by, job.id, job.base, asked["promote"], progress, lineage, job.detector_id)
+    return Order(
+        job.by, job.id, job.base, asked["promote"], progress, lineage, job.detector_id, job.serving
+    )
 
 
 WORKS: dict[Kind, Work] = {

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import groupby
 
 import numpy as np
 
 from app import problems
-from app.errors import AlreadyFittedError, RowsNotKeptError
+from app.errors import AlreadyFittedError, DuplicateImageError, RowsNotKeptError
 from app.intake.spool import Images
 from app.learning import leaving_out
 from app.learning.collecting import Progress, Run
@@ -45,7 +44,7 @@ class _Seen:
 
 
 async def calibrate(
-    service: Service, name: str, images: Images | None, order: Order, line: Line
+    service: Service, name: str, images: Images | None, order: Order, line: Line | None
 ) -> Learned:
     """Score held-out normal images, and known anomalies if any, and draw the line.
 
@@ -54,11 +53,11 @@ async def calibrate(
         name: of the detector.
         images: to score; None for those of the last calibration, whose rows were kept.
         order: how it is asked for.
-        line: the threshold that is wanted.
+        line: the threshold that is wanted; None for the same one as before, drawn on these scores.
 
     Raises:
         UnknownDetectorError, UnknownVersionError, NotFittedError, NoImagesError,
-        InvalidSpecError, InsufficientCalibrationError, MissingAnomaliesError,
+        InvalidSpecError, InsufficientCalibrationError, MissingAnomaliesError, DegenerateDataError,
         FingerprintMismatchError, InvalidMaskError, MaskMismatchError, ConflictError
         RowsNotKeptError: if no images are sent, and rows of earlier ones were not kept.
     """
@@ -67,6 +66,10 @@ async def calibrate(
     detector.require_fitted()
     service.catalogue.check_fingerprint(detector)
     fitted = await asyncio.to_thread(service.storage.versions.images, base.entry)
+    warnings: list[str] = []
+    if line is None:
+        line, warnings = _same(detector)
+        order = replace(order, parameters={**order.parameters, **asdict(line)})
     if images is None:
         digests = {image.sha256 for image in fitted}
         chunks = _recalled(service, base, digests, order.progress)
@@ -90,7 +93,25 @@ async def calibrate(
     ]
     stored = await add(service, base, calibrated, "calibrate", order, deltas)
     used = len(seen.normal) + len(seen.anomalous)
-    return Learned(stored, used, seen.rejected, report)
+    return Learned(stored, used, seen.rejected, report, warnings)
+
+
+def _same(detector: Detector) -> tuple[Line, list[str]]:
+    """Return the line that a detector has, as it was asked for, and what to know of it then."""
+    present = detector.threshold
+    if present is None:
+        return Line(), []
+    warnings = []
+    if present.method == "manual":
+        warnings.append(
+            f"The line was set by hand and stays at {present.value:g}, which says nothing of "
+            "scores of another fit: recalibrate with a method to draw it anew."
+        )
+    if present.review is not None and present.review_target is None:
+        warnings.append(
+            "The review band is gone, as its rate is not known: recalibrate with review_target."
+        )
+    return Line.of(present), warnings
 
 
 def _refuse_early(images: Images, line: Line) -> None:
@@ -103,7 +124,9 @@ def _refuse_early(images: Images, line: Line) -> None:
 
 async def _score(service: Service, detector: Detector, chunks: AsyncIterator[Chunk]) -> _Seen:
     seen = _Seen()
-    async for chunk in chunks:
+    once: set[tuple[str, str]] = set()
+    async for arrived in chunks:
+        chunk = _first(arrived, once)
         seen.rejected += rejections(chunk.arrivals)
         normal, anomalous = chunk.of("normal"), chunk.of("anomaly")
         if normal is not None:
@@ -116,17 +139,38 @@ async def _score(service: Service, detector: Detector, chunks: AsyncIterator[Chu
     return seen
 
 
+def _first(chunk: Chunk, once: set[tuple[str, str]]) -> Chunk:
+    """Return a chunk without images that came before in the same role, and note those it has.
+
+    A copy is no independent image: with it, a target would pass for which there are too few. What
+    was kept of a run still holds it, so that this comes out alike whenever its chunks are read.
+    """
+    why = problems.of(DuplicateImageError("this very image came before: it calibrates but once"))
+    arrivals = []
+    for each in chunk.arrivals:
+        key = (each.role, each.sha256)
+        is_copy = each.row is not None and key in once
+        arrivals.append(replace(each, row=None, problem=why.model_dump()) if is_copy else each)
+        if each.row is not None:
+            once.add(key)
+    return replace(chunk, arrivals=arrivals)
+
+
 async def _recalled(
     service: Service, base: Stored, fitted: Collection[str], progress: Progress
 ) -> AsyncIterator[Chunk]:
     """Yield the chunks of the version's last calibration, without what was fitted since."""
     why = problems.of(AlreadyFittedError("this very image was fitted since it calibrated"))
-    known = await asyncio.to_thread(service.storage.versions.calibration_images, base.entry)
-    if not known or not known[0].rows_blob:
+    versions = service.storage.versions
+    normal = await asyncio.to_thread(versions.calibration_images, base.entry)
+    known = [*normal, *await asyncio.to_thread(versions.known_anomalies, base.entry)]
+    if not known or not all(image.rows_blob for image in known if image.sha256 not in fitted):
         raise RowsNotKeptError(
-            f"detector {base.entry.name!r} has no rows of earlier calibration images: send images"
+            f"detector {base.entry.name!r} has no rows of earlier calibration images, or not of "
+            "all (GATEWATCH_KEEP_FITTED_ROWS): send images"
         )
-    for blob, _ in groupby(known, key=lambda image: image.rows_blob):
+    # A file may hold anomalies alone.
+    for blob in dict.fromkeys(image.rows_blob for image in known if image.rows_blob):
         chunk = await asyncio.to_thread(service.chunks.read, blob)
         progress(len(chunk.arrivals))
         yield chunk.without(fitted, why.model_dump())

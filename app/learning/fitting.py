@@ -25,8 +25,9 @@ from app.service import Service
 from app.storage.audit import By
 from app.storage.lineage import Delta, Image
 from app.storage.row_chunks import Arrival
+from app.storage.serving import Promote
 from app.storage.version_reader import Stored
-from app.storage.version_rows import Change, Promote
+from app.storage.version_rows import Change
 from detector.detector import Detector
 from detector.rows import Rows
 from detector.statistics import Statistics, merge
@@ -46,6 +47,7 @@ class Order:
         progress: called with how many images were just done.
         parameters: as asked, for the version's lineage.
         detector_id: of the detector that is meant; empty for whichever has the name.
+        serving: version that was in service when it began; None for when its base is read.
     """
 
     by: By
@@ -55,6 +57,7 @@ class Order:
     progress: Progress = lambda _: None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     detector_id: str = ""
+    serving: int | None = None
 
 
 async def fit(
@@ -161,6 +164,7 @@ async def add(
         images=list(images),
         promote=order.promote,
         run=order.run,
+        serving=order.serving,
     )
     making = asyncio.ensure_future(asyncio.to_thread(keep))
     try:

@@ -72,7 +72,7 @@ async def score(
     look = Look(spec.image_size, _FULL_MASK if spec.mask == "request" else detector.mask)
     sources = [from_bytes(f"golden image {place}", file) for place, file in enumerate(files)]
     found: list[Embedding] = []
-    async for source, outcome in service._ingest.embed_all(sources, look):
+    async for source, outcome in service.ingest.embed_all(sources, look):
         if isinstance(outcome, ImageError):
             raise type(outcome)(f"{source.name}: {outcome}") from outcome
         if not isinstance(outcome, Embedding):

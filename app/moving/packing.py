@@ -2,9 +2,9 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from app import __version__
 from app.errors import RowsNotKeptError
@@ -13,7 +13,7 @@ from app.moving import golden
 from app.moving.bundle import DECISION, FIT, GOLDEN, IMAGES, BundleWriter, chunk_name
 from app.schemas.bundles import BundledImage, BundledImages, Golden, GoldenScore
 from app.service import Service
-from app.storage.lineage import Image
+from app.storage.lineage import Image, Role
 from app.storage.version_reader import Stored
 from detector.artefact import decision_bytes, fit_bytes
 from detector.row_file import rows_bytes
@@ -24,6 +24,7 @@ LICENCES = {
     "gates that gatewatch ships"
 }
 """Of the weights of backbones that come with us; others have the licence of their source."""
+_Known = tuple[Role, Image]
 
 
 def pack(
@@ -70,12 +71,13 @@ def _pack(
     detector, entry, versions = stored.detector, stored.entry, service.storage.versions
     writer.add(FIT, fit_bytes(detector))
     writer.add(DECISION, decision_bytes(detector))
-    fitted, calibrated = versions.images(entry), versions.calibration_images(entry)
+    known: list[_Known] = [("fit", image) for image in versions.images(entry)]
+    known += [("calibrate", image) for image in versions.calibration_images(entry)]
+    known += [("anomaly", image) for image in versions.known_anomalies(entry)]
     if rows:
-        images = _pack_rows(service, writer, fitted, calibrated)
+        images = _pack_rows(service, writer, known)
     else:
-        images = [_said(image, "fit") for image in fitted]
-        images += [_said(image, "calibrate") for image in calibrated]
+        images = [_said(image, role) for role, image in known]
     writer.add(IMAGES, BundledImages(images=images))
     told = []
     for place, ((made, content), score) in enumerate(zip(pictures.items(), scores, strict=True)):
@@ -97,44 +99,37 @@ def _pack(
 
 
 def _pack_rows(
-    service: Service, writer: BundleWriter, fitted: Sequence[Image], calibrated: Sequence[Image]
+    service: Service, writer: BundleWriter, known: Iterable[_Known]
 ) -> list[BundledImage]:
     """Write the rows of images, file by file; those of forgotten images stay behind."""
     found: list[BundledImage] = []
-    number = 0
-    for images, fits in ((fitted, True), (calibrated, False)):
-        for blob, part in _by_blob(images).items():
-            chunk = service.chunks.read(blob)
-            members = [_said(image, "fit", number) for image in part]
-            places = [image.row for image in part]
-            if not fits:  # known anomalies lie between them, and are needed to calibrate again
-                normal, anomalous = chunk.images("normal"), chunk.images("anomaly")
-                members = [_said(image, "calibrate", number) for image in normal]
-                members += [_said(image, "anomaly", number) for image in anomalous]
-                places = [image.row for image in (*normal, *anomalous)]
-            packed = rows_bytes(chunk.take(places), {"views": chunk.views})
-            writer.add(chunk_name(number), packed)
-            found += [each.model_copy(update={"row": row}) for row, each in enumerate(members)]
-            number += 1
+    for number, part in enumerate(_by_file(known)):
+        chunk = service.chunks.read(part[0][1].rows_blob)
+        packed = rows_bytes(chunk.take(image.row for _, image in part), {"views": chunk.views})
+        writer.add(chunk_name(number), packed)
+        members = [_said(image, role, number) for role, image in part]
+        found += [each.model_copy(update={"row": row}) for row, each in enumerate(members)]
     return found
 
 
-def _by_blob(images: Sequence[Image]) -> dict[str, list[Image]]:
-    """Return images by where their rows are, in order. Raises RowsNotKeptError."""
-    found: dict[str, list[Image]] = defaultdict(list)
-    for image in images:
+def _by_file(known: Iterable[_Known]) -> Iterable[list[_Known]]:
+    """Return images by where their rows are, in order; what was fitted apart from the rest.
+
+    Raises:
+        RowsNotKeptError: if one has none.
+    """
+    found: dict[tuple[bool, str], list[_Known]] = defaultdict(list)
+    for role, image in known:
         if not image.rows_blob:
             raise RowsNotKeptError(
                 f"the rows of {image.name!r} were not kept (GATEWATCH_KEEP_FITTED_ROWS): export "
                 "without rows"
             )
-        found[image.rows_blob].append(image)
-    return found
+        found[role == "fit", image.rows_blob].append((role, image))
+    return found.values()
 
 
-def _said(
-    image: Image, role: Literal["fit", "calibrate", "anomaly"], chunk: int | None = None
-) -> BundledImage:
+def _said(image: Image, role: Role, chunk: int | None = None) -> BundledImage:
     name = image.name.replace("\0", "")[-MAX_NAME:]  # a path of the command line may be longer
     return BundledImage(sha256=image.sha256, name=name, group=image.group, role=role, chunk=chunk)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import groupby
 
+from app.errors import StorageUnavailableError
 from app.scoring.judging import Seen
 from app.settings import Settings
 from app.storage import Storage
@@ -128,13 +129,22 @@ class History:
         except Exception as error:
             self._give_up(0, "agreement with shadows cannot be kept", error)
         for part in _chunks(waiting):
-            try:
-                self._write(part)
-            except Exception as error:
-                images = sum(len(seen.images) for seen in part)
-                self._give_up(images, "what was scored cannot be kept", error)
+            self._keep_part(part)
         if waiting:
             self._trim()
+
+    def _keep_part(self, part: Sequence[Seen]) -> None:
+        """Write a chunk; if that fails, what of it can be kept alone."""
+        try:
+            self._write(part)
+        except Exception as error:
+            store_fails = isinstance(error, StorageUnavailableError | OSError)
+            if store_fails or len(part) == 1:
+                images = sum(len(seen.images) for seen in part)
+                self._give_up(images, "what was scored cannot be kept", error)
+                return
+            for seen in part:
+                self._keep_part([seen])
 
     def _write(self, part: Sequence[Seen]) -> None:
         stored = part[0].stored

@@ -222,4 +222,5 @@ def _deltas(service: Service, stored: Stored, rule: Rule, images: Sequence[Image
     earlier = service.storage.versions.calibration_images(stored.entry)
     if rule != "conformal" or calibration is None or len(earlier) != len(calibration):
         return []  # of an imported detector the scores are known, the images are not
-    return [Delta("calibrate", added=[*earlier, *images])]
+    anomalies = service.storage.versions.known_anomalies(stored.entry)
+    return [Delta("calibrate", added=[*earlier, *images]), Delta("anomaly", added=anomalies)]

@@ -4,7 +4,7 @@
 they can only raise it: of normal images like the calibration's at most the target's share is still
 flagged on average, and more anomalies may be missed. ``between``: a line between the reviewed false
 alarms and the reviewed anomalies; it parts these and promises nothing of others. ``extend``: false
-alarms are fitted, and the calibration images judged anew.
+alarms are fitted, and calibration images and known anomalies judged anew.
 """
 
 import asyncio
@@ -153,7 +153,7 @@ async def _extended(service: Service, stored: Stored, known: Reviewed) -> Candid
         raise NoProposalError("there is no reviewed false alarm that is new to the detector")
     learned = await service.in_pool(partial(_learned, detector, known, taken))
     present = detector.require_threshold()
-    line = Line(present.method, present.parameters, bool(present.by_group))
+    line = Line.of(present)
     try:
         if line.method != "manual":
             learned = await recalibrated(service, stored, learned)
@@ -203,4 +203,9 @@ def _with_review(threshold: Threshold, present: Threshold) -> Threshold:
     if present.review is None or present.review >= threshold.value:
         return threshold
     statement = f"{threshold.statement} Above {present.review:g} begins review, as before."
-    return replace(threshold, review=present.review, statement=statement)
+    return replace(
+        threshold,
+        review=present.review,
+        review_target=present.review_target,
+        statement=statement,
+    )

@@ -172,7 +172,7 @@ def _carries(detector: Detector, scorer: str) -> bool:
 async def recalibrated(service: Service, stored: Stored, detector: Detector) -> Detector:
     """Return a detector calibrated on the images of a version's latest calibration.
 
-    Their rows are judged again; known anomalies are not among them.
+    Their rows are judged again, those of known anomalies, too.
 
     Raises:
         NotCalibratedError: if the version has no such images.
@@ -184,12 +184,14 @@ async def recalibrated(service: Service, stored: Stored, detector: Detector) -> 
     }  # some may have been fitted since
     known = await asyncio.to_thread(versions.calibration_images, stored.entry)
     images = [image for image in known if image.sha256 not in fitted]
+    others = await asyncio.to_thread(versions.known_anomalies, stored.entry)
+    odd = [image for image in others if image.sha256 not in fitted]
     if not images:
         raise NotCalibratedError(
             f"version {stored.detector.version} of {stored.entry.name!r} has no calibration images "
             "to judge again: give a threshold by value"
         )
-    if not all(image.rows_blob for image in images):
+    if not all(image.rows_blob for image in (*images, *odd)):
         raise RowsNotKeptError(
             "the rows of the calibration images were not kept (GATEWATCH_KEEP_FITTED_ROWS): give a "
             "threshold by value, or calibrate again"
@@ -198,4 +200,9 @@ async def recalibrated(service: Service, stored: Stored, detector: Detector) -> 
     async for part, rows in rows_of(service, images):
         contributions.append(await service.in_pool(partial(detector.contributions, rows)))
         groups += [image.group for image in part]
-    return detector.calibrate(np.concatenate(contributions), groups=groups)
+    anomalies = [np.zeros(0)]
+    async for _, rows in rows_of(service, odd):
+        anomalies.append(await service.in_pool(partial(detector.scores, rows)))
+    return detector.calibrate(
+        np.concatenate(contributions), groups=groups, anomalies=np.concatenate(anomalies)
+    )

@@ -174,7 +174,7 @@ def _same_line(threshold: Threshold) -> Line:
             "the line of this version was set by hand and says nothing of another scorer's scores: "
             "give a target or a value"
         )
-    return Line(threshold.method, threshold.parameters, bool(threshold.by_group))
+    return Line.of(threshold)
 
 
 def _step(chunks: Sequence[KeptChunk], since: datetime | None, until: datetime | None) -> Step:

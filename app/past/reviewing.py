@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from app.access.credentials import without_secrets
 from app.errors import ReviewMismatchError, UnknownImageError
 from app.service import Service
 from app.storage.audit import By
@@ -38,7 +39,7 @@ async def look_up(service: Service, identity: str) -> Told:
 
 
 async def review(service: Service, identity: str, word: ReviewWord, note: str, by: By) -> Review:
-    """Keep a person's word on an image; the latest counts.
+    """Keep a person's word on an image; the latest counts. A key in the note is left out.
 
     Raises:
         UnknownImageError: if the image is not kept.
@@ -59,7 +60,7 @@ async def review(service: Service, identity: str, word: ReviewWord, note: str, b
             f"{word!r} does not fit image {identity!r}, which {said}: say {' or '.join(fitting)}"
         )
     reviews = Reviews(service.storage.database)
-    return await asyncio.to_thread(reviews.add, image, word, note, by)
+    return await asyncio.to_thread(reviews.add, image, word, without_secrets(note), by)
 
 
 async def reviews_of(

@@ -42,7 +42,7 @@ def show(name: DetectorName, service: ServiceDep) -> DetectorInfo:
 @router.delete(
     "/{name}",
     status_code=status.HTTP_204_NO_CONTENT,
-    dependencies=[needs(Role.FIT)],
+    dependencies=[needs(Role.ADMIN)],
     responses=docs(UnknownDetectorError),
 )
 def delete(name: DetectorName, service: ServiceDep, by: ByDep) -> None:

@@ -13,8 +13,10 @@ from app.errors import JobEndedError, UnknownJobError
 from app.jobs import ending
 from app.jobs.events import events
 from app.problems import docs
+from app.routes.images import CursorQuery, LimitQuery
 from app.schemas.base import DetectorName
-from app.schemas.jobs import JobInfo, JobList
+from app.schemas.jobs import JobInfo, JobPage
+from app.storage.cursor import Cursor
 
 router = APIRouter(
     prefix="/v1/jobs", tags=["jobs"], dependencies=[needs(Role.FIT)], responses=docs(*ERRORS)
@@ -25,10 +27,13 @@ router = APIRouter(
 def list_all(
     service: ServiceDep,
     detector: Annotated[DetectorName | None, Query(description="Only of this one.")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> JobList:
-    """List the latest jobs, newest first."""
-    return JobList.of(service.storage.jobs.latest(detector=detector or "", limit=limit))
+    limit: LimitQuery = 100,
+    cursor: CursorQuery = None,
+) -> JobPage:
+    """List jobs, newest first; what came of each is at its own address."""
+    place = Cursor.of(cursor) if cursor else None
+    found = service.storage.jobs.latest(detector=detector or "", limit=limit + 1, cursor=place)
+    return JobPage.of(found, limit)
 
 
 @router.get("/{job}", responses=docs(UnknownJobError))

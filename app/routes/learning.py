@@ -20,6 +20,7 @@ from app.errors import (
     UnavailableError,
     UnknownDetectorError,
     UnknownFolderError,
+    UnknownVersionError,
     UnsupportedMediaTypeError,
     UploadTooLargeError,
 )
@@ -35,6 +36,7 @@ router = APIRouter(prefix="/v1/detectors/{name}", tags=["learning"], responses=d
 
 UPLOAD_ERRORS = (
     UnknownDetectorError,
+    UnknownVersionError,
     MalformedUploadError,
     NoImagesError,
     TooManyImagesError,
@@ -79,7 +81,12 @@ async def fit(
     status_code=status.HTTP_202_ACCEPTED,
     dependencies=[needs(Role.FIT)],
     responses=docs(
-        UnknownDetectorError, NotFittedError, UnavailableError, IdempotencyConflictError, body=True
+        UnknownDetectorError,
+        UnknownVersionError,
+        NotFittedError,
+        UnavailableError,
+        IdempotencyConflictError,
+        body=True,
     ),
 )
 async def forget(
@@ -119,6 +126,7 @@ async def calibrate(
     dependencies=[needs(Role.ADMIN)],
     responses=docs(
         UnknownDetectorError,
+        UnknownVersionError,
         NotFittedError,
         InvalidSpecError,
         UnavailableError,
@@ -131,5 +139,9 @@ async def recalibrate(
     change: ChangeDep,
     line: Annotated[LineQuery, Depends()],
 ) -> JobInfo:
-    """Score the last calibration's images again, from their rows, after a change of the fit."""
-    return JobInfo.of(await submission.submit("calibrate", name, line.asked() | asdict(change)))
+    """Score the last calibration's images again, from their rows, after a change of the fit.
+
+    Without a method or parameters the line is drawn as before: method, target, groups and review.
+    """
+    asked = line.asked_again() | asdict(change)
+    return JobInfo.of(await submission.submit("calibrate", name, asked))

@@ -24,7 +24,7 @@ from app.errors import (
 )
 from app.problems import docs
 from app.schemas.base import DetectorName
-from app.schemas.scores import Comparison, Explanation, ScoreQuery, Scores
+from app.schemas.scores import Comparison, Explanation, GroupQuery, ScoreQuery, Scores
 from app.scoring import inspection, overlay
 from detector.errors import (
     DegenerateDataError,
@@ -83,10 +83,16 @@ async def score(
 
 @router.post("/explain", responses=docs(*ERRORS, body=True), openapi_extra=IMAGE_BODY)
 async def explain(
-    name: DetectorName, upload: UploadDep, service: ServiceDep, which: WhichDep
+    name: DetectorName,
+    upload: UploadDep,
+    service: ServiceDep,
+    which: WhichDep,
+    group: GroupQuery = "",
 ) -> Explanation:
     """Say of one image where it is odd, and show the fitted images it is most like."""
-    inspected = await inspection.inspect(service, name, upload, needs_map=False, **vars(which))
+    inspected = await inspection.inspect(
+        service, name, upload, needs_map=False, group=group, **vars(which)
+    )
     return Explanation.of(inspected)
 
 
@@ -110,13 +116,14 @@ async def anomaly_map(
     upload: UploadDep,
     service: ServiceDep,
     which: WhichDep,
+    group: GroupQuery = "",
     format: Annotated[
         Literal["png", "npy"],
         Query(description="Overlay on a scale tied to the threshold, or float32 values."),
     ] = "png",
 ) -> Response:
     """Draw one image's map: transparent below 0.8 of the threshold, yellow at it, red from 1.6."""
-    content = await inspection.draw(service, name, upload, format, **vars(which))
+    content = await inspection.draw(service, name, upload, format, group=group, **vars(which))
     return Response(content, media_type=overlay.MEDIA_TYPES[format])
 
 

@@ -15,7 +15,14 @@ from app.errors import (
 )
 from app.problems import docs
 from app.schemas.base import DetectorName
-from app.schemas.thresholds import NewPreview, NewThreshold, Preview, RedrawQuery, Threshold
+from app.schemas.thresholds import (
+    DrawnThreshold,
+    NewPreview,
+    NewThreshold,
+    Preview,
+    RedrawQuery,
+    Threshold,
+)
 from detector.errors import (
     DegenerateDataError,
     InsufficientCalibrationError,
@@ -64,10 +71,9 @@ def change(
     service: ServiceDep,
     by: ByDep,
     how: Annotated[RedrawQuery, Depends()],
-) -> Threshold:
+) -> DrawnThreshold:
     """Draw the line elsewhere, which makes a version; in service, the next score uses it."""
-    version = service.set_threshold(name, by, body.line(), **vars(how)).entry.version
-    return Threshold.of(version.version, version.summary)
+    return DrawnThreshold.by(service.set_threshold(name, by, body.line(), **vars(how)))
 
 
 @router.post(

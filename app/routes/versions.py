@@ -19,13 +19,17 @@ from app.problems import docs
 from app.routes.score import ERRORS as SCORE_ERRORS
 from app.schemas.base import DetectorName
 from app.schemas.detectors import DetectorInfo
+from app.schemas.scores import GroupQuery
 from app.schemas.versions import FittedImages, VersionComparison, VersionDetail, VersionList
 from app.scoring import comparing
-from detector.errors import StaleCalibrationError
+from detector.errors import NotCalibratedError, NotFittedError, StaleCalibrationError
 
 router = APIRouter(prefix="/v1/detectors/{name}", tags=["versions"], responses=docs(*ACCESS_ERRORS))
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 NumberQuery = Annotated[int, Query(ge=1, le=2**31 - 1)]
+UncalibratedQuery = Annotated[
+    bool, Query(description="Go on though verdicts lose the threshold that they have now.")
+]
 
 
 @router.get("/versions", dependencies=[needs(Role.SCORE)], responses=docs(UnknownDetectorError))
@@ -64,7 +68,14 @@ def images(
 @router.post(
     "/versions/{version}/promote",
     dependencies=[needs(Role.ADMIN)],
-    responses=docs(UnknownDetectorError, UnknownVersionError, StaleCalibrationError, ConflictError),
+    responses=docs(
+        UnknownDetectorError,
+        UnknownVersionError,
+        NotFittedError,
+        NotCalibratedError,
+        StaleCalibrationError,
+        ConflictError,
+    ),
 )
 def promote(
     name: DetectorName,
@@ -74,20 +85,33 @@ def promote(
     allow_stale: Annotated[
         bool, Query(description="Serve a version whose threshold promises nothing any more.")
     ] = False,
+    allow_uncalibrated: UncalibratedQuery = False,
 ) -> DetectorInfo:
     """Put a version in service; the next score uses it, and the next change builds on it."""
-    promoted = service.catalogue.promote(name, version, by, allow_stale=allow_stale)
-    return DetectorInfo.of(promoted)
+    allowed = {"allow_stale": allow_stale, "allow_uncalibrated": allow_uncalibrated}
+    return DetectorInfo.of(service.catalogue.promote(name, version, by, **allowed))
 
 
 @router.post(
     "/rollback",
     dependencies=[needs(Role.ADMIN)],
-    responses=docs(UnknownDetectorError, NoPreviousVersionError, ConflictError),
+    responses=docs(
+        UnknownDetectorError,
+        NoPreviousVersionError,
+        NotFittedError,
+        NotCalibratedError,
+        ConflictError,
+    ),
 )
-def rollback(name: DetectorName, service: ServiceDep, by: ByDep) -> DetectorInfo:
-    """Put the version in service that was before the one that is."""
-    return DetectorInfo.of(service.catalogue.rollback(name, by))
+def rollback(
+    name: DetectorName,
+    service: ServiceDep,
+    by: ByDep,
+    allow_uncalibrated: UncalibratedQuery = False,
+) -> DetectorInfo:
+    """Put the version in service that was before the one that is; twice is where one was."""
+    rolled = service.catalogue.rollback(name, by, allow_uncalibrated=allow_uncalibrated)
+    return DetectorInfo.of(rolled)
 
 
 @router.delete(
@@ -113,8 +137,9 @@ async def compare(
     second: NumberQuery,
     upload: UploadDep,
     service: ServiceDep,
+    group: GroupQuery = "",
 ) -> VersionComparison:
     """Judge images by two versions, side by side; nothing is kept of it."""
     return VersionComparison.of(
-        await comparing.compare_versions(service, name, first, second, upload)
+        await comparing.compare_versions(service, name, first, second, upload, group=group)
     )

@@ -2,11 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
+from app.intake.grouping import MAX_GROUP, check_group
 from detector.spec import NAME
 
 DetectorName = Annotated[str, StringConstraints(pattern=NAME)]
+GroupName = Annotated[str, StringConstraints(max_length=MAX_GROUP), AfterValidator(check_group)]
+"""A lot, session or camera; empty for none. Raises InvalidGroupError, which is no ValueError."""
 
 
 def whole(value: Any) -> Any:

@@ -1,16 +1,18 @@
 """A job as clients see it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from app.problems import Problem
 from app.schemas.base import Body
-from app.storage.jobs import Job, Kind, State
+from app.storage.cursor import Cursor
+from app.storage.jobs import Job, Kind, Outline, State
 from app.storage.tables import now
 
 
-class JobInfo(Body):
-    """What a job is about, how far it is, and what came of it."""
+class JobSummary(Body):
+    """What a job is about, and how far it is; its address has its result, too."""
 
     id: str
     kind: Kind
@@ -26,13 +28,11 @@ class JobInfo(Body):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
-    result: dict[str, Any] | None
-    """Of a job that succeeded: what this kind of job says it did."""
     problem: Problem | None
     """Of a job that failed."""
 
     @classmethod
-    def of(cls, job: Job) -> "JobInfo":
+    def outlined(cls, job: Outline) -> "JobSummary":
         """Return its form."""
         rate = None
         if job.started_at and job.done:
@@ -52,17 +52,34 @@ class JobInfo(Body):
             created_at=job.created_at,
             started_at=job.started_at,
             ended_at=job.ended_at,
-            result=dict(job.result) if job.result else None,
             problem=Problem.model_validate(job.problem) if job.problem else None,
         )
 
 
-class JobList(Body):
-    """Jobs, newest first."""
+class JobInfo(JobSummary):
+    """What a job is about, how far it is, and what came of it."""
 
-    jobs: list[JobInfo]
+    result: dict[str, Any] | None
+    """Of a job that succeeded: what this kind of job says it did."""
 
     @classmethod
-    def of(cls, jobs: list[Job]) -> "JobList":
-        """Return their form."""
-        return cls(jobs=[JobInfo.of(job) for job in jobs])
+    def of(cls, job: Job) -> "JobInfo":
+        """Return its form."""
+        return cls(
+            **dict(JobSummary.outlined(job)), result=dict(job.result) if job.result else None
+        )
+
+
+class JobPage(Body):
+    """Jobs, newest first."""
+
+    jobs: list[JobSummary]
+    next: str | None
+    """What to give as cursor to read on; none at the end."""
+
+    @classmethod
+    def of(cls, jobs: Sequence[Outline], limit: int) -> "JobPage":
+        """Return the first ``limit`` of these; one beyond tells that there are more."""
+        shown = jobs[:limit]
+        more = str(Cursor(shown[-1].created_at, shown[-1].id)) if len(jobs) > limit else None
+        return cls(jobs=[JobSummary.outlined(job) for job in shown], next=more)

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from app.intake.grouping import MAX_GROUP
 from app.problems import Problem
 from app.results import Groups, Learned, Rejected
-from app.schemas.base import Body
+from app.schemas.base import Body, GroupName
 from app.schemas.detectors import DetectorInfo
 from app.schemas.thresholds import Share, Threshold
 from detector.groups import GroupReport as DomainReport
@@ -20,9 +19,15 @@ class NewForgetting(Body):
         default=[], max_length=20_000
     )
     """SHA-256 of the files that were sent, in hexadecimal."""
-    groups: list[Annotated[str, StringConstraints(min_length=1, max_length=MAX_GROUP)]] = Field(
+    groups: list[Annotated[GroupName, StringConstraints(min_length=1)]] = Field(
         default=[], max_length=1000
     )
+
+    @model_validator(mode="after")
+    def _some(self) -> "NewForgetting":
+        if not self.sha256 and not self.groups:
+            raise ValueError("name the images to forget, by sha256 or by groups")
+        return self
 
     def asked(self) -> dict[str, Any]:
         """Return what is asked for, as a job keeps it."""
@@ -48,6 +53,8 @@ class Fitted(Body):
     """At the version that was made."""
     fitted: int
     """Images used by this job."""
+    warnings: list[str]
+    """What to know, as when the version does not serve."""
     rejected: list[RejectedImage]
 
     @classmethod
@@ -56,6 +63,7 @@ class Fitted(Body):
         return cls(
             detector=DetectorInfo.of(learned.stored.entry),
             fitted=learned.used,
+            warnings=_warnings(learned),
             rejected=[RejectedImage.of(item) for item in learned.rejected],
         )
 
@@ -67,11 +75,17 @@ class Forgotten(Body):
     """At the version that was made."""
     forgotten: int
     """Images that the version has never seen, now."""
+    warnings: list[str]
+    """What to know, as when the version does not serve."""
 
     @classmethod
     def of(cls, learned: Learned) -> "Forgotten":
         """Return its form."""
-        return cls(detector=DetectorInfo.of(learned.stored.entry), forgotten=learned.used)
+        return cls(
+            detector=DetectorInfo.of(learned.stored.entry),
+            forgotten=learned.used,
+            warnings=_warnings(learned),
+        )
 
 
 class LeftOutGroup(Body):
@@ -149,6 +163,10 @@ class Calibrated(Body):
             calibrated=learned.used,
             threshold=Threshold.of(version.version, version.summary),
             groups=GroupReport.of(groups.report, groups.refitted) if groups.report else None,
-            warnings=[groups.warning] if groups.warning else [],
+            warnings=[*_warnings(learned), *([groups.warning] if groups.warning else [])],
             rejected=[RejectedImage.of(item) for item in learned.rejected],
         )
+
+
+def _warnings(learned: Learned) -> list[str]:
+    return [*filter(None, [learned.stored.aside]), *learned.warnings]

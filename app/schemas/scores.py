@@ -10,10 +10,9 @@ from fastapi import Query
 from PIL import Image
 
 from app import problems
-from app.intake.grouping import MAX_GROUP
 from app.problems import Problem
 from app.results import Compared, Inspected, Judged, Scored, Timings
-from app.schemas.base import Body, Rate
+from app.schemas.base import Body, GroupName, Rate
 from app.schemas.learning import RejectedImage
 from detector.divergence import Divergence
 from detector.evidence import Neighbour
@@ -48,13 +47,16 @@ class Region(Body):
     peak: float
 
 
+GroupQuery = Annotated[
+    GroupName, Query(description="Lot, session or camera; judged by its own line if it has one.")
+]
+
+
 @dataclass
 class ScoreQuery:
     """How images are judged beyond the detector's own line."""
 
-    group: Annotated[
-        str, Query(max_length=MAX_GROUP, description="Their lot, session or camera.")
-    ] = ""
+    group: GroupQuery = ""
     false_discovery_rate: Annotated[
         Rate | None,
         Query(description="Judge the images together: share of flags that may be false."),
@@ -77,7 +79,8 @@ class ImageResult(Body):
     margin: float | None = None
     """Score minus threshold."""
     p_value: float | None = None
-    """Share of normal images that score at least as high, by the calibration images."""
+    """Share of normal images that score at least as high, by the calibration images; by those of
+    its group alone where that has a line of its own."""
     flagged: bool | None = None
     """Whether the score lies above the threshold."""
     discovery: bool | None = None

@@ -10,7 +10,9 @@ from pydantic import ConfigDict, Field, FiniteFloat
 from app.lines import Line
 from app.results import Previewed
 from app.schemas.base import Body, Rate, VersionNumber
-from app.storage.version_rows import Promote, summary_of
+from app.storage.serving import Promote
+from app.storage.version_reader import Stored
+from app.storage.version_rows import summary_of
 from detector.calibration import Share as DomainShare
 from detector.operating_points import TARGETS, OperatingPoint
 from detector.thresholds import configure
@@ -56,7 +58,9 @@ class NewThreshold(Body):
 class LineQuery:
     """The same as query parameters of a calibration."""
 
-    method: Annotated[Method, Query(description="How the line is drawn.")] = "conformal"
+    method: Annotated[
+        Method | None, Query(description="How the line is drawn; unset: conformal.")
+    ] = None
     target: Annotated[
         Rate | None, Query(description="Highest false-alarm rate; 0.05 for conformal.")
     ] = None
@@ -78,11 +82,19 @@ class LineQuery:
         Raises:
             InvalidSpecError: if the method does not take these parameters.
         """
-        parameters = _given(vars(self))
-        if self.method == "conformal":
+        method, parameters = self.method or "conformal", _given(vars(self))
+        if method == "conformal":
             parameters.setdefault("target", DEFAULT_TARGET)
-        configure(self.method, parameters)
-        return asdict(Line(self.method, parameters, self.by_group, self.review_target))
+        configure(method, parameters)
+        return asdict(Line(method, parameters, self.by_group, self.review_target))
+
+    def asked_again(self) -> dict[str, Any]:
+        """Return the same, or nothing if nothing is asked for: the line stays as it is wanted.
+
+        Raises:
+            InvalidSpecError: if the method does not take these parameters.
+        """
+        return {} if self == LineQuery() else self.asked()
 
 
 @dataclass
@@ -116,6 +128,8 @@ class Threshold(Body):
     """A group's own line, if it has one."""
     review: float | None
     """Where the uncertain band begins, if there is one."""
+    review_target: float | None = None
+    """The rate that it was drawn for."""
     calibration_images: int
     stale: bool
     """Whether images were fitted or forgotten since: then the statement does not hold."""
@@ -128,6 +142,25 @@ class Threshold(Body):
             **summary["threshold"],
             calibration_images=summary["calibration_images"],
             stale=summary["stale"],
+        )
+
+
+class DrawnThreshold(Threshold):
+    """A threshold that was just drawn."""
+
+    in_service: int
+    """The version that judges: this one, unless it was kept out of service."""
+    warnings: list[str]
+    """What to know, as when another version was put in service meanwhile."""
+
+    @classmethod
+    def by(cls, stored: Stored) -> "DrawnThreshold":
+        """Return the threshold of a version that was just made."""
+        version = stored.entry.version
+        return cls(
+            **dict(Threshold.of(version.version, version.summary)),
+            in_service=stored.entry.in_service,
+            warnings=[stored.aside] if stored.aside else [],
         )
 
 
@@ -204,24 +237,24 @@ class Preview(Body):
     points: list[Point]
     proposed: Threshold | None
     in_sample: Share | None
-    """Calibration images above the proposed line."""
+    """Calibration images above the proposed line, each above that of its group if it has one."""
     detections: Share | None
-    """Known anomalies above the proposed line."""
+    """Known anomalies above the proposed line; by group, above the highest: none are known."""
 
     @classmethod
     def of(cls, previewed: Previewed) -> "Preview":
         """Return its form."""
         proposed = previewed.proposed
         known = proposed.calibration if proposed else None
-        line = proposed.threshold.value if proposed and proposed.threshold else 0.0
+        line = proposed.threshold if proposed else None
         return cls(
             detector=previewed.stored.entry.name,
             version=previewed.stored.detector.version,
             points=[Point.of(point) for point in previewed.points],
             proposed=Threshold.of(proposed.version, summary_of(proposed)) if proposed else None,
-            in_sample=Share.of_domain(known.above(line)) if known else None,
-            detections=Share.of_domain(known.detected(line))
-            if known and len(known.anomalies)
+            in_sample=Share.of_domain(known.flagged(line)) if known and line else None,
+            detections=Share.of_domain(known.detected(line.value))
+            if known and line and len(known.anomalies)
             else None,
         )
 

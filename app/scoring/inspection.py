@@ -25,6 +25,7 @@ async def inspect(
     needs_map: bool,
     version: int | None = None,
     allow_stale: bool = False,
+    group: str = "",
 ) -> Inspected:
     """Judge one image and say where and compared to what.
 
@@ -44,7 +45,7 @@ async def inspect(
     detector = stored.detector
     if not isinstance(arrived, Arrived):
         raise arrived
-    (verdict,) = await service.in_pool(partial(detector.judge, arrived.embedding))
+    (verdict,) = await service.in_pool(partial(detector.judge, arrived.embedding, [group]))
     if needs_map and verdict.cells is None:
         raise NoMapError(
             f"scorer {detector.spec.scorer!r} has no map; 'fusion' and 'regional' have one"
@@ -70,6 +71,7 @@ async def draw(
     *,
     version: int | None = None,
     allow_stale: bool = False,
+    group: str = "",
 ) -> bytes:
     """Judge one image and return its map, drawn on it or as values.
 
@@ -78,7 +80,13 @@ async def draw(
         as ``inspect``.
     """
     inspected = await inspect(
-        service, name, upload, needs_map=True, version=version, allow_stale=allow_stale
+        service,
+        name,
+        upload,
+        needs_map=True,
+        version=version,
+        allow_stale=allow_stale,
+        group=group,
     )
     return await service.in_pool(partial(overlay.of, inspected, kind))
 

@@ -5,19 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
+from app.access.credentials import without_secrets
 from app.storage.database import Database
 from app.storage.tables import AUDIT, now
+
+_ONE_BY_ONE = 0x61756474  # any number of our own: "audt"
 
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who makes a change, why, and in which request."""
+    """Who makes a change, why, and in which request; a key in the reason is left out."""
 
     who: str
     reason: str = ""
     request_id: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", without_secrets(self.reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +50,38 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add a line in the transaction of the change itself: neither is kept without the other."""
+    """Add a line in the transaction of the change itself: neither is kept without the other.
+
+    It is the last statement of a change. On PostgreSQL a sequence number is drawn long before it is
+    seen: changes that write lines wait for each other from here to their end, so that who has read
+    up to a number has missed none below it.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_ONE_BY_ONE)))
     connection.execute(
         insert(AUDIT).values(
             at=now(),
             who=by.who,
             action=action,
             subject=subject,
-            before=dict(before or {}),
-            after=dict(after or {}),
+            before=_clean(before or {}),
+            after=_clean(after or {}),
             reason=by.reason,
             request_id=by.request_id,
         )
     )
+
+
+def _clean(value: Any) -> Any:
+    """Return JSON with the secrets of keys left out of all texts, wherever they stand."""
+    match value:
+        case str():
+            return without_secrets(value)
+        case Mapping():
+            return {without_secrets(key): _clean(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_clean(each) for each in value]
+    return value
 
 
 class Audit:

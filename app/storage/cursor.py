@@ -28,12 +28,12 @@ class Cursor:
         return cls(_EPOCH + timedelta(microseconds=int(microseconds)), identity)
 
 
-def newest_first(table: Table) -> tuple[Any, Any]:
-    """Return the order of a table with columns ``at`` and ``id``."""
-    return table.c.at.desc(), table.c.id.desc()
+def newest_first(table: Table, at: str = "at") -> tuple[Any, Any]:
+    """Return the order of a table with columns ``id`` and ``at``, or another of moments."""
+    return table.c[at].desc(), table.c.id.desc()
 
 
-def beyond(table: Table, cursor: Cursor) -> ColumnElement[bool]:
+def beyond(table: Table, cursor: Cursor, at: str = "at") -> ColumnElement[bool]:
     """Return the condition for what follows in that order."""
-    earlier, same = table.c.at < cursor.at, table.c.at == cursor.at
+    earlier, same = table.c[at] < cursor.at, table.c[at] == cursor.at
     return or_(earlier, and_(same, table.c.id < cursor.id))

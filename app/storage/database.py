@@ -22,11 +22,14 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     OperationalError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.errors import StorageError, StorageUnavailableError
 
 BUSY_S = 30
 """How long a writer waits for another one."""
+CONNECT_S = 10
+"""How long a PostgreSQL server may take to answer at all, unless the URL says otherwise."""
 _WRITES = "gatewatch_writes"
 _MIGRATIONS_LOCK = 0x67617465  # any number of our own: "gate"
 _FIRST_RELEASE = (
@@ -99,6 +102,10 @@ def _reachable() -> Iterator[None]:
         # The driver's first line names host and cause; SQLAlchemy's own would add the statement.
         cause = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason"
         raise StorageUnavailableError(f"the database cannot be used: {cause}") from error
+    except PoolTimeoutError as error:
+        raise StorageUnavailableError(
+            "the database cannot be used: all connections of this process are busy"
+        ) from error
 
 
 def _postgres(url: str) -> Engine:
@@ -109,7 +116,8 @@ def _postgres(url: str) -> Engine:
                 f"no database of kind {parsed.drivername!r}: give postgresql://..., or none for "
                 "SQLite in the data directory"
             )
-        parsed = parsed.set(drivername="postgresql+psycopg")
+        query = {"connect_timeout": str(CONNECT_S), **parsed.query}
+        parsed = parsed.set(drivername="postgresql+psycopg", query=query)
         # Parameters in a log line could be a key's digest, or a client's words.
         return create_engine(parsed, pool_pre_ping=True, pool_size=10, hide_parameters=True)
     except ArgumentError as error:

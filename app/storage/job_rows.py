@@ -17,22 +17,21 @@ MOST_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A job's row."""
+class Outline:
+    """A job's row, without what may be long: what was asked for, and what came of it."""
 
     id: str
     kind: Kind
     detector_id: str
     detector: str
-    parameters: Mapping[str, Any]
     base: int | None
+    serving: int | None
     spool_blob: str
     state: State
     total: int
     done: int
     sequence: int
     cancel_requested: bool
-    result: Mapping[str, Any] | None
     problem: Mapping[str, Any] | None
     who: str
     reason: str
@@ -53,6 +52,15 @@ class Job:
         return By(self.who, self.reason, self.request_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Job(Outline):
+    """A job's row."""
+
+    parameters: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+
+
+OUTLINE_COLUMNS = [JOBS.c[field.name] for field in fields(Outline)]
 COLUMNS = [JOBS.c[field.name] for field in fields(Job)]
 
 

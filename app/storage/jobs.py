@@ -20,12 +20,22 @@ from app.errors import (
     UnknownJobError,
 )
 from app.storage.audit import By, record
+from app.storage.cursor import Cursor, beyond, newest_first
 from app.storage.database import Database
-from app.storage.job_rows import COLUMNS, MOST_ATTEMPTS, Job, Kind, State, job_of
+from app.storage.job_rows import (
+    COLUMNS,
+    MOST_ATTEMPTS,
+    OUTLINE_COLUMNS,
+    Job,
+    Kind,
+    Outline,
+    State,
+    job_of,
+)
 from app.storage.tables import JOBS, now
 from app.storage.version_rows import made_by
 
-__all__ = ["MOST_ATTEMPTS", "Job", "Jobs", "Kind", "State"]
+__all__ = ["MOST_ATTEMPTS", "Job", "Jobs", "Kind", "Outline", "State"]
 
 _RELEASED: dict[str, Any] = {
     "state": "queued",
@@ -115,13 +125,18 @@ class Jobs:
             raise UnknownJobError(f"no job {identity!r}")
         return job_of(row)
 
-    def latest(self, *, detector: str = "", limit: int = 100) -> list[Job]:
-        """Return the latest jobs, newest first."""
-        chosen = select(*COLUMNS).order_by(JOBS.c.created_at.desc(), JOBS.c.id).limit(limit)
+    def latest(
+        self, *, detector: str = "", limit: int = 100, cursor: Cursor | None = None
+    ) -> list[Outline]:
+        """Return jobs, newest first, of all detectors or of one."""
+        chosen = select(*OUTLINE_COLUMNS)
         if detector:
             chosen = chosen.where(JOBS.c.detector == detector)
+        if cursor is not None:
+            chosen = chosen.where(beyond(JOBS, cursor, at="created_at"))
+        ordered = chosen.order_by(*newest_first(JOBS, at="created_at")).limit(limit)
         with self._database.read() as connection:
-            return [job_of(row) for row in connection.execute(chosen)]
+            return [Outline(**row._mapping) for row in connection.execute(ordered)]
 
     def claim(self, owner: str, lease_s: float, going: Collection[str] = ()) -> Job | None:
         """Take the oldest job that waits, or whose process died; None if there is none.
@@ -171,13 +186,13 @@ class Jobs:
             return None  # another process has just claimed a job of the same detector
         return self.get(identity)
 
-    def pin(self, identity: str, owner: str, base: int) -> None:
-        """Keep which version a job builds on: taken up again, it builds on the same.
+    def pin(self, identity: str, owner: str, *, base: int, serving: int) -> None:
+        """Keep which version a job builds on, and which serves: the same when it is taken up again.
 
         Raises:
             LeaseLostError: if another process has taken the job.
         """
-        self._change(identity, owner, {"base": base})
+        self._change(identity, owner, {"base": base, "serving": serving})
 
     def renew(self, identity: str, owner: str, lease_s: float, *, done: int, total: int) -> bool:
         """Prolong the lease and keep the progress; return whether the job shall be cancelled.

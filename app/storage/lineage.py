@@ -84,6 +84,13 @@ def calibrated(connection: Connection, detector_id: str, version: int) -> list[I
     return [image for number, _, image in rows if number == rows[-1][0]]
 
 
+def anomalous(connection: Connection, detector_id: str, version: int) -> list[Image]:
+    """Return the known anomalies of a version's latest calibration, which may have had none."""
+    normal = _rows(connection, detector_id, version, "calibrate")
+    rows = _rows(connection, detector_id, version, "anomaly")
+    return [image for number, _, image in rows if normal and number == normal[-1][0]]
+
+
 def _ancestry(connection: Connection, detector_id: str, version: int) -> set[int]:
     """Return the versions that led to this one since it last began anew, and itself."""
     chosen = select(VERSIONS.c.version, VERSIONS.c.parent, VERSIONS.c.change).where(

@@ -24,7 +24,8 @@ from app.storage import Storage
 from app.storage.blobs import Blob
 from app.storage.tables import CHUNKS, DETECTORS, JOBS, VERSION_IMAGES, VERSIONS, now
 
-GRACE_S = 3600.0
+GRACE_S = 24 * 3600.0
+"""Far longer than any run may pause between two files, or before it names them."""
 UPLOAD_S = 24 * 3600.0
 """An upload that is being received may show no sign of life for as long as it takes."""
 JOB_DAYS = 30

@@ -118,6 +118,7 @@ JOBS = Table(
     Column("detector", String(63), nullable=False),
     Column("parameters", JSON, nullable=False),
     Column("base", Integer),  # the version it builds on, once it has begun
+    Column("serving", Integer),  # the version that was in service when it began
     Column("spool_blob", _NAME, nullable=False),  # empty for a job without images of its own
     Column("state", String(16), nullable=False),
     Column("total", Integer, nullable=False),

@@ -20,6 +20,8 @@ class Stored:
 
     detector: Detector
     entry: Entry
+    aside: str = ""
+    """Of a version just made: why it does not serve, if another was put in service meanwhile."""
 
 
 class VersionReader:
@@ -75,6 +77,11 @@ class VersionReader:
         """Return the normal images of a version's latest calibration."""
         with self._database.read() as connection:
             return lineage.calibrated(connection, entry.id, entry.version.version)
+
+    def known_anomalies(self, entry: Entry) -> list[Image]:
+        """Return the known anomalies of a version's latest calibration."""
+        with self._database.read() as connection:
+            return lineage.anomalous(connection, entry.id, entry.version.version)
 
     def _stored(self, entry: Entry) -> Stored:
         return Stored(self._files.read(entry.version.files, entry.version.version), entry)

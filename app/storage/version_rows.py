@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, insert, select, union, update
+from sqlalchemy import Connection, Row, insert, select, union
 
 from app.errors import ConflictError, UnknownDetectorError, UnknownVersionError
-from app.storage.audit import By, record
+from app.storage.audit import By
 from app.storage.detector_files import Files
 from app.storage.tables import DETECTORS, VERSION_IMAGES, VERSIONS, now
 from detector.detector import Detector
@@ -16,8 +16,6 @@ from detector.detector import Detector
 Change = Literal[
     "create", "replace", "extend", "forget", "calibrate", "threshold", "review", "import"
 ]
-Promote = Literal["auto", "always", "never"]
-"""Whether a new version goes into service; auto: unless scores would lose their threshold by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +109,6 @@ def locked(connection: Connection, entry: Entry) -> Row[Any]:
     return row
 
 
-def point(
-    connection: Connection, before: Row[Any], by: By, verb: str, **values: int | None
-) -> Entry:
-    """Change what a locked detector points at. Raises UnknownVersionError."""
-    for version in {number for number in values.values() if number is not None}:
-        find(connection, before.name, version)  # as the detector is locked, it stays
-    serves = values.get("in_service", before.in_service)
-    if serves != before.in_service:
-        values["previous"] = before.in_service
-    if serves == before.shadow:
-        values["shadow"] = None  # it would agree with itself
-    old = {key: getattr(before, key) for key in values}
-    ours = DETECTORS.c.id == before.id
-    connection.execute(update(DETECTORS).where(ours).values(updated_at=now(), **values))
-    record(connection, by, f"version.{verb}", before.name, before=old, after=values)
-    return find(connection, before.name)
-
-
 def blobs_of(connection: Connection, detector_id: str) -> set[str]:
     """Return the names of all blobs that a detector's versions name."""
     named = union(
@@ -153,19 +133,6 @@ def made_by(connection: Connection, detector_id: str, run: str | None) -> int | 
             VERSIONS.c.detector_id == detector_id, VERSIONS.c.run == run
         )
     )
-
-
-def loses_threshold(connection: Connection, before: Row[Any], new: Detector) -> bool:
-    """Return whether verdicts would lose their threshold if the new version went into service."""
-    if new.threshold is not None and not new.stale:
-        return False
-    now_serving = connection.scalar(
-        select(VERSIONS.c.summary).where(
-            VERSIONS.c.detector_id == before.id, VERSIONS.c.version == before.in_service
-        )
-    )
-    assert now_serving is not None  # a version in service is never deleted
-    return bool(now_serving["threshold"]) and not now_serving["stale"]
 
 
 def insert_version(

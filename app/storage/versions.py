@@ -7,6 +7,7 @@ crash in between leaves files that no row names, and nothing half-made is ever s
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -22,19 +23,17 @@ from app.errors import (
 from app.storage import lineage
 from app.storage.audit import By, record
 from app.storage.lineage import Delta
+from app.storage.serving import Promote, aside, leads, point, require_able, serves
 from app.storage.tables import DETECTORS, VERSIONS, now
 from app.storage.version_reader import Stored, VersionReader
 from app.storage.version_rows import (
     Change,
     Entry,
-    Promote,
     blobs_of,
     find,
     insert_version,
     locked,
-    loses_threshold,
     made_by,
-    point,
     summary_of,
 )
 from detector.detector import Detector
@@ -82,13 +81,17 @@ class Versions(VersionReader):
         images: Iterable[Delta] = (),
         promote: Promote = "auto",
         run: str | None = None,
+        serving: int | None = None,
     ) -> Stored:
         """Keep a new version that was made from ``base``; or return the one that ``run`` has made.
+
+        ``serving`` is what was in service when the change began; None for when ``base`` was read.
 
         Raises:
             ConflictError: if the detector or the version it was made from was deleted meanwhile.
         """
         known = base.entry
+        serving = known.in_service if serving is None else serving
         files = self._files.write(known.id, new, base.detector, known.version.files)
         try:
             with self._database.write() as connection:
@@ -110,19 +113,18 @@ class Versions(VersionReader):
                     run,
                 )
                 lineage.write(connection, known.id, number, images)
-                serves = promote == "always" or (
-                    promote == "auto" and not loses_threshold(connection, before, new)
-                )
-                # A threshold for what is in service leaves alone what is being prepared.
-                leads = change != "threshold" or known.version.version == before.tip
+                summary = summary_of(new)
+                does_serve = serves(connection, before, summary, promote, serving)
+                does_lead = leads(before, change, known.version.version, promote, serving)
+                in_service = number if does_serve else before.in_service
                 connection.execute(
                     update(DETECTORS)
                     .where(DETECTORS.c.id == known.id)
                     .values(
                         last_version=number,
-                        tip=number if leads else before.tip,
-                        in_service=number if serves else before.in_service,
-                        previous=before.in_service if serves else before.previous,
+                        tip=number if does_lead else before.tip,
+                        in_service=in_service,
+                        previous=before.in_service if does_serve else before.previous,
                         updated_at=now(),
                     )
                 )
@@ -132,42 +134,43 @@ class Versions(VersionReader):
                     f"version.{change}",
                     known.name,
                     before={"version": known.version.version, "in_service": before.in_service},
-                    after={
-                        "version": number,
-                        "in_service": number if serves else before.in_service,
-                        **summary_of(new),
-                    },
+                    after={"version": number, "in_service": in_service, **summary},
                 )
         except (ConflictError, _AlreadyMadeError) as error:
             # Only where it is sure that no row names them: a commit may be heard of no more and
             # have been made; what is left otherwise is swept up.
             for name in {files.fit, files.decision} - {known.version.files.fit}:
                 self._files.remove(name)
-            if isinstance(error, _AlreadyMadeError):
-                return self.get(known.name, error.version)
-            raise
-        return self.get(known.name, number)
+            if not isinstance(error, _AlreadyMadeError):
+                raise
+            number = error.version
+        kept = self.get(known.name, number)
+        return replace(kept, aside=aside(kept.entry, promote, serving))
 
-    def promote(self, name: str, version: int, by: By) -> Entry:
+    def promote(self, name: str, version: int, by: By, **allowed: bool) -> Entry:
         """Put a version in service; the next change builds on it.
 
         Raises:
-            UnknownDetectorError, UnknownVersionError
+            UnknownDetectorError
+            as ``app.storage.serving.require_able``, which says what may be ``allowed``.
         """
         with self._changing(name) as (connection, before):
+            require_able(connection, before, version, **allowed)
             return point(connection, before, by, "promote", in_service=version, tip=version)
 
-    def rollback(self, name: str, by: By) -> Entry:
-        """Put the version in service that was before the one that is.
+    def rollback(self, name: str, by: By, **allowed: bool) -> Entry:
+        """Put the version in service that was before the one that is: twice is where one was.
 
         Raises:
-            UnknownDetectorError
+            UnknownDetectorError, NotFittedError, NotCalibratedError
+                as ``app.storage.serving.require_able``, which says what may be ``allowed``.
             NoPreviousVersionError: if there was none, or it was deleted.
         """
         with self._changing(name) as (connection, before):
             to = before.previous
             if to is not None:
                 with suppress(UnknownVersionError):
+                    require_able(connection, before, to, **allowed)
                     return point(connection, before, by, "rollback", in_service=to, tip=to)
         raise NoPreviousVersionError(
             f"detector {name!r} has no version to go back to: promote one of those that "
@@ -227,7 +230,7 @@ class Versions(VersionReader):
             entry = find(connection, name)
             locked(connection, entry)
             connection.execute(delete(DETECTORS).where(DETECTORS.c.id == entry.id))
-            gone = {"versions": entry.version.version, **entry.version.summary}
+            gone = {"in_service": entry.in_service, **entry.version.summary}
             record(connection, by, "detector.delete", name, before=gone)
         self._files.remove_all(entry.id)
         return entry.id

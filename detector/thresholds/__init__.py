@@ -93,7 +93,7 @@ def choose(
         )
     asked = {name: float(each) for name, each in parameters.items()}
     target = getattr(chosen, "target", None)
-    return Threshold(value, method, target, statement, asked, lines, review)
+    return Threshold(value, method, target, statement, asked, lines, review, review_target)
 
 
 def _groupwise(method: str, chosen: Method) -> Groupwise:

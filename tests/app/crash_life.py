@@ -137,9 +137,8 @@ async def _promote(
     client: httpx.AsyncClient, rng: random.Random, known: dict[str, Any], pipe: Connection
 ) -> None:
     version = rng.randint(2, known["tip"])
+    knowingly = {"allow_stale": True, "allow_uncalibrated": True}
     pipe.send(("begin", version, []))
-    answer = await client.post(
-        f"/v1/detectors/{NAME}/versions/{version}/promote", params={"allow_stale": True}
-    )
+    answer = await client.post(f"/v1/detectors/{NAME}/versions/{version}/promote", params=knowingly)
     assert answer.status_code == 200, answer.text
     pipe.send(("in service", version, []))

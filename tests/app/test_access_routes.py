@@ -10,7 +10,7 @@ ROLES = {
     "POST /v1/detectors": "fit",
     "GET /v1/detectors": "score",
     "GET /v1/detectors/{name}": "score",
-    "DELETE /v1/detectors/{name}": "fit",
+    "DELETE /v1/detectors/{name}": "admin",
     "POST /v1/detectors/{name}/fit": "fit",
     "POST /v1/detectors/{name}/forget": "fit",
     "POST /v1/detectors/{name}/calibrate": "admin",

@@ -11,7 +11,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
 from starlette.testclient import TestClient
 
-from app.access.credentials import Role
+from app.access.credentials import Role, invent
 from app.storage.audit import Audit, By, record
 from app.storage.database import Database
 from app.storage.keys import Keys
@@ -140,3 +140,16 @@ def test_lines_are_only_added(database: Database, statement: str) -> None:
     with pytest.raises(DBAPIError, match="only ever added"), database.write() as connection:
         connection.execute(sql(statement))
     assert Audit(database).lines() == before
+
+
+def test_no_secret_is_kept_wherever_it_stands(database: Database) -> None:
+    """Contract: in what was, in what is, at any depth, and in the reason."""
+    text = invent()[1]
+    said = {"note": f"key {text}", "many": [text, {"deep": (text, 1, None)}], text: True}
+    with database.write() as connection:
+        record(connection, By("who", text), "review", "bolts", before=said, after=said)
+    line = Audit(database).lines(after=PLACES)[0]
+    public = f"{text[:16]}..."
+    expected = {"note": f"key {public}", "many": [public, {"deep": [public, 1, None]}]}
+    assert line.before == line.after == expected | {public: True}
+    assert line.reason == public

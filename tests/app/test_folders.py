@@ -190,6 +190,9 @@ def test_names_and_groups_that_cannot_be_kept(root: Path) -> None:
     (root / os.fsdecode(b"\xff.png")).write_bytes(b"a")
     with pytest.raises(RefusedMemberError, match="not UTF-8"):
         listed(root)
+    (root / os.fsdecode(b"\xff.png")).rename(root / "a\n.png")
+    with pytest.raises(RefusedMemberError, match="control characters"):
+        listed(root)
 
 
 def test_nothing_is_refused(tmp_path: Path) -> None:

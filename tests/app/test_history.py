@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from history_helpers import NAME, Line, line, picture
-from http_helpers import problem, strict
+from http_helpers import problem, strict, upload
 
 from app.storage.tables import METADATA
 
@@ -150,3 +150,13 @@ def test_a_restart_keeps_what_was_noted(tmp_path: Path) -> None:
     with line(tmp_path) as again:
         image = strict(again.client.get(f"/v1/images/{result['id']}"))["image"]
     assert (image["score"], image["verdict"]) == (result["score"], result["verdict"])
+
+
+@pytest.mark.parametrize("group", ["\0", "a\nb", "\x7f"])
+def test_a_group_that_cannot_be_kept_is_refused(bolts: Line, group: str) -> None:
+    """Contract: before anything is scored; as where images are fitted or forgotten by group."""
+    answer = upload(bolts.client, NAME, "score", [picture(1)], group=group)
+    told = problem(answer, 422, "invalid-group")
+    assert "control characters" in told["detail"]
+    forget = bolts.client.post(f"/v1/detectors/{NAME}/forget", json={"groups": [group]})
+    problem(forget, 422, "invalid-group")

@@ -1,32 +1,22 @@
 """Scored images at rest, on SQLite and on PostgreSQL: caps, sums, what a crash leaves."""
 
-import asyncio
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import numpy as np
 import pytest
-from key_helpers import BY, NOON, Clock
+from key_helpers import BY, NOON
 from storage_helpers import at_once, detector
 
 from app.errors import MissingBlobError, UnknownImageError
-from app.past import history as module
-from app.past.history import CHUNK_IMAGES, History
-from app.scoring.judging import Seen, SeenImage
-from app.settings import Settings
 from app.storage import Storage
 from app.storage.cursor import Cursor
 from app.storage.history import KeptHistory, ScoredImage
 from app.storage.shadows import Agreement, Shadows
-from app.storage.version_reader import Stored
-from app.telemetry import Telemetry
 from detector.rows import Rows
-from detector.verdict import Verdict
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -174,107 +164,3 @@ def test_cursors_round_trip() -> None:
     for microseconds in (0, 1, 999_999):
         cursor = Cursor(NOON + timedelta(microseconds=microseconds), "0" * 32)
         assert Cursor.of(str(cursor)) == cursor
-
-
-def seen(storage: Storage, count: int, name: str = "1.png", version: int = 1) -> Seen:
-    """Return images as scoring notes them."""
-    stored = storage.versions.get("bolts")
-    stored = Stored(replace(stored.detector, version=version), stored.entry)
-    verdict = Verdict(1.0, {"block": 1.0}, 2.0, -1.0, 0.5, flagged=False)
-    of = [SeenImage(uuid.uuid4().hex, name, "0" * 64, verdict, None) for _ in range(count)]
-    return Seen(stored, None, "", NOON, of, rows(count))
-
-
-def noted(storage: Storage, parts: list[Seen], telemetry: Telemetry | None = None) -> None:
-    """Note these, one after another, and stop."""
-
-    async def go() -> None:
-        history = History(Settings(), storage, telemetry)
-        for part in parts:
-            history.note(part)
-        history.start()
-        await history.stop()
-
-    asyncio.run(go())
-
-
-def test_chunks_hold_one_version_and_are_bounded(storage: Storage, kept: KeptHistory) -> None:
-    """Law: images keep their order and rows; no chunk mixes versions or is too large."""
-    sizes = [(3, 1), (60, 1), (1, 2), (64, 1), (1, 1), (2, 2), (63, 1)]
-    parts = [seen(storage, count, version=version) for count, version in sizes]
-    noted(storage, parts)
-    found = [kept.images_of(chunk) for chunk in kept.chunks(parts[0].stored.entry.id)]
-    assert all(len(chunk) <= CHUNK_IMAGES for chunk in found)
-    assert all(len({each.version for each in chunk}) == 1 for chunk in found)
-    assert sorted(len(chunk) for chunk in found) == [3, 63, 64, 64]
-    whole = {each.id for chunk in found for each in chunk}
-    assert whole == {image.id for part in parts for image in part.images}
-    for part in parts:
-        image = kept.image(part.images[-1].id)[0]
-        theirs, _ = kept.rows(image.detector_id, image.chunk)
-        np.testing.assert_array_equal(
-            theirs.blocks["block"][image.row], part.rows.blocks["block"][-1]
-        )
-
-
-def test_any_name_is_kept(storage: Storage, kept: KeptHistory) -> None:
-    """Contract: names that a database refuses are mended, and spoil no other's."""
-    parts = [seen(storage, 1, name) for name in ("a\0b.png", "caf\udce9.png", "é" * 300)]
-    noted(storage, parts)
-    names = {kept.image(part.images[0].id)[0].name for part in parts}
-    assert names == {"ab.png", "caf?.png", "é" * 300}
-
-
-def test_the_buffer_is_bounded(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract: beyond it images are given up and counted, each once."""
-    monkeypatch.setattr(module, "WAITING_IMAGES", 10)
-    telemetry = Telemetry()
-    parts = [seen(storage, 4) for _ in range(4)]
-    noted(storage, parts, telemetry)
-    dropped = telemetry.registry.get_sample_value("gatewatch_history_dropped_images_total")
-    assert dropped == 8
-
-
-def test_failures_are_said_once_a_minute(
-    storage: Storage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Contract: one line of log, however many images are lost; the next minute has another."""
-    clock = Clock()
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
-
-    class Full:
-        def __getattr__(self, name: str) -> Any:
-            raise OSError("disk full")
-
-    broken = cast(Storage, SimpleNamespace(database=Full(), blobs=Full()))
-
-    async def go() -> None:
-        history = History(Settings(), broken)
-        for passed_s in (0, 59, 1):
-            clock.s += passed_s
-            history.note(seen(storage, 1))
-            await history.flush()
-
-    asyncio.run(go())
-    assert len(caplog.records) == 2
-    assert all("disk full" in record.exc_text for record in caplog.records if record.exc_text)
-
-
-def test_what_is_old_goes_though_nothing_is_scored(
-    storage: Storage, kept: KeptHistory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Contract: an idle server keeps to its days, too."""
-    monkeypatch.setattr(module, "TIDY_S", 0.01)
-    kept.write("5" * 64, images(storage, 1, LONG_AGO), rows(1))
-
-    async def go() -> None:
-        history = History(Settings(), storage)
-        history.start()
-        for _ in range(500):
-            await asyncio.sleep(0.02)
-            if not await asyncio.to_thread(kept.chunks, storage.versions.entry("bolts").id):
-                break
-        await history.stop()
-
-    asyncio.run(go())
-    assert storage.blobs.names("history") == []

@@ -171,7 +171,10 @@ def test_a_fit_anew_has_no_threshold_until_it_is_calibrated(
     problem(answer, 409, "not-calibrated")
     refused = problem(followed(client, client.post(f"{address}/recalibrate")), 409, "rows-not-kept")
     assert "send images" in refused["detail"]
-    assert strict(client.post(f"{address}/versions/4/promote"))["state"] == "fitted"
+    promote = f"{address}/versions/4/promote"
+    assert "allow_uncalibrated" in problem(client.post(promote), 409, "not-calibrated")["detail"]
+    promoted = strict(client.post(promote, params={"allow_uncalibrated": True}))
+    assert promoted["state"] == "fitted"
     judged = result(client, "anew", pngs[0])
     assert judged["verdict"] == "uncalibrated"
     assert {judged[key] for key in ("threshold", "margin", "p_value", "flagged")} == {None}

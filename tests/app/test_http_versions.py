@@ -111,7 +111,9 @@ def test_promotion_and_rollback_are_seen_by_the_next_score(bolts: Line) -> None:
         rolled = strict(bolts.client.post(f"{ADDRESS}/rollback"))
         assert (rolled["in_service"], rolled["tip"], rolled["version"]) == (expected,) * 3
         assert [each["threshold"] for each in bolts.score(PROBES[:1])] == [value]
-    promote(bolts, 2)
+    problem(promote(bolts, 2), 409, "not-calibrated")
+    problem(promote(bolts, 1), 409, "not-fitted")
+    promote(bolts, 2, allow_uncalibrated=True)
     bolts.verb("fit", range(20, 23), mode="extend")
     assert bolts.get("/versions/5")["lineage"]["parent"] == 2
     problem(promote(bolts, 99), 404, "unknown-version")
@@ -128,7 +130,7 @@ def test_a_stale_version_serves_only_knowingly(bolts: Line) -> None:
     bolts.verb("fit", range(20, 26), mode="extend")
     assert serving(bolts) == (3, 4)
     told = problem(promote(bolts, 4), 409, "stale-calibration")
-    assert "calibrate it again" in told["detail"]
+    assert "calibrate it again (recalibrate " in told["detail"]
     assert "allow_stale=true" in told["detail"]
     assert serving(bolts) == (3, 4)
     assert strict(promote(bolts, 4, allow_stale=True))["in_service"] == 4

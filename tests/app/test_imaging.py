@@ -216,7 +216,7 @@ def test_damaged_metadata_prints_no_warnings(tmp_path: Path, photograph: Pixels)
     path = tmp_path / "damaged.jpg"
     path.write_bytes(encode(photograph, "JPEG", exif=DAMAGED["offset beyond the end"]))
     program = (
-        "import pathlib, sys; from app import imaging;"
+        "import pathlib, sys; from app.images import imaging;"
         "imaging.decode(pathlib.Path(sys.argv[1]).read_bytes(), max_pixels=10**6, min_side=16)"
     )
     call = [sys.executable, "-W", "always", "-c", program, str(path)]

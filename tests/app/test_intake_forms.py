@@ -16,6 +16,7 @@ from upload_helpers import (
 from app.errors import (
     InvalidGroupError,
     MalformedUploadError,
+    RefusedMemberError,
 )
 from app.intake.grouping import Grouping
 from app.intake.spool import SpoolFile
@@ -79,3 +80,10 @@ def test_form_needs_a_boundary(parameters: str, tmp_path: Path) -> None:
     """Contract: without one, or with an impossible one, nothing can be read."""
     with pytest.raises(MalformedUploadError, match="cannot be read"):
         take(tmp_path, form(part(b"one")), f"multipart/form-data{parameters}")
+
+
+@pytest.mark.parametrize("name", ["a\0b.png", "a\x01.png", "\x7f"])
+def test_names_with_control_characters_are_refused(name: str, tmp_path: Path) -> None:
+    """Contract: as in archives; PostgreSQL could not keep a zero byte."""
+    with pytest.raises(RefusedMemberError, match="control characters: rename it"):
+        take(tmp_path, form(part(b"one", file=name)), FORM)

@@ -105,7 +105,7 @@ def test_each_job_is_claimed_once_whoever_claims(databases: list[Database]) -> N
 
 VERBS: dict[str, Callable[[Jobs, str, str], object]] = {
     "renew": lambda jobs, job, owner: jobs.renew(job, owner, LEASE_S, done=1, total=2),
-    "pin": lambda jobs, job, owner: jobs.pin(job, owner, 1),
+    "pin": lambda jobs, job, owner: jobs.pin(job, owner, base=1, serving=1),
     "finish": lambda jobs, job, owner: jobs.finish(job, owner, "succeeded", result={}),
     "release": lambda jobs, job, owner: jobs.release(job, owner),
 }
@@ -179,10 +179,10 @@ def test_what_is_put_back_has_not_failed(jobs: Jobs, clock: Clock) -> None:
         found = jobs.claim("one", LEASE_S)
         assert found is not None
         assert (found.id, found.attempts) == (job.id, 1)
-        jobs.pin(job.id, "one", 7)
+        jobs.pin(job.id, "one", base=7, serving=5)
         jobs.release(job.id, "one")
         back = jobs.get(job.id)
-        assert (back.state, back.attempts, back.base) == ("queued", 0, 7)
+        assert (back.state, back.attempts, back.base, back.serving) == ("queued", 0, 7, 5)
     for attempts in (1, 2, 3):
         found = jobs.claim("one", LEASE_S)
         assert found is not None

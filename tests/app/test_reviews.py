@@ -6,6 +6,8 @@ import pytest
 from history_helpers import NAME, Line, line, picture
 from http_helpers import create, problem, strict, upload
 
+from app.access.credentials import invent
+
 
 @pytest.fixture(scope="module")
 def bolts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
@@ -104,3 +106,16 @@ def test_what_cannot_be_reviewed(bolts: Line) -> None:
     (result,) = strict(answer)["results"]
     told = problem(bolts.review(result["id"], "missed"), 409, "review-mismatch")
     assert "calibrate" in told["detail"]
+
+
+def test_a_key_in_a_note_is_not_kept(bolts: Line) -> None:
+    """Contract: neither with the word nor in the audit; its public part stays, to be revoked."""
+    text = invent()[1]
+    image = scored(bolts, 7200, 90)
+    made = strict(bolts.review(image, "confirmed", f"seen with {text}"))
+    assert made["note"] == f"seen with {text[:16]}..."
+    told = bolts.client.get(f"/v1/images/{image}").text
+    audit = bolts.client.get("/v1/audit", params={"subject": NAME, "limit": 1000}).text
+    assert text[:16] in told
+    assert text[:16] in audit
+    assert text[16:] not in told + audit

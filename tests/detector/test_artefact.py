@@ -16,6 +16,7 @@ from detector.options import Options
 from detector.scorers import SCORERS
 from detector.scorers.prototype import Prototype
 from detector.spec import Spec
+from detector.tensor_file import pack
 
 SPEC = Spec("bolts", "se-lite0", "f" * 64, "fusion", "squeeze_stats")
 GROUPS = [f"lot {i % 2}" for i in range(20)]
@@ -148,7 +149,19 @@ def test_the_decision_is_as_documented() -> None:
         "parameters": {"target": 0.05},
         "by_group": {},
         "review": None,
+        "review_target": None,
     }
+
+
+def test_a_line_that_was_kept_without_its_review_rate_is_read() -> None:
+    """Contract: the rate of its review band is not known then, and nothing else is lost."""
+    detector = small()
+    header, tensors = parsed(decision_bytes(detector))
+    del header["threshold"]["review_target"]
+    for key in ("sha256", "kind", "format"):
+        del header[key]
+    read = with_decision(detector, pack("decision", FORMAT, header, tensors), 1)
+    assert read.threshold == detector.threshold
 
 
 def test_a_new_line_changes_the_decision_alone() -> None:

@@ -112,6 +112,29 @@ def test_an_image_is_judged_by_its_groups_line() -> None:
     assert bits(detector.judge(FRESH)) == bits(detector.judge(FRESH, [""] * len(FRESH)))
 
 
+@pytest.mark.parametrize("target", [0.05, 0.1, 0.3])
+def test_a_p_value_is_of_the_group_whose_line_judges(target: float) -> None:
+    """Reference: counted here within the group, the highest for others; flagged is p <= target."""
+    detector = KNOWN.decide("conformal", {"target": target}, by_group=True)
+    known, labels = detector.require_calibrated().scores, np.array(GROUPS)
+    scores = np.array(SCORES)
+
+    def among(held: np.ndarray) -> np.ndarray:
+        counts = (held[None] >= scores[:, None]).sum(axis=1)
+        return np.asarray((1 + counts) / (len(held) + 1))
+
+    own = {name: among(known[labels == name]) for name in ("day", "night")}
+    highest = np.max([among(known), *own.values()], axis=0)
+    assert (own["day"] != own["night"]).any()
+    flags: set[bool | None] = set()
+    for group, expected in {**own, "": highest, "noon": highest}.items():
+        verdicts = sorted(detector.judge(FRESH, [group] * 30), key=lambda v: v.score)
+        assert [v.p_value for v in verdicts] == expected.tolist()
+        assert [v.flagged for v in verdicts] == (expected <= target).tolist()
+        flags |= {v.flagged for v in verdicts}
+    assert flags == {True, False}
+
+
 def test_groups_in_one_batch_do_not_mix() -> None:
     """Law: batch = alone: each image has the verdict that it has in a batch of its own group."""
     detector, rng = drawn(SCORES[25], day=SCORES[10], night=SCORES[18]), np.random.default_rng(0)

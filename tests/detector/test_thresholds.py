@@ -49,7 +49,7 @@ def test_a_threshold_says_what_was_asked_and_what_holds(method: str) -> None:
     assert "nan" not in chosen.statement
     assert ("romise" not in chosen.statement) == (method == "conformal")
     assert SCORES.min() < chosen.value < ANOMALIES.max()
-    assert chosen.review is None
+    assert (chosen.review, chosen.review_target) == (None, None)
 
 
 @EVERY
@@ -189,6 +189,7 @@ def test_review_begins_at_the_conformal_line_of_its_rate(method: str) -> None:
     chosen = choose(method, CALIBRATION, PARAMETERS[method], review_target=0.6)
 
     assert chosen.review == choose("conformal", CALIBRATION, {"target": 0.6}).value
+    assert chosen.review_target == 0.6
     assert chosen.review < chosen.value == choose(method, CALIBRATION, PARAMETERS[method]).value
     assert "at most 60 % of new normal images are flagged or to be reviewed" in chosen.statement
 

@@ -75,6 +75,21 @@ def test_groups_too_small_are_refused_by_name(
     assert set(choose(method, enough, parameters, by_group=True).by_group) == {"large", "small"}
 
 
+def test_calibration_images_are_counted_above_their_own_groups_line() -> None:
+    """Reference: counted here, image by image; with one line it is the count above that."""
+    chosen = choose("conformal", CALIBRATION, TARGET, by_group=True)
+    above = sum(
+        score > chosen.line(group)
+        for score, group in zip(CALIBRATION.scores, CALIBRATION.groups, strict=True)
+    )
+    assert (CALIBRATION.flagged(chosen).count, CALIBRATION.flagged(chosen).of) == (above, 300)
+    assert above > CALIBRATION.above(chosen.value).count
+    one = choose("conformal", CALIBRATION, TARGET)
+    assert CALIBRATION.flagged(one) == CALIBRATION.above(one.value)
+    ungrouped = Calibration(CALIBRATION.scores)
+    assert ungrouped.flagged(one) == CALIBRATION.above(one.value)
+
+
 def test_lines_by_group_need_groups_and_a_method_that_has_them() -> None:
     """Contract: each refusal says which."""
     with pytest.raises(InvalidSpecError, match="no calibration image has a group"):

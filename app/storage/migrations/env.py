@@ -1,9 +1,12 @@
 """What Alembic runs: the migrations, on the connection that ``app.storage.database`` holds."""
 
+import logging
+
 from alembic import context
 
 from app.storage.tables import METADATA
 
+logging.getLogger("alembic").setLevel(logging.WARNING)  # it would tell of every start
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=METADATA,

@@ -76,6 +76,7 @@ def upgrade() -> None:
         sa.Column("detector", sa.String(length=63), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("base", sa.Integer(), nullable=True),
+        sa.Column("serving", sa.Integer(), nullable=True),
         sa.Column("spool_blob", sa.String(length=200), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
