@@ -78,7 +78,7 @@ async def reviews_of(
         Reviews(service.storage.database).page,
         limit + 1,
         detector_id=found,
-        cursor=Cursor.of(cursor) if cursor else None,
+        cursor=Cursor.of(cursor),
     )
     return list(await asyncio.to_thread(page))
 
@@ -92,7 +92,7 @@ async def scored_of(
         UnknownDetectorError
     """
     entry = await asyncio.to_thread(service.storage.versions.entry, detector)
-    place = Cursor.of(cursor) if cursor else None
+    place = Cursor.of(cursor)
     page = partial(service.history.kept.page, entry.id, limit + 1, cursor=place, **which)
     return list(await asyncio.to_thread(page))
 

@@ -31,8 +31,9 @@ def list_all(
     cursor: CursorQuery = None,
 ) -> JobPage:
     """List jobs, newest first; what came of each is at its own address."""
-    place = Cursor.of(cursor) if cursor else None
-    found = service.storage.jobs.latest(detector=detector or "", limit=limit + 1, cursor=place)
+    found = service.storage.jobs.latest(
+        detector=detector, limit=limit + 1, cursor=Cursor.of(cursor)
+    )
     return JobPage.of(found, limit)
 
 

@@ -22,8 +22,10 @@ class Cursor:
         return f"{(self.at - _EPOCH) // timedelta(microseconds=1)}-{self.id}"
 
     @classmethod
-    def of(cls, sent: str) -> "Cursor":
-        """Return what a text that matches ``PATTERN`` stands for."""
+    def of(cls, sent: str | None) -> "Cursor | None":
+        """Return what a text that matches ``PATTERN`` stands for; None, the beginning, for none."""
+        if not sent:
+            return None
         microseconds, _, identity = sent.partition("-")
         return cls(_EPOCH + timedelta(microseconds=int(microseconds)), identity)
 

@@ -126,7 +126,7 @@ class Jobs:
         return job_of(row)
 
     def latest(
-        self, *, detector: str = "", limit: int = 100, cursor: Cursor | None = None
+        self, *, detector: str | None = None, limit: int = 100, cursor: Cursor | None = None
     ) -> list[Outline]:
         """Return jobs, newest first, of all detectors or of one."""
         chosen = select(*OUTLINE_COLUMNS)
