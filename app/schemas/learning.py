@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from app.problems import Problem
 from app.results import Groups, Learned, Rejected
@@ -12,8 +12,15 @@ from app.schemas.thresholds import Share, Threshold
 from detector.groups import GroupReport as DomainReport
 
 
+def _some_of(*names: str) -> dict[str, Any]:
+    """Return what says in a schema that one of these lists holds something."""
+    return {"anyOf": [{"required": [n], "properties": {n: {"minItems": 1}}} for n in names]}
+
+
 class NewForgetting(Body):
     """Which fitted images are to be forgotten: all of these digests and groups."""
+
+    model_config = ConfigDict(json_schema_extra=_some_of("sha256", "groups"))
 
     sha256: list[Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]] = Field(
         default=[], max_length=20_000
