@@ -3,8 +3,6 @@
 import asyncio
 from typing import Any
 
-import numpy as np
-
 from app.images.masks import Mask
 from app.storage import Storage, history
 from app.storage.audit import By
@@ -176,14 +174,3 @@ class Catalogue:
     def _shown(self, entry: Entry) -> Entry:
         self._telemetry.detector(entry)
         return entry
-
-
-def alike(one: Detector, other: Detector) -> bool:
-    """Return whether two versions look at images alike, so that one embedding serves both."""
-    return (one.spec.image_size, one.spec.mask) == (
-        other.spec.image_size,
-        other.spec.mask,
-    ) and np.array_equal(
-        np.zeros(0) if one.mask is None else one.mask,
-        np.zeros(0) if other.mask is None else other.mask,
-    )

@@ -227,8 +227,8 @@ class NoProposalError(ServiceError):
     """The reviews give no reason for this change, or the detector cannot be changed this way."""
 
 
-class UnlikeShadowError(ServiceError):
-    """The version cannot score alongside the one in service."""
+class ShadowInServiceError(ServiceError):
+    """The version is the one in service; a shadow is another one."""
 
 
 class InvalidBundleError(ServiceError):

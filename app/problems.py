@@ -68,7 +68,7 @@ STATUS: dict[type[DetectorError], int] = {
     errors.DamagedSpoolError: 500,
     errors.ReviewMismatchError: 409,
     errors.NoProposalError: 409,
-    errors.UnlikeShadowError: 409,
+    errors.ShadowInServiceError: 409,
     errors.InvalidBundleError: 422,
     errors.ParityError: 409,
     domain.NotFittedError: 409,

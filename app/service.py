@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from app.catalogue import Catalogue, alike
+from app.catalogue import Catalogue
 from app.images import masks
 from app.images.sources import Source, Upload
 from app.learning.collecting import Collector
@@ -244,7 +244,7 @@ class Service:
         return results
 
     async def _shadow(self, stored: Stored) -> Detector | None:
-        """Return the version that scores alongside, if one does and looks at images alike."""
+        """Return the version that scores alongside, if one does."""
         entry = stored.entry
         if entry.shadow is None or entry.version.version != entry.in_service:
             return None
@@ -253,4 +253,4 @@ class Service:
         except DetectorError:
             log.exception("the shadow of %r cannot score", entry.name)
             return None
-        return other.detector if alike(stored.detector, other.detector) else None
+        return other.detector

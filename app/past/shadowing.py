@@ -3,8 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from app.catalogue import alike
-from app.errors import UnlikeShadowError
+from app.errors import ShadowInServiceError
 from app.service import Service
 from app.storage.audit import By
 from app.storage.shadows import Agreement
@@ -35,19 +34,13 @@ async def follow(service: Service, name: str, version: int, by: By) -> Shadowed:
     Raises:
         UnknownDetectorError, UnknownVersionError, NotFittedError, FingerprintMismatchError
         NotCalibratedError: if it has no threshold, so that it could disagree with nothing.
-        UnlikeShadowError: if it is in service, or looks at images otherwise.
+        ShadowInServiceError: if it is in service.
     """
     other = await service.catalogue.usable(name, version, allow_stale=True)
     other.detector.require_threshold()
-    serving = await asyncio.to_thread(service.catalogue.get, name)
     if version == other.entry.in_service:
-        raise UnlikeShadowError(
+        raise ShadowInServiceError(
             f"version {version} of {name!r} is in service, it would agree with itself: name another"
-        )
-    if not alike(serving.detector, other.detector):
-        raise UnlikeShadowError(
-            f"version {version} of {name!r} looks at images with another size or mask than version "
-            f"{other.entry.in_service}, which is in service: compare the two by a replay"
         )
     await asyncio.to_thread(service.storage.versions.shadow, name, version, by)
     return await show(service, name)

@@ -5,7 +5,7 @@ from fastapi import APIRouter, status
 from app.access.credentials import Role
 from app.access.guard import ERRORS, ByDep, needs
 from app.dependencies import ServiceDep
-from app.errors import UnknownDetectorError, UnknownVersionError, UnlikeShadowError
+from app.errors import ShadowInServiceError, UnknownDetectorError, UnknownVersionError
 from app.past import shadowing
 from app.problems import docs
 from app.schemas.base import DetectorName
@@ -35,7 +35,7 @@ async def show(name: DetectorName, service: ServiceDep) -> ShadowInfo:
         NotFittedError,
         NotCalibratedError,
         FingerprintMismatchError,
-        UnlikeShadowError,
+        ShadowInServiceError,
         body=True,
     ),
 )

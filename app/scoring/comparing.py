@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from app.catalogue import alike
-from app.images.sources import Upload, from_bytes
+from app.images.sources import Upload
 from app.results import Duel, Judged
 from app.scoring import judging
 from app.scoring.ingest import Arrived, Failure
@@ -22,13 +21,9 @@ async def compare_versions(
     """
     usable = partial(service.catalogue.usable, name, allow_stale=True)
     one, other = await usable(first), await usable(second)
-    is_once = alike(one.detector, other.detector)
-    images = upload if is_once else await _held(upload)
-    _, arrivals = await service.embed(name, images, version=first, allow_stale=True)
-    again = arrivals
-    if not is_once:
-        _, again = await service.embed(name, images, version=second, allow_stale=True)
-    names = [source.name for source in images.images]
+    # All versions of a detector look at images alike: with its size and its mask.
+    _, arrivals = await service.embed(name, upload, version=first, allow_stale=True)
+    names = [source.name for source in upload.images]
     return Duel(
         name,
         first,
@@ -36,17 +31,11 @@ async def compare_versions(
         list(
             zip(
                 await _judged(service, one, names, arrivals, group),
-                await _judged(service, other, names, again, group),
+                await _judged(service, other, names, arrivals, group),
                 strict=True,
             )
         ),
     )
-
-
-async def _held(upload: Upload) -> Upload:
-    """Return images that can be read twice; an uploaded file is at its end when it was read."""
-    held = [from_bytes(source.name, await source.read()) for source in upload.images]
-    return Upload(held, upload.mask)
 
 
 async def _judged(

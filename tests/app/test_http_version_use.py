@@ -12,7 +12,6 @@ from stub_backbone import StubBackbone
 from version_helpers import ADDRESS, PROBES, delete, draw, forget, promote, scores, serving
 
 from app.errors import StorageUnavailableError
-from app.scoring import comparing
 
 
 @pytest.fixture
@@ -40,11 +39,10 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return embedded
 
 
-@pytest.mark.parametrize("alike", [True, False])
 def test_two_versions_are_compared_as_if_each_scored_alone(
-    bolts: Line, monkeypatch: pytest.MonkeyPatch, alike: bool
+    bolts: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reference: scoring by each; embedded once if both look at images alike; nothing is kept."""
+    """Reference: scoring by each; every image is embedded once; nothing is kept."""
     bolts.fit(20)
     assert bolts.verb("fit", range(50, 60), mode="replace").status_code == 200
     (mild,) = bolts.score([picture(99, 25)], version=4)
@@ -52,11 +50,9 @@ def test_two_versions_are_compared_as_if_each_scored_alone(
     pictures = [picture(100 + i, odd) for i, odd in enumerate((0, 15, 20, 25, 30, 90) * 3)]
     alone = [bolts.score(pictures, version=version) for version in (3, 5)]
     history, versions = bolts.get("/history"), bolts.get("/versions")
-    if not alike:
-        monkeypatch.setattr(comparing, "alike", lambda *_: False)
     embedded = counting(monkeypatch)
     told = strict(compared(bolts, 3, 5, [*pictures[:7], b"none", *pictures[7:]]))
-    assert sum(embedded) == len(pictures) * (1 if alike else 2)
+    assert sum(embedded) == len(pictures)
     assert bolts.get("/history") == history
     assert bolts.get("/versions") == versions
 

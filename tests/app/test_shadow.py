@@ -78,7 +78,7 @@ def test_the_shadow_ends(bolts: Line) -> None:
 
 def test_what_cannot_be_a_shadow(bolts: Line) -> None:
     """Contract: refused in words; none is set."""
-    told = problem(put(bolts, 3), 409, "unlike-shadow")
+    told = problem(put(bolts, 3), 409, "shadow-in-service")
     assert "in service" in told["detail"]
     problem(put(bolts, 99), 404, "unknown-version")
     problem(put(bolts, 1), 409, "not-fitted")
@@ -86,10 +86,3 @@ def test_what_cannot_be_a_shadow(bolts: Line) -> None:
     problem(put(bolts, 4, "nuts"), 404, "unknown-detector")
     problem(bolts.client.put(f"/v1/detectors/{NAME}/shadow", json={}), 422, "invalid-request")
     assert bolts.get("/shadow")["shadow"] is None
-
-
-def test_a_shadow_looks_at_images_alike(bolts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract: refused if one embedding cannot serve both."""
-    monkeypatch.setattr("app.past.shadowing.alike", lambda *_: False)
-    told = problem(put(bolts, 4), 409, "unlike-shadow")
-    assert "size or mask" in told["detail"]
