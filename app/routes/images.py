@@ -37,10 +37,8 @@ async def show(
 async def history(
     name: DetectorName,
     service: ServiceDep,
-    since: Annotated[
-        Moment | None, Query(alias="from", description="Scored at this moment or later.")
-    ] = None,
-    until: Annotated[Moment | None, Query(alias="to", description="Scored before.")] = None,
+    since: Annotated[Moment | None, Query(description="Scored at this moment or later.")] = None,
+    until: Annotated[Moment | None, Query(description="Scored before.")] = None,
     verdict: Annotated[Word | None, Query(description="Only these.")] = None,
     limit: LimitQuery = 100,
     cursor: CursorQuery = None,

@@ -71,7 +71,7 @@ def test_pages_are_the_whole_newest_first(bolts: Line) -> None:
     assert found == flagged
     middle = moments[4]
     later = [each for each in whole if each["at"] >= middle]
-    assert next(pages(bolts, 100, **{"from": middle})) == later
+    assert next(pages(bolts, 100, since=middle)) == later
     assert next(pages(bolts, 100, to=middle)) == [each for each in whole if each["at"] < middle]
 
 
@@ -81,9 +81,9 @@ def test_pages_are_the_whole_newest_first(bolts: Line) -> None:
         {"limit": 0},
         {"cursor": "1-x"},
         {"verdict": "odd"},
-        {"from": "yesterday"},
-        {"to": "0001-01-01T00:00:00+14:00"},
-        {"from": "5"},
+        {"since": "yesterday"},
+        {"until": "0001-01-01T00:00:00+14:00"},
+        {"since": "5"},
     ],
 )
 def test_bad_queries_are_refused(bolts: Line, query: dict[str, Any]) -> None:
