@@ -72,7 +72,7 @@ def test_pages_are_the_whole_newest_first(bolts: Line) -> None:
     middle = moments[4]
     later = [each for each in whole if each["at"] >= middle]
     assert next(pages(bolts, 100, since=middle)) == later
-    assert next(pages(bolts, 100, to=middle)) == [each for each in whole if each["at"] < middle]
+    assert next(pages(bolts, 100, until=middle)) == [each for each in whole if each["at"] < middle]
 
 
 @pytest.mark.parametrize(
