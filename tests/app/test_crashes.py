@@ -141,7 +141,8 @@ def _made_by(job: dict[str, Any]) -> list[int]:
 async def _check_jobs(directory: Path, database: str | None, told: Told) -> None:
     """Every acknowledged job has ended, and made its version once if it succeeded."""
     async with client_of(directory, database) as client:
-        jobs = {job["id"]: job for job in await settled(client)}
+        ended = [job["id"] for job in await settled(client)]
+        jobs = {each: (await client.get(f"/v1/jobs/{each}")).json() for each in ended}
         assert set(told.jobs) <= set(jobs)
         listed = (await client.get(f"/v1/detectors/{NAME}/versions")).json()["versions"]
         fits = [each["version"] for each in listed if each["change"] in ("replace", "extend")]
