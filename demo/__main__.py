@@ -3,7 +3,8 @@
 import io
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
@@ -11,12 +12,11 @@ from rich.console import Console
 from tqdm import tqdm
 
 from demo import report, scenes
-from demo.service import ROOT, DemoError, Service, Upload, running
+from demo.service import ROOT, DemoError, Seen, Service, Upload, running
 
 OUTPUT = ROOT / "demo-output"
 DETECTOR, TARGET = "brick-demo", 0.05
 TRAIN, CALIBRATION, GOOD, PER_DEFECT = 120, 99, 12, 2
-CHUNK = 20
 # Seeds of the sets; apart, so that no draw serves twice.
 FIRST_SEED = {"train": 0, "calibration": 10_000, report.GOOD: 20_000, "defects": 30_000}
 REQUIRED_KINDS = 5
@@ -50,15 +50,11 @@ def _defective() -> list[Picture]:
     ]
 
 
-def _fit(service: Service, uploads: list[Upload]) -> float:
-    """Fit in chunks, so that the progress can be seen; return the milliseconds per image."""
-    total_ms = 0.0
-    with tqdm(total=len(uploads), desc="fit", unit=" images") as progress:
-        for start in range(0, len(uploads), CHUNK):
-            chunk = uploads[start : start + CHUNK]
-            total_ms += service.fit(DETECTOR, chunk, "extend" if start else "replace")
-            progress.update(len(chunk))
-    return total_ms / len(uploads)
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Seen]:
+    """Show how many images of a job are done."""
+    with tqdm(total=total, desc=what, unit=" images") as bar:
+        yield lambda done: bar.update(done - bar.n)
 
 
 def _score(service: Service, pictures: Iterable[Picture]) -> list[report.Scored]:
@@ -125,12 +121,13 @@ def demonstrate(console: Console) -> int:
             service.wait_until_ready()
         console.print(f"The service is ready at {service.url}.", highlight=False)
         service.create(DETECTOR)
-        fit_ms = _fit(service, [upload for _, upload in train])
-        with console.status("calibrating"):
+        with _bar("fit", TRAIN) as seen:
+            fit_ms = service.fit(DETECTOR, [upload for _, upload in train], seen)
+        with _bar("calibrate", CALIBRATION) as seen:
             uploads = [upload for _, upload in calibration]
-            threshold, calibrate_ms = service.calibrate(DETECTOR, uploads, TARGET)
+            threshold, calibrate_ms = service.calibrate(DETECTOR, uploads, TARGET, seen)
         console.print(
-            f"Fitted on {TRAIN} images, {fit_ms:.0f} ms each; calibrated on {CALIBRATION}, "
+            f"Fitted on {TRAIN} images, {fit_ms / TRAIN:.0f} ms each; calibrated on {CALIBRATION}, "
             f"{calibrate_ms / CALIBRATION:.0f} ms each. {threshold['statement']}",
             highlight=False,
         )

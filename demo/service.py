@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ POLL_S = 0.05
 
 Upload = tuple[str, bytes]
 """A file name and the PNG file's bytes."""
+Seen = Callable[[int], object]
+"""Called with how many images of a job are done."""
 
 
 class DemoError(RuntimeError):
@@ -76,13 +78,14 @@ class Service:
             raise DemoError(f"{method} {path}: {response.status_code} {response.text}")
         return response, elapsed_ms
 
-    def _job(self, path: str, **options: Any) -> tuple[Any, float]:
+    def _job(self, path: str, seen: Seen, **options: Any) -> tuple[Any, float]:
         """Submit a job and follow it; return its result, and the milliseconds from begin to end."""
         job, elapsed_ms = self.request("POST", path, **options)
         start = time.perf_counter()
         while job["state"] in ("queued", "running"):
             time.sleep(POLL_S)
             job, _ = self.request("GET", f"/v1/jobs/{job['id']}")
+            seen(job["images_done"])
         if job["state"] != "succeeded":
             raise DemoError(f"The job of {path} {job['state']}: {job['problem']}")
         return job["result"], elapsed_ms + 1000 * (time.perf_counter() - start)
@@ -92,17 +95,18 @@ class Service:
         self.http.delete(f"/v1/detectors/{name}")  # most often there is none
         self.request("POST", "/v1/detectors", json={"name": name} | spec)
 
-    def fit(self, name: str, images: Sequence[Upload], mode: str) -> float:
-        """Fit a detector on images, ``replace`` or ``extend``; return the milliseconds it took."""
-        path = f"/v1/detectors/{name}/fit"
-        answer, elapsed_ms = self._job(path, params={"mode": mode}, files=_parts(images))
+    def fit(self, name: str, images: Sequence[Upload], seen: Seen) -> float:
+        """Fit a detector on images; return the milliseconds it took."""
+        answer, elapsed_ms = self._job(f"/v1/detectors/{name}/fit", seen, files=_parts(images))
         _expect_all(len(images), answer["fitted"], answer["rejected"])
         return elapsed_ms
 
-    def calibrate(self, name: str, images: Sequence[Upload], target: float) -> tuple[Any, float]:
+    def calibrate(
+        self, name: str, images: Sequence[Upload], target: float, seen: Seen
+    ) -> tuple[Any, float]:
         """Return the threshold for a target false alarm rate, and the milliseconds it took."""
-        path = f"/v1/detectors/{name}/calibrate"
-        answer, elapsed_ms = self._job(path, params={"target": target}, files=_parts(images))
+        path, parts = f"/v1/detectors/{name}/calibrate", _parts(images)
+        answer, elapsed_ms = self._job(path, seen, params={"target": target}, files=parts)
         _expect_all(len(images), answer["calibrated"], answer["rejected"])
         return answer["threshold"], elapsed_ms
 
