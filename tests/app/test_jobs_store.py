@@ -27,7 +27,8 @@ BOLTS, NUTS = "b" * 32, "c" * 32
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock that leases are measured with, moved by hand."""
     clock = Clock()
-    monkeypatch.setattr("app.storage.jobs.now", clock.moment)
+    for module in ("jobs", "leases"):
+        monkeypatch.setattr(f"app.storage.{module}.now", clock.moment)
     return clock
 
 
