@@ -38,4 +38,5 @@ async def _sweep(service: Service, stop: asyncio.Event) -> None:
             if gone.blobs or gone.uploads or gone.jobs:
                 log.info("removed what was left over: %s", gone)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), EVERY_S)
+            async with asyncio.timeout(EVERY_S):
+                await stop.wait()

@@ -41,6 +41,7 @@ class JobRunner:
         self._woken = asyncio.Event()
         self._working: dict[asyncio.Task[None], str] = {}
         self._line: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def __aenter__(self) -> "JobRunner":
         self._line = asyncio.create_task(self._look())
@@ -48,6 +49,7 @@ class JobRunner:
 
     async def __aexit__(self, *_exception: object) -> None:
         """Put the jobs under way back in line; what they have kept stays."""
+        self._stopping = True
         tasks = [task for task in (self._line, *self._working) if task is not None]
         for task in tasks:
             task.cancel()
@@ -62,7 +64,7 @@ class JobRunner:
         self._woken.set()
 
     async def _look(self) -> None:
-        while True:
+        while not self._stopping:
             job = None
             try:
                 if len(self._working) < self._service.settings.jobs_at_once:
@@ -75,8 +77,10 @@ class JobRunner:
             except Exception:  # without this loop no job would ever run again
                 log.exception("no job can be claimed")
             if job is None:
+                # Not wait_for, which on Python 3.11 may take a cancellation for a time that is up.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), IDLE_S)
+                    async with asyncio.timeout(IDLE_S):
+                        await self._woken.wait()
                 self._woken.clear()
                 continue
             task = asyncio.create_task(self._work(job))
