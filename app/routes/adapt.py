@@ -11,26 +11,15 @@ from app.access.guard import ERRORS, needs
 from app.dependencies import JOB_BODY, JobDep, ServiceDep, SubmissionDep
 from app.errors import (
     CannotAdaptError,
-    CompressionRatioError,
-    ForbiddenFolderError,
-    IdempotencyConflictError,
-    InvalidGroupError,
-    MalformedUploadError,
     MissingBlobError,
     NoAdaptedGatesError,
-    NoImagesError,
-    RefusedMemberError,
-    TooManyImagesError,
-    UnavailableError,
-    UnknownFolderError,
     UnknownJobError,
-    UnsupportedMediaTypeError,
-    UploadTooLargeError,
 )
 from app.images.sources import OCTETS
 from app.jobs.submission import Coming
 from app.learning.adapting import gates_of
 from app.problems import docs
+from app.routes.learning import UPLOAD_ERRORS
 from app.schemas.adapt import AdaptQuery
 from app.schemas.jobs import JobInfo
 
@@ -42,22 +31,7 @@ router = APIRouter(
 @router.post(
     "/adapt",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=docs(
-        CannotAdaptError,
-        MalformedUploadError,
-        NoImagesError,
-        TooManyImagesError,
-        UploadTooLargeError,
-        CompressionRatioError,
-        RefusedMemberError,
-        InvalidGroupError,
-        ForbiddenFolderError,
-        UnknownFolderError,
-        UnsupportedMediaTypeError,
-        UnavailableError,
-        IdempotencyConflictError,
-        body=True,
-    ),
+    responses=docs(CannotAdaptError, *UPLOAD_ERRORS, body=True),
     openapi_extra=JOB_BODY,
 )
 async def adapt(

@@ -35,8 +35,6 @@ from detector.errors import InvalidSpecError, NotFittedError
 router = APIRouter(prefix="/v1/detectors/{name}", tags=["learning"], responses=docs(*ERRORS))
 
 UPLOAD_ERRORS = (
-    UnknownDetectorError,
-    UnknownVersionError,
     MalformedUploadError,
     NoImagesError,
     TooManyImagesError,
@@ -50,8 +48,7 @@ UPLOAD_ERRORS = (
     UnavailableError,
     IdempotencyConflictError,
 )
-
-
+"""What a request may answer that begins a job with images."""
 MODES: dict[str, Kind] = {"replace": "fit", "extend": "extend"}
 
 
@@ -59,7 +56,7 @@ MODES: dict[str, Kind] = {"replace": "fit", "extend": "extend"}
     "/fit",
     status_code=status.HTTP_202_ACCEPTED,
     dependencies=[needs(Role.FIT)],
-    responses=docs(*UPLOAD_ERRORS, body=True),
+    responses=docs(UnknownDetectorError, UnknownVersionError, *UPLOAD_ERRORS, body=True),
     openapi_extra=JOB_BODY,
 )
 async def fit(
@@ -103,7 +100,14 @@ async def forget(
     "/calibrate",
     status_code=status.HTTP_202_ACCEPTED,
     dependencies=[needs(Role.ADMIN)],
-    responses=docs(*UPLOAD_ERRORS, NotFittedError, InvalidSpecError, body=True),
+    responses=docs(
+        UnknownDetectorError,
+        UnknownVersionError,
+        *UPLOAD_ERRORS,
+        NotFittedError,
+        InvalidSpecError,
+        body=True,
+    ),
     openapi_extra=CALIBRATION_BODY,
 )
 async def calibrate(

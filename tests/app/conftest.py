@@ -3,13 +3,16 @@
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from bucket_server import BUCKET, bucket_server
 from http_helpers import Pixels, encode
 from postgres_server import Postgres, postgres_server
+from storage_helpers import KINDS, Place, place_of
 
 from app.settings import PREFIX
+from app.storage import Storage
 from app.telemetry import Telemetry
 
 
@@ -60,3 +63,16 @@ def bucket_location(bucket_environment: dict[str, str], monkeypatch: pytest.Monk
     for name, value in bucket_environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where nothing is stored yet: on SQLite and a directory, on PostgreSQL and a bucket."""
+    return place_of(request.param, request, tmp_path)
+
+
+@pytest.fixture
+def storage(place: Place) -> Iterator[Storage]:
+    """An empty storage of each kind."""
+    with place.opened() as opened:
+        yield opened

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-import numpy as np
-from http_helpers import SIDE_PX, create, encode, strict, upload
+from history_helpers import NAME, picture
+from http_helpers import create, strict, upload
 from starlette.testclient import TestClient
 from stub_backbone import stub_embedder
 
@@ -21,16 +21,6 @@ from app.settings import Settings
 from app.storage import Storage
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
-
-NAME = "bolts"
-
-
-def picture(seed: int, odd: int = 0) -> bytes:
-    """Return a picture of noise around a colour; the odder, the brighter a corner of it."""
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(90, 160, size=(SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
-    pixels[:24, :24] += np.uint8(odd)
-    return encode(pixels, "BMP")
 
 
 class Site:

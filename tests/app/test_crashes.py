@@ -113,7 +113,9 @@ def _check(directory: Path, database: str | None, told: Told) -> None:
             stored = storage.versions.get(NAME, version)
             if version in told.scores:
                 found = stored.detector.scores(_probes(stored.detector.spec.image_size))
-                np.testing.assert_array_equal(found, told.scores[version])
+                # The digests say that the bits are the same. The batch may have been cut elsewhere
+                # there, and a product of one row rounds otherwise than one of two.
+                np.testing.assert_allclose(found, told.scores[version], rtol=1e-12, atol=0)
             images = storage.versions.images(stored.entry)
             assert len(images) == stored.detector.fitted_images
             if images:

@@ -9,17 +9,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
-from storage_helpers import BY, KINDS, Place, at_once, detector, place_of
+from storage_helpers import BY, Place, at_once, detector
 
 from app.errors import StorageError
 from app.storage import Storage
 from app.storage.tables import METADATA
-
-
-@pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Where nothing is stored yet."""
-    return place_of(request.param, request, tmp_path)
 
 
 def differences(connection: Connection) -> list[object]:

@@ -1,21 +1,17 @@
 """Detectors that are kept in versions: numbered, immutable, by name, with the images they know."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from storage_helpers import (
     BY,
-    KINDS,
     Place,
     calibrated,
     detector,
     files,
     following,
     image,
-    place_of,
     same,
     three,
 )
@@ -28,18 +24,6 @@ from app.errors import (
 )
 from app.storage import Storage
 from app.storage.lineage import Delta
-
-
-@pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Where nothing is stored yet."""
-    return place_of(request.param, request, tmp_path)
-
-
-@pytest.fixture
-def storage(place: Place) -> Iterator[Storage]:
-    with place.opened() as opened:
-        yield opened
 
 
 def test_what_is_kept_can_be_had(storage: Storage) -> None:

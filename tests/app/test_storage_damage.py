@@ -1,18 +1,13 @@
 """Crashes, damaged files, and what is kept at hand."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from storage_helpers import (
     BY,
-    KINDS,
     Place,
     calibrated,
     detector,
     following,
     image,
-    place_of,
     same,
     three,
 )
@@ -23,18 +18,6 @@ from app.errors import (
 from app.storage import Storage, detector_files
 from app.storage.lineage import Delta
 from detector.errors import ArtefactError
-
-
-@pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Where nothing is stored yet."""
-    return place_of(request.param, request, tmp_path)
-
-
-@pytest.fixture
-def storage(place: Place) -> Iterator[Storage]:
-    with place.opened() as opened:
-        yield opened
 
 
 class Crash(BaseException):

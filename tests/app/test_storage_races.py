@@ -7,20 +7,17 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 from storage_helpers import (
     BY,
-    KINDS,
     Place,
     at_once,
     change_again_and_again,
     detector,
     files,
     following,
-    place_of,
     same,
     three,
 )
@@ -44,12 +41,6 @@ GONE = (
     NoPreviousVersionError,
     InServiceError,
 )
-
-
-@pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Where nothing is stored yet."""
-    return place_of(request.param, request, tmp_path)
 
 
 @pytest.fixture

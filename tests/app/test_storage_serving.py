@@ -1,19 +1,14 @@
 """Which version of a detector serves, shadows, is built on, and may be deleted."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from storage_helpers import (
     BY,
-    KINDS,
-    Place,
     calibrated,
     detector,
     files,
     following,
-    place_of,
     same,
     three,
 )
@@ -27,19 +22,6 @@ from app.storage import Storage
 from app.storage.serving import Promote
 from app.storage.versions import Stored
 from detector.errors import NotCalibratedError, NotFittedError
-
-
-@pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Where nothing is stored yet."""
-    return place_of(request.param, request, tmp_path)
-
-
-@pytest.fixture
-def storage(place: Place) -> Iterator[Storage]:
-    with place.opened() as opened:
-        yield opened
-
 
 SERVES: list[tuple[Promote, list[int]]] = [
     ("auto", [1, 2, 2, 4]),
