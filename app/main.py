@@ -50,7 +50,7 @@ def create_service(settings: Settings) -> Service:
     # The statistics are many small systems: BLAS threads cost them more than they give, most of
     # all beside torch's, and their number would show in the last bits of a score.
     threadpool_limits(1, user_api="blas")
-    embedder = Embedder(
+    embedder = Embedder.load(
         settings.backbone, settings.device, settings.threads, weights=settings.weights
     )
     telemetry = Telemetry()

@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=0.05)
     options = parser.parse_args()
     threadpool_limits(1, user_api="blas")
-    embedder = Embedder(device="cpu", threads=2)
+    embedder = Embedder.load(device="cpu", threads=2)
     good, new, pitting = (
         Pictures.of(options.shared / "bsdata" / folder, embedder, DEFAULT_IMAGE_SIZE)
         for folder in ("train/good", "test/good", "test/pitting")

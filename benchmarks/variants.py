@@ -97,7 +97,7 @@ def main() -> None:
     options = parser.parse_args()
     threadpool_limits(1, user_api="blas")
     settings = Settings()
-    embedder = Embedder(threads=settings.threads)
+    embedder = Embedder.load(threads=settings.threads)
     reader = Reader(settings, embedder.prepare, 256)
     found = find_sets([options.sets / name for name in ("bsdata", "deeppcb", "demo")])
     plan = Plan(found, [0], 256, 300)

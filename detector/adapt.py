@@ -124,7 +124,7 @@ def adapt(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "gates.safetensors"
         save_gates(adapter.network, file, {})
-        adapted = Embedder(BACKBONE, embedder.device, weights=file)
+        adapted = Embedder.load(BACKBONE, embedder.device, weights=file)
     after = judge(adapted, judged, lambda done: tick("judge", done))
     kept, reason = verdict(before, after)
     report = Report(

@@ -176,6 +176,7 @@ def centre(gate: Excitation, squeezes: Tensor) -> None:
     mean = squeezes.mean(dim=0)
     deviation = torch.maximum(squeezes.std(dim=0), LEAST_DEVIATION * gate.deviation)
     weight = gate.reduce.weight / gate.deviation
+    assert gate.reduce.bias is not None
     gate.reduce.bias.add_(weight @ (mean - gate.mean))
     gate.reduce.weight.copy_(weight * deviation)
     gate.mean.copy_(mean)

@@ -5,15 +5,15 @@ one backbone is meaningless on another, and the fingerprint is how that is notic
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import UInt8
-from torch import Tensor, nn
+from torch import nn
 
 from models import preprocess, timm_networks
-from models.preprocess import LITE0, Preprocessing
+from models.preprocess import LITE0, Preparation
 from models.se_lite0 import se_lite0
 from models.taps import Tapped, Taps
 from models.timm_networks import UnknownBackboneError
@@ -22,14 +22,14 @@ __all__ = ["BACKBONES", "Backbone", "UnknownBackboneError", "build"]
 
 
 class Backbone:
-    """An SE network in evaluation mode on one device, channels last, float32.
+    """An SE network in evaluation mode on one device, float32; 2-D convolutions channels last.
 
     Raises:
         NoGatesError: if the network has no SE block.
     """
 
     def __init__(
-        self, name: str, network: nn.Module, preprocessing: Preprocessing, device: torch.device
+        self, name: str, network: nn.Module, preprocessing: Preparation, device: torch.device
     ) -> None:
         self.name = name
         self.preprocessing = preprocessing
@@ -39,22 +39,14 @@ class Backbone:
         self._tapped = Tapped(network.to(device).to(memory_format=torch.channels_last))
         self.channels = self._tapped.channels
 
-    def embed(self, pixels: UInt8[Tensor, "b channels s s"]) -> Taps:
-        """Return the taps of a batch of prepared images; tensors stay on the device.
-
-        A fourth channel says how much each pixel counts; pixels that do not count at all are not
-        seen: they are mid-grey to the network, whatever is there.
-        """
-        pixels = pixels.to(self.device, non_blocking=True)
+    def embed(self, samples: Sequence[np.ndarray]) -> Taps:
+        """Return the taps of a batch of prepared samples; tensors stay on the device."""
         with torch.inference_mode():
-            x, weights = self.preprocessing.normalise(pixels[:, :3]), None
-            if pixels.shape[1] == 4:
-                weights = pixels[:, 3:].float()
-                x = x * (weights > 0)
-            return self._tapped(x.contiguous(memory_format=torch.channels_last), weights)
+            inputs, weights = self.preprocessing.inputs(samples, self.device)
+            return self._tapped(*inputs, weights=weights)
 
 
-def _fingerprint(name: str, network: nn.Module, preprocessing: Preprocessing) -> str:
+def _fingerprint(name: str, network: nn.Module, preprocessing: Preparation) -> str:
     digest = hashlib.sha256()
     digest.update("\n".join((name, preprocess.VERSION, str(preprocessing))).encode())
     for key, value in sorted(network.state_dict().items()):
@@ -63,7 +55,7 @@ def _fingerprint(name: str, network: nn.Module, preprocessing: Preprocessing) ->
     return digest.hexdigest()
 
 
-Builder = Callable[[Path | None], tuple[nn.Module, Preprocessing]]
+Builder = Callable[[Path | None], tuple[nn.Module, Preparation]]
 BACKBONES: dict[str, Builder] = {"se-lite0": lambda weights: (se_lite0(weights), LITE0)}
 """Name -> from a file of weights (None: its own) to the network; ``timm:NAME`` goes beside it."""
 
@@ -82,6 +74,7 @@ def build(name: str, device: torch.device, weights: Path | None = None) -> Backb
         NoGatesError: if the network has no SE block.
         WeightsError: if its weights are missing, altered, out of reach or another network's.
     """
+    made: tuple[nn.Module, Preparation]
     if name.startswith(timm_networks.PREFIX):
         made = timm_networks.create(name.removeprefix(timm_networks.PREFIX), weights)
     elif name in BACKBONES:

@@ -9,8 +9,9 @@ image that already has the wanted side is left alone. The aspect ratio is not ke
 picture is seen.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,7 +22,30 @@ from torch.nn import functional
 VERSION = "antialias-square-1"
 """Names what ``resize`` does; enters the backbone's fingerprint."""
 
+THUMBNAIL_PX = 64
+_BLANK_PX = 256
+
 Channels = tuple[float, float, float]
+
+
+@runtime_checkable
+class Preparation(Protocol):
+    """What a backbone needs to be shown samples of its kind: pictures, sound, tokens.
+
+    A prepared sample is one array; what stands for its settings, ``str()``, enters the
+    backbone's fingerprint.
+    """
+
+    def blank(self) -> np.ndarray:
+        """Return some prepared sample, to run a network dry."""
+
+    def inputs(
+        self, samples: Sequence[np.ndarray], device: torch.device
+    ) -> tuple[tuple[Tensor, ...], Float[Tensor, "b 1 h w"] | None]:
+        """Return a network's inputs on the device, and how much each pixel counts, where told."""
+
+    def thumbnails(self, samples: Sequence[np.ndarray]) -> UInt8[np.ndarray, "b 3 t t"]:
+        """Return a small picture of each sample, which depends on that sample alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +67,36 @@ class Preprocessing:
                 pixels, size=(side_px, side_px), mode=self.interpolation, antialias=True
             )
         return np.ascontiguousarray(pixels[0].numpy())
+
+    def blank(self) -> UInt8[np.ndarray, "3 s s"]:
+        """Return a black picture."""
+        return np.zeros((3, _BLANK_PX, _BLANK_PX), np.uint8)
+
+    def inputs(
+        self, samples: Sequence[UInt8[np.ndarray, "channels s s"]], device: torch.device
+    ) -> tuple[tuple[Tensor], Float[Tensor, "b 1 h w"] | None]:
+        """Return normalised images, channels last, and how much each pixel counts.
+
+        A fourth channel says how much each pixel counts; pixels that do not count at all are not
+        seen: they are mid-grey to the network, whatever is there.
+        """
+        pixels = torch.from_numpy(np.stack(samples)).to(device, non_blocking=True)
+        x, weights = self.normalise(pixels[:, :3]), None
+        if pixels.shape[1] == 4:
+            weights = pixels[:, 3:].float()
+            x = x * (weights > 0)
+        return (x.contiguous(memory_format=torch.channels_last),), weights
+
+    def thumbnails(
+        self, samples: Sequence[UInt8[np.ndarray, "channels s s"]]
+    ) -> UInt8[np.ndarray, "b 3 t t"]:
+        """Return the pictures resized."""
+        pixels = torch.from_numpy(np.stack(samples)[:, :3])
+        small = functional.interpolate(
+            pixels, size=(THUMBNAIL_PX, THUMBNAIL_PX), mode="bilinear", antialias=True
+        )
+        thumbnails: np.ndarray = small.numpy()
+        return thumbnails
 
     def normalise(self, pixels: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         """Return ``(pixels - mean) / deviation`` as float32."""

@@ -1,14 +1,12 @@
-"""Spatial averages over a region of interest and over the cells of a grid.
+"""A region of interest at a map's size, and averages over the cells of a grid.
 
-A weight w >= 0 per pixel says how much of it counts; with w = 1 everywhere the plain statistics
+A weight w >= 0 per pixel says how much of it counts; with w = 1 everywhere the plain averages
 come out. For a map x, (b, c, h, w), and the weights averaged down to its size::
 
-    mean_c     = sum w x_c / sum w                      (b, c)
-    std_c      = sqrt(sum w (x_c - mean_c)^2 / sum w)   (b, c)
-    maximum_c  = max of x_c where w > 0                 (b, c)
-    cell k     = sum_k w x_c / sum_k w                  (b, k, c), NaN where sum_k w = 0
+    cell k = sum_k w x_c / sum_k w    (b, k, c), NaN where sum_k w = 0
 
-Multiplying all weights by one number changes nothing.
+Multiplying all weights by one number changes nothing. Statistics of whole maps are those of
+``models.pooling``.
 """
 
 import torch
@@ -23,23 +21,9 @@ Weights = Float[Tensor, "b 1 p q"]
 """How much each pixel of the images counts; (p, q) is the images' size, not a map's."""
 
 
-def at_size(weights: Weights, height: int, width: int) -> Float[Tensor, "b 1 h w"]:
+def at_size(weights: Weights, height: int, width: int) -> Float[Tensor, "b h w"]:
     """Return the weights averaged to a map's size."""
-    return functional.adaptive_avg_pool2d(weights, (height, width))
-
-
-def statistics(
-    x: Float[Tensor, "b c h w"], weights: Weights | None
-) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"], Float[Tensor, "b c"]]:
-    """Return mean, standard deviation and maximum of every channel."""
-    if weights is None:
-        variance, mean = torch.var_mean(x, dim=(2, 3), correction=0)
-        return mean, variance.sqrt(), x.amax(dim=(2, 3))
-    weights = at_size(weights, *x.shape[2:])
-    share = weights / weights.sum(dim=(2, 3), keepdim=True)
-    mean = (share * x).sum(dim=(2, 3))
-    variance = (share * (x - mean[:, :, None, None]) ** 2).sum(dim=(2, 3))
-    return mean, variance.sqrt(), x.masked_fill(weights <= 0, -torch.inf).amax(dim=(2, 3))
+    return functional.adaptive_avg_pool2d(weights, (height, width))[:, 0]
 
 
 def cells(x: Float[Tensor, "b c h w"], weights: Weights | None) -> Float[Tensor, "b k c"]:
@@ -47,7 +31,7 @@ def cells(x: Float[Tensor, "b c h w"], weights: Weights | None) -> Float[Tensor,
     if weights is None:
         pooled = _to_grid(x)
     else:
-        inside = at_size(weights, *x.shape[2:])
+        inside = at_size(weights, *x.shape[2:])[:, None]
         pooled = _to_grid(x * inside) / _to_grid(inside)
         outside = functional.adaptive_avg_pool2d(weights, GRID) <= 0
         pooled = pooled.masked_fill(outside, torch.nan)

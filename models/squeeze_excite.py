@@ -1,76 +1,91 @@
 """The Squeeze-and-Excitation block: summarise each channel, turn the summary into a gate, rescale.
 
-For a feature map x of shape (b, c, h, w)::
+For a feature map x of shape (b, c, *places), or packed (n, c), see ``models.pooling``::
 
-    s_c = mean over (h, w) of x_c                       squeeze     (b, c)
-    g   = sigmoid(W2 relu(W1 (s - m) / d + b1) + b2)    excitation  (b, c), in (0, 1)
-    y_c = gain * g_c * x_c                              scale       (b, c, h, w)
+    s = squeeze of x over its places        squeeze     (b, k); the mean, k = c, by default
+    g = excite(s)                           excitation  (b, c), in (0, 1)
+    y_c = gain * g_c * x_c                  scale       of x's shape
 
-W1 is (c/r, c) and W2 is (c, c/r): 2 c^2 / r weights for the reduction ratio r.
+All families of this library use this one block, and ``models.taps`` reads it: what differs between
+images, sound, graphs and text is where the places are.
 
 Source: Hu, Shen, Albanie, Sun & Wu, "Squeeze-and-Excitation Networks", arXiv:1709.01507,
-section 3: equation 2 (squeeze), 3 (excitation), 4 (scale); section 4 for the 2 c^2 / r weights.
-Ours: both maps carry biases; m and d (fixed, 0 and 1 by default) standardise the squeeze; the
-constant gain (1 by default) lets a block begin as the identity when it is added to a trained
-network: with gain 2 and W2 = b2 = 0 every gate is 1/2 and y = x exactly.
+section 3: equation 2 (squeeze), 3 (excitation), 4 (scale).
+Ours: the constant gain (1 by default) lets a block begin as the identity when it is added to a
+trained network: with gain 2 and W2 = b2 = 0 every gate is 1/2 and y = x exactly.
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from models import pooling
+from models.excitation import Excitation
+from models.pooling import Where
+from models.squeezes import Squeeze
 
-class Squeeze(nn.Module):
-    """Mean over the two spatial axes: (b, c, h, w) -> (b, c)."""
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
-        """Return the mean of every channel of every image."""
-        return x.mean(dim=(2, 3))
+__all__ = ["Excitation", "Squeeze", "SqueezeExcite"]
 
 
-class Excitation(nn.Module):
-    """Two linear maps with a bottleneck of c / r, then a sigmoid: (b, c) -> gates (b, c).
+class SqueezeExcite(nn.Module):
+    """The whole block: ``y = gain * gate * x``. See the module for formula and source.
+
+    Args:
+        channels: c.
+        reduction: r of the default excitation.
+        squeeze: what is told of each channel; the mean by default.
+        excite: from squeeze to gates; by default two linear maps, ReLU and sigmoid.
+        gain: constant factor.
 
     Raises:
         ValueError: if the reduction ratio is not in 1..channels.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, channels: int, reduction: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+        *,
+        squeeze: Squeeze | None = None,
+        excite: Excitation | None = None,
+        gain: float = 1.0,
+    ) -> None:
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise ValueError(f"reduction must be in 1..{channels} (the channels), got {reduction}")
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("deviation", torch.ones(channels))
-        self.reduce = nn.Linear(channels, channels // reduction)
-        self.expand = nn.Linear(channels // reduction, channels)
-
-    def forward(self, s: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
-        """Return one gate in (0, 1) per channel."""
-        z = (s - self.mean) / self.deviation
-        return torch.sigmoid(self.expand(torch.relu(self.reduce(z))))
-
-
-class SqueezeExcite(nn.Module):
-    """The whole block: ``y = gain * gate * x``. See the module for formula and source."""
-
-    def __init__(self, channels: int, reduction: int, *, gain: float = 1.0) -> None:
-        super().__init__()
-        self.squeeze = Squeeze()
-        self.excite = Excitation(channels, reduction)
+        self.channels = channels
+        self.squeeze = squeeze or Squeeze()
+        self.excite = excite or Excitation(
+            channels, reduction, inputs=channels * self.squeeze.per_channel
+        )
         self.gain = gain
 
     @classmethod
     def identity(cls, channels: int, reduction: int) -> "SqueezeExcite":
         """Return a block whose every gate is 1/2 and whose output equals its input."""
-        block = cls(channels, reduction, gain=2.0)
-        nn.init.zeros_(block.excite.expand.weight)
-        nn.init.zeros_(block.excite.expand.bias)
-        return block
+        excite = Excitation(channels, reduction, standardise=True)
+        nn.init.zeros_(excite.expand.weight)
+        assert excite.expand.bias is not None
+        nn.init.zeros_(excite.expand.bias)
+        return cls(channels, excite=excite, gain=2.0)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Rescale every channel of every image by its gate."""
-        gate: Tensor = self.excite(self.squeeze(x))
-        return x * (self.gain * gate)[:, :, None, None]
+    def forward(
+        self,
+        x: Float[Tensor, "..."],
+        where: Where = None,
+        context: Float[Tensor, "b m"] | None = None,
+    ) -> Float[Tensor, "..."]:
+        """Rescale every channel of every sample by its gate.
+
+        Args:
+            x: (b, c, *places), or (n, c) with a packing.
+            where: how much each place counts, or the packing.
+            context: what else the excitation is told, (b, m).
+
+        Raises:
+            ValueError: if x, the weights or the context have another shape than the block's.
+        """
+        if x.shape[1] != self.channels:
+            raise ValueError(
+                f"the block has {self.channels} channels: x must be (b, {self.channels}, *places) "
+                f"or packed (n, {self.channels}), got {tuple(x.shape)}"
+            )
+        gate: Tensor = self.excite(self.squeeze(x, where), context)
+        return x * (self.gain * pooling.spread(gate, x, where))

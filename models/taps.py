@@ -1,20 +1,24 @@
 """Taps: read gates and squeezes off every SE block of a network while it runs.
 
-For the input x of one SE block, (b, c, h, w), a tap holds, each (b, c)::
+For the input x of one SE block, (b, c, *places) or packed (n, c), a tap holds, each (b, c)::
 
-    gate     = the block's gates, in (0, 1); [0, 1] where they come from a hard sigmoid
-    mean     = mean over (h, w) of x        (the squeeze itself)
-    std      = sqrt(mean over (h, w) of (x - mean)^2)
-    maximum  = max over (h, w) of x
+    gate     = the block's gates, in (0, 1); [0, 1] where they come from a hard sigmoid; their mean
+               over time where there is one for every frame
+    mean     = mean over the places of x        (the squeeze itself)
+    std      = sqrt(mean over the places of (x - mean)^2)
+    maximum  = max over the places of x
+
+Places that the block was told not to count (padding, ``models.pooling``) do not count here.
 
 The three statistics together are the squeeze statistics: the mean alone hides a small spot, spread
 and maximum show it (compare arXiv:2601.22703, which adds variance and maximum to pooled features).
 
-The regional squeezes are means over the cells of a grid, of the *output* of the residual block
-around the SE block, after its skip connection: measured, it localises better than the SE block's
-input. Only the last block of every shape is kept (the end of a stage), at strides 4 to 16.
+The regional squeezes, of networks that see images, are means over the cells of a grid, of the
+*output* of the residual block around the SE block, after its skip connection: measured, it
+localises better than the SE block's input. Only the last block of every shape is kept (the end of
+a stage), at strides 4 to 16.
 
-Weights over the pixels restrict all of it to a region of interest (``models.regions``).
+Weights over an image's pixels restrict all of it to a region of interest (``models.regions``).
 """
 
 from collections import Counter
@@ -26,8 +30,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from models import regions
+from models import pooling, regions
 from models.gate_finder import find_gates
+from models.pooling import Where
 from models.regions import Weights
 
 REGIONAL_STRIDES = (4, 16)
@@ -67,49 +72,59 @@ class Tapped:
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
-        self._run: Callable[[Tensor], Any] = getattr(network, "forward_features", network)
+        self._run: Callable[..., Any] = getattr(network, "forward_features", network)
         found = {name.removesuffix(".gate"): se for name, se in find_gates(network).items()}
         self.channels = {name: se.channels for name, se in found.items()}
         self._weights: Weights | None = None
         self._side = 0
-        self._input: Tensor | None = None
+        self._input: tuple[Tensor, Where] | None = None
         self._taps: list[tuple[str, Tap]] = []
         self._regional: dict[tuple[int, ...], tuple[str, Tensor]] = {}
         for name, se in found.items():
-            se.block.register_forward_pre_hook(self._keep_input)
+            se.block.register_forward_pre_hook(self._keep_input, with_kwargs=True)
             se.gate.register_forward_hook(partial(self._keep_tap, name))
             se.around.register_forward_hook(partial(self._keep_regional, name))
 
-    def _keep_input(self, _block: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._input = inputs[0]
+    def _keep_input(
+        self, _block: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+    ) -> None:
+        where = inputs[1] if len(inputs) > 1 else named.get("where")
+        x = inputs[0]
+        if where is None and self._weights is not None and x.dim() == 4:
+            where = regions.at_size(self._weights, *x.shape[2:])
+        self._input = x, where
 
     def _keep_tap(self, name: str, _gate: nn.Module, _inputs: object, gate: Tensor) -> None:
         # Here, not after the run: the network may overwrite the map, and must not have to keep it.
-        x, self._input = self._input, None
-        assert x is not None, "a gate runs once, within its block"
-        statistics = regions.statistics(x, self._weights)
-        self._taps.append((name, Tap(gate.flatten(1), *statistics)))
+        assert self._input is not None, "a gate runs once, within its block"
+        (x, where), self._input = self._input, None
+        if gate.dim() > 2:  # one pixel, or one gate for every frame
+            gate = gate.flatten(2).mean(dim=2)
+        self._taps.append((name, Tap(gate, *pooling.statistics(x, where))))
 
-    def _keep_regional(self, name: str, _block: nn.Module, _inputs: object, y: Tensor) -> None:
+    def _keep_regional(self, name: str, _block: nn.Module, _inputs: object, y: object) -> None:
         least, greatest = REGIONAL_STRIDES
-        if y.dim() == 4 and least <= round(self._side / y.shape[2]) <= greatest:
+        if not isinstance(y, Tensor) or y.dim() != 4 or not self._side:
+            return
+        if least <= round(self._side / y.shape[2]) <= greatest:
             # A later block of this shape takes its place.
             self._regional[y.shape[1:]] = name, regions.cells(y, self._weights)
 
-    def __call__(self, x: Float[Tensor, "b 3 h w"], weights: Weights | None = None) -> Taps:
+    def __call__(self, *inputs: Tensor, weights: Weights | None = None) -> Taps:
         """Run the network; return the taps by the blocks' names.
 
         Args:
-            x: normalised images.
+            inputs: what the network takes: normalised images (b, c, h, w), or what else it sees.
             weights: how much each pixel counts, >= 0, of the images' size; None for all alike.
 
         Raises:
             ValueError: if a block did not run exactly once.
         """
         self._clear()
-        self._weights, self._side = weights, x.shape[2]
+        self._weights = weights
+        self._side = inputs[0].shape[2] if inputs[0].dim() == 4 else 0
         try:
-            self._run(x)
+            self._run(*inputs)
             runs = Counter(name for name, _ in self._taps)
             odd = sorted(name for name in self.channels if runs[name] != 1)
             if odd:

@@ -18,7 +18,7 @@ settings.load_profile("ci")
 @pytest.fixture(scope="session")
 def embedder() -> Embedder:
     """The embedded backbone on the CPU."""
-    return Embedder("se-lite0", "cpu")
+    return Embedder.load("se-lite0", "cpu")
 
 
 @pytest.fixture(scope="session")

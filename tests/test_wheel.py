@@ -43,7 +43,7 @@ def test_the_unpacked_wheel_runs(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (
         "import app.cli, models, sys; from detector.embedder import Embedder; "
-        "Embedder('se-lite0', 'cpu'); print(models.__file__); app.cli.cli(['version'])"
+        "Embedder.load('se-lite0', 'cpu'); print(models.__file__); app.cli.cli(['version'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

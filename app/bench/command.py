@@ -108,7 +108,7 @@ def _heats(
     named = [text.partition("@") for text in dict.fromkeys(backbones)]
     heats: list[Heat] = []
     for name, weights in [(n, Path(f) if f else None) for n, _, f in named] or [usual]:
-        embedder = Embedder(name, settings.device, settings.threads, weights=weights)
+        embedder = Embedder.load(name, settings.device, settings.threads, weights=weights)
         groups = measure.our_groups(embedder, config, size, usual=(name, weights) == usual)
         if compare and not heats:
             groups += measure.peer_groups(embedder)

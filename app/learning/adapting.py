@@ -90,7 +90,7 @@ def adapt(settings: Settings, images: Images, options: Options, tell: Tell) -> O
     steps = _Steps(tell, len(chosen))
     steps.total += domain.most_ticks([images.entries[place].name for place in chosen])
     # Not the backbone in service: that one embeds for others at the same time, one at a time.
-    embedder = Embedder(settings.backbone, settings.device, settings.threads, settings.weights)
+    embedder = Embedder.load(settings.backbone, settings.device, settings.threads, settings.weights)
     pixels, names, rejected = _read(settings, images, chosen, embedder, options.size, steps)
     try:
         steps.total = len(chosen) + domain.most_ticks(names)

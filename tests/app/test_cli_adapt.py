@@ -89,7 +89,7 @@ def test_gates_that_help_are_written_and_make_a_backbone(
         assert all(0 <= value <= 1 for value in figures[moment]["auroc"].values())
         assert figures[moment]["pattern"] > 0
     assert figures["before"] != figures["after"]
-    weighted = Embedder("se-lite0", "cpu", weights=folder / "gates.safetensors")
+    weighted = Embedder.load("se-lite0", "cpu", weights=folder / "gates.safetensors")
     assert weighted.fingerprint == figures["fingerprint_after"]
     assert embedder.fingerprint == figures["fingerprint_before"] != weighted.fingerprint
     assert "GATEWATCH_WEIGHTS=new/gates.safetensors" in ended.output

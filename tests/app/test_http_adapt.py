@@ -137,7 +137,7 @@ def test_gates_that_help_can_be_fetched(done: Done, embedder: Embedder, tmp_path
             "kept": True,
             "reason": "It helped",
         }
-    weighted = Embedder("se-lite0", "cpu", weights=path)
+    weighted = Embedder.load("se-lite0", "cpu", weights=path)
     assert weighted.fingerprint == told["report"]["fingerprint_after"] != embedder.fingerprint
 
 

@@ -130,7 +130,7 @@ def test_cut_and_concatenated_is_the_whole(n: int, cut: int) -> None:
 
 def test_two_embedders_of_one_backbone_have_one_fingerprint(embedder: Embedder) -> None:
     """Law: restart = same state."""
-    other = Embedder("se-lite0", "cpu")
+    other = Embedder.load("se-lite0", "cpu")
 
     assert other.fingerprint == embedder.fingerprint
     assert other.channels == embedder.channels
@@ -139,13 +139,15 @@ def test_two_embedders_of_one_backbone_have_one_fingerprint(embedder: Embedder) 
 
 def test_auto_takes_the_device_that_is_there() -> None:
     """Contract: CUDA when present, the CPU otherwise."""
-    assert Embedder("se-lite0", "auto").device == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert Embedder.load("se-lite0", "auto").device == (
+        "cuda" if torch.cuda.is_available() else "cpu"
+    )
 
 
 def test_an_unknown_backbone_is_refused() -> None:
     """Contract: the message names the backbones there are."""
     with pytest.raises(BackboneError, match=r"'resnet50'; there is: .*se-lite0"):
-        Embedder("resnet50", "cpu")
+        Embedder.load("resnet50", "cpu")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_what_cannot_be_built_is_an_error_of_the_backbone(
 ) -> None:
     """Contract: errors of the models come as one of the detector's, with their words."""
     with pytest.raises(BackboneError, match=match):
-        Embedder(name, "cpu", weights=None if weights is None else Path(weights))
+        Embedder.load(name, "cpu", weights=None if weights is None else Path(weights))
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +174,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
     path = tmp_path_factory.mktemp("weights") / f"{name}.safetensors"
     torch.manual_seed(0)
     save_file(timm.create_model(name).state_dict(), path)
-    return Embedder(f"timm:{name}", "cpu", weights=path)
+    return Embedder.load(f"timm:{name}", "cpu", weights=path)
 
 
 def test_detector_works_on_a_network_of_timm(
@@ -210,7 +212,7 @@ def test_pictures_are_prepared_as_the_network_wants_them(
 def test_a_missing_cuda_device_is_refused() -> None:
     """Contract: never the CPU in silence where CUDA was asked for."""
     with pytest.raises(BackboneError, match="no CUDA device"):
-        Embedder("se-lite0", "cuda")
+        Embedder.load("se-lite0", "cuda")
 
 
 def test_prepared_pictures_are_squares_with_channels_first(

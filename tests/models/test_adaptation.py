@@ -38,7 +38,7 @@ def nothing(_done: int) -> None:
 def test_centred_gate_is_what_it_was() -> None:
     """Law: another standardisation, the same gates; the squeezes then have mean 0, deviation 1."""
     torch.manual_seed(0)
-    gate = Excitation(12, 4)
+    gate = Excitation(12, 4, standardise=True)
     gate.mean.copy_(torch.randn(12))
     gate.deviation.copy_(torch.rand(12) + 0.5)
     squeezes = gate.mean + 3 + 0.2 * torch.randn(50, 12) * gate.deviation

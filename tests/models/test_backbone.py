@@ -92,7 +92,8 @@ def test_gates_of_one_s_own_replace_those_shipped(tmp_path: Path, crops: Crops) 
     assert mine.fingerprint != build("se-lite0", CPU).fingerprint
     assert mine.preprocessing == LITE0
     assert all(
-        float((tap.gate - 0.5).abs().max()) == 0 for tap in mine.embed(pixels).blocks.values()
+        float((tap.gate - 0.5).abs().max()) == 0
+        for tap in mine.embed(list(pixels.numpy())).blocks.values()
     )
 
 
@@ -125,7 +126,7 @@ def test_embed_taps_normalised_pixels(gated: SeLite0, crops: Crops) -> None:
     with torch.inference_mode():
         expected = Tapped(se_lite0())((pixels.float() - 127) / 128).blocks
 
-    taps = Backbone("se-lite0", se_lite0().train(), LITE0, CPU).embed(pixels)
+    taps = Backbone("se-lite0", se_lite0().train(), LITE0, CPU).embed(list(pixels.numpy()))
     actual = taps.blocks
 
     assert list(actual) == list(expected)
@@ -146,10 +147,13 @@ def test_embed_sees_nothing_where_the_fourth_channel_is_zero(crops: Crops) -> No
     masked, backbone_ = torch.cat([pixels, weights], dim=1), build("se-lite0", CPU)
     with torch.inference_mode():
         x = (pixels.float() - 127) / 128 * (weights > 0)
-        expected = Tapped(se_lite0())(x, weights.float())
+        expected = Tapped(se_lite0())(x, weights=weights.float())
     other = torch.where(weights > 0, pixels, 255 - pixels)
 
-    for taps in (backbone_.embed(masked), backbone_.embed(torch.cat([other, weights], dim=1))):
+    for taps in (
+        backbone_.embed(list(masked.numpy())),
+        backbone_.embed(list(torch.cat([other, weights], dim=1).numpy())),
+    ):
         for name, tap in expected.blocks.items():
             for field in ("gate", "mean", "std", "maximum"):
                 values, wanted = getattr(taps.blocks[name], field), getattr(tap, field)
@@ -170,4 +174,4 @@ def test_embed_refuses_what_is_not_prepared() -> None:
         torch.zeros(3, 8, 8, dtype=torch.uint8),
     ):
         with pytest.raises(TypeCheckError):
-            small_backbone.embed(pixels)
+            small_backbone.embed(list(pixels.numpy()))

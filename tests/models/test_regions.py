@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from models.regions import GRID, cells, statistics
+from models import pooling
+from models.regions import GRID, at_size, cells
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -25,6 +26,11 @@ def weights_of(seed: int, height: int, width: int, zero: float = 0.5) -> Tensor:
     weights[rng.random(weights.shape) < zero] = 0
     weights[:, :, rng.integers(height), rng.integers(width)] = 7
     return torch.from_numpy(weights)
+
+
+def statistics(x: Tensor, weights: Tensor | None) -> tuple[Tensor, ...]:
+    """Return the statistics of a map under weights of any size."""
+    return pooling.statistics(x, None if weights is None else at_size(weights, *x.shape[2:]))
 
 
 @given(seed=st.integers(0, 999), size=SIZES)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from numpy.typing import NDArray
 
-from models.squeeze_excite import Excitation, Squeeze, SqueezeExcite
+from models.squeeze_excite import Excitation, SqueezeExcite
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,8 @@ def naive(block: SqueezeExcite, x: Floats) -> tuple[Floats, Floats]:
 
 def random_block(channels: int, reduction: int, gain: float = 1.0) -> SqueezeExcite:
     """A block in float64 whose standardisation is not the default one."""
-    block = SqueezeExcite(channels, reduction, gain=gain).double().requires_grad_(False)
+    excite = Excitation(channels, reduction, standardise=True)
+    block = SqueezeExcite(channels, excite=excite, gain=gain).double().requires_grad_(False)
     block.excite.mean.normal_()
     block.excite.deviation.uniform_(0.2, 3)
     return block
@@ -123,12 +124,10 @@ def test_identity_can_leave_the_identity() -> None:
         assert parameter.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("shape", [(8, 3, 3), (8,), (1, 8, 3, 3, 1)])
-def test_other_ranks_are_refused(shape: tuple[int, ...]) -> None:
-    """Contract: under the shape checker only (b, c, h, w) passes."""
-    for module in (SqueezeExcite(8, 2), Squeeze()):
-        with pytest.raises(TypeCheckError):
-            module(torch.zeros(shape))
+def test_samples_without_places_are_refused() -> None:
+    """Contract: the error names the wanted and the given shape."""
+    with pytest.raises(ValueError, match=r"\(b, c, \*places\), got \(3, 8\)"):
+        SqueezeExcite(8, 2)(torch.zeros(3, 8))
 
 
 def test_integers_are_refused() -> None:
@@ -138,6 +137,6 @@ def test_integers_are_refused() -> None:
 
 
 def test_other_number_of_channels_is_refused() -> None:
-    """Contract: a feature map with other channels than the block's raises."""
-    with pytest.raises(RuntimeError):
+    """Contract: the error names the block's channels and the shape it was given."""
+    with pytest.raises(ValueError, match=r"\(b, 8, \*places\) .* got \(1, 7, 3, 3\)"):
         SqueezeExcite(8, 2)(torch.zeros(1, 7, 3, 3))

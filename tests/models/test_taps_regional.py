@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models import regions
+from models import pooling, regions
 from models.preprocess import LITE0
 from models.se_lite0 import SeLite0
 from models.squeeze_excite import SqueezeExcite
@@ -97,9 +97,10 @@ def test_weights_reach_statistics_and_cells(crops: Crops) -> None:
     weights[:, :, 10:30, 20:50] = torch.rand(20, 30, generator=torch.manual_seed(0))
 
     with torch.inference_mode():
-        taps = Tapped(network)(x, weights)
+        taps = Tapped(network)(x, weights=weights)
         inner = functional.avg_pool2d(x, 4)
-        expected = regions.statistics(inner, weights)
+        at_size = regions.at_size(weights, *inner.shape[2:])
+        expected = pooling.statistics(inner, at_size)
         cells = regions.cells(network.residual(inner), weights)
 
     tap = taps.blocks["residual"]
@@ -116,7 +117,7 @@ def test_weights_of_one_call_are_not_those_of_the_next(crops: Crops) -> None:
     weights[:, :, :9] = 1
     with torch.inference_mode():
         expected = tapped(x)
-        tapped(x, weights)
+        tapped(x, weights=weights)
         again = tapped(x)
 
     assert torch.equal(again.blocks["residual"].mean, expected.blocks["residual"].mean)

@@ -67,7 +67,7 @@ def test_saved_network_is_the_same_backbone(
         expected = Tapped(network)((pixels / 255 - mean) / std).blocks
 
     built = build(f"timm:{name}", CPU, weights=path)
-    actual = built.embed(pixels).blocks
+    actual = built.embed(list(pixels.numpy())).blocks
 
     assert built.name == f"timm:{name}"
     assert list(actual) == list(expected) == list(built.channels)
@@ -84,8 +84,8 @@ def test_batch_equals_alone(small_file: Path, crops: Crops) -> None:
     built = build(f"timm:{SMALL}", CPU, small_file)
     pixels = torch.from_numpy(crops(3, 65)).permute(0, 3, 1, 2)
 
-    together = built.embed(pixels).blocks
-    alone = [built.embed(pixels[i : i + 1]).blocks for i in range(3)]
+    together = built.embed(list(pixels.numpy())).blocks
+    alone = [built.embed(list(pixels[i : i + 1].numpy())).blocks for i in range(3)]
 
     for block, tap in together.items():
         for field in FIELDS:

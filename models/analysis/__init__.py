@@ -1,0 +1,1 @@
+"""What is known of SE blocks by analysis: each result a function, each proven by a test."""
