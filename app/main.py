@@ -51,7 +51,12 @@ def create_service(settings: Settings) -> Service:
     # all beside torch's, and their number would show in the last bits of a score.
     threadpool_limits(1, user_api="blas")
     embedder = Embedder.load(
-        settings.backbone, settings.device, settings.threads, weights=settings.weights
+        settings.backbone,
+        settings.device,
+        settings.threads,
+        weights=settings.weights,
+        engine=settings.engine,
+        cache=settings.data_dir / "engines",
     )
     telemetry = Telemetry()
     telemetry.build_info.labels(__version__, embedder.name, embedder.device).set(1)

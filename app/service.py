@@ -76,10 +76,11 @@ class Service:
     async def _warm_up(self) -> None:
         """Embed one image, so that the first request is not the slow one; show what is stored."""
         side = DEFAULT_IMAGE_SIZE
-        blank = self.embedder.prepare(np.zeros((side, side, 3), np.uint8), side)
-        await asyncio.gather(*self.ingest.batcher.submit([blank]))
         for entry in self.catalogue.all():
             self.telemetry.detector(entry)
+        await self.in_pool(partial(self.embedder.warm, side))
+        blank = self.embedder.prepare(np.zeros((side, side, 3), np.uint8), side)
+        await asyncio.gather(*self.ingest.batcher.submit([blank]))
         self._warm = True
 
     @property

@@ -41,14 +41,18 @@ class Settings(BaseSettings):
     """S3-compatible bucket of the detectors' files, s3://BUCKET/FOLDER, for several servers; unset:
     the data directory. Keys and endpoint are read from the usual AWS_* variables."""
     backbone: str = "se-lite0"
-    """Backbone that embeds images: se-lite0, or with the extra [timm] timm:NAME, an SE network."""
+    """Backbone that embeds images: se-lite0; with the extra [timm] timm:NAME, an SE network; or
+    efficientnet-b0 to -b7, mobilenet-v3-large or -small with a file of torchvision's weights."""
     weights: Path | None = None
     """File of the backbone's weights, .safetensors, .pth or .pt: of the gates for se-lite0, of the
-    whole network for timm:NAME; unset: the shipped gates, or timm's hub."""
+    whole network for the others; unset: the shipped gates, or timm's hub."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the backbone runs; auto takes CUDA when there is one."""
+    engine: Literal["auto", "torch", "onnx"] = "auto"
+    """What runs the backbone; auto takes ONNX Runtime on the CPU, some three times as fast as
+    torch, once its graph is made and agrees with torch, and torch on CUDA."""
     threads: PositiveInt | None = None
-    """CPU threads of one backbone pass; unset leaves torch's choice."""
+    """CPU threads of one backbone pass; unset leaves the engine's choice."""
     decode_threads: PositiveInt = 2
     """Images decoded at the same time."""
     max_batch: PositiveInt | None = None

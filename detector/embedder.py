@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,7 +20,9 @@ Prepared = UInt8[np.ndarray, "channels s s"]
 """Red, green, blue, and a fourth channel where a mask says how much each pixel counts."""
 
 BACKBONES = tuple(backbone.BACKBONES)
-"""Names of the embedded backbones; ``timm:NAME`` is one where timm is installed."""
+"""Names of the backbones; ``timm:NAME`` is one where timm is installed."""
+
+EngineChoice = Literal["auto", "torch", "onnx"]
 
 
 class Embedder:
@@ -31,6 +34,7 @@ class Embedder:
         self.device = network.device.type
         self.fingerprint = network.fingerprint
         self.channels = network.channels
+        self.engine = network.engine.name
         self.regional = tuple(self.embed([network.preprocessing.blank()]).regional)
         """The blocks whose outputs are kept by region: the ends of stages, strides 4 to 16."""
         # On a CPU larger batches cost more per image: their activations leave the caches and are
@@ -44,19 +48,24 @@ class Embedder:
         device: str = "auto",
         threads: int | None = None,
         weights: Path | None = None,
+        engine: EngineChoice = "torch",
+        cache: Path | None = None,
     ) -> "Embedder":
         """Return the embedder of a backbone by name.
 
         Args:
-            name: of the backbone: ``se-lite0``, or ``timm:NAME`` with a network of timm's.
+            name: of the backbone: one of ``BACKBONES``, or ``timm:NAME``, a network of timm's.
             device: ``auto`` (CUDA when present), ``cpu`` or ``cuda``.
             threads: CPU threads of one pass; None leaves torch's choice.
-            weights: file of the backbone's weights: its gates for ``se-lite0``, all of them for a
-                network of timm's. None takes those shipped, or those of timm's hub.
+            weights: file of the backbone's weights: its gates for ``se-lite0``, all of them for
+                the others. None takes those shipped, or those of timm's hub; torchvision's
+                networks need one.
+            engine: ``auto`` takes ONNX Runtime on the CPU and torch elsewhere.
+            cache: folder where the ONNX engine keeps its graphs; None keeps none.
 
         Raises:
             BackboneError: if the backbone is unknown or has no gates, its weights are wrong or out
-                of reach, or the device is missing.
+                of reach, the device is missing, or the engine is of another device.
         """
         if threads is not None:
             torch.set_num_threads(threads)
@@ -64,10 +73,25 @@ class Embedder:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
             raise BackboneError("no CUDA device is available: use device 'cpu' or 'auto'")
+        if engine == "auto":
+            engine = "onnx" if device == "cpu" else "torch"
+        if engine == "onnx" and device != "cpu":
+            raise BackboneError("the engine 'onnx' runs on the CPU: use engine 'auto' or 'torch'")
         try:
-            return cls(backbone.build(name, torch.device(device), weights))
+            made = backbone.build(
+                name, torch.device(device), weights, engine=engine, cache=cache, threads=threads
+            )
+            return cls(made)
         except (WeightsError, NoGatesError, backbone.UnknownBackboneError) as error:
             raise BackboneError(str(error)) from error
+
+    def warm(self, side_px: int, *, masked: bool = False, wait: bool = False) -> bool:
+        """Make the engine ready for pictures of a size; return whether it is.
+
+        What takes long goes on in the background, unless one waits for it; pictures are embedded
+        all the same meanwhile.
+        """
+        return self._backbone.engine.warm(4 if masked else 3, side_px, wait=wait)
 
     def prepare(
         self,

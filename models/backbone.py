@@ -4,46 +4,80 @@ Its fingerprint is the SHA-256 over its name, its preprocessing and every weight
 one backbone is meaningless on another, and the fingerprint is how that is noticed.
 """
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import nn
 
-from models import preprocess, timm_networks
-from models.preprocess import LITE0, Preparation
+from models import preprocess, timm_networks, torchvision_networks
+from models.engines import Engine, TorchEngine
+from models.preprocess import LITE0, Preparation, Preprocessing
 from models.se_lite0 import se_lite0
-from models.taps import Tapped, Taps
+from models.taps import Taps
 from models.timm_networks import UnknownBackboneError
 
-__all__ = ["BACKBONES", "Backbone", "UnknownBackboneError", "build"]
+__all__ = ["BACKBONES", "Backbone", "EngineName", "UnknownBackboneError", "build"]
+
+EngineName = Literal["torch", "onnx"]
 
 
 class Backbone:
-    """An SE network in evaluation mode on one device, float32; 2-D convolutions channels last.
+    """An SE network on one device with an engine that runs it.
+
+    Args:
+        name: enters the fingerprint.
+        network: is taken over; in evaluation mode from here on.
+        preprocessing: of the network.
+        device: where it runs.
+        engine: ``torch``, or ``onnx`` for networks that see images, on the CPU.
+        cache: folder where the ONNX engine keeps its graphs; None keeps none.
+        threads: CPU threads of one pass of the ONNX engine; None leaves its choice.
 
     Raises:
         NoGatesError: if the network has no SE block.
     """
 
     def __init__(
-        self, name: str, network: nn.Module, preprocessing: Preparation, device: torch.device
+        self,
+        name: str,
+        network: nn.Module,
+        preprocessing: Preparation,
+        device: torch.device,
+        *,
+        engine: EngineName = "torch",
+        cache: Path | None = None,
+        threads: int | None = None,
     ) -> None:
         self.name = name
         self.preprocessing = preprocessing
         self.device = device
         self.fingerprint = _fingerprint(name, network, preprocessing)
-        network = network.eval().requires_grad_(requires_grad=False)
-        self._tapped = Tapped(network.to(device).to(memory_format=torch.channels_last))
-        self.channels = self._tapped.channels
+        self.engine: Engine = TorchEngine(
+            copy.deepcopy(network) if engine == "onnx" else network, preprocessing, device
+        )
+        if engine == "onnx":
+            # Here, for who runs on torch need not wait for the runtime to be read.
+            from models.onnx_engine import OnnxEngine
+
+            assert isinstance(preprocessing, Preprocessing)
+            self.engine = OnnxEngine(
+                network,
+                preprocessing,
+                self.engine,
+                fingerprint=self.fingerprint,
+                folder=cache,
+                threads=threads,
+            )
+        self.channels = self.engine.channels
 
     def embed(self, samples: Sequence[np.ndarray]) -> Taps:
         """Return the taps of a batch of prepared samples; tensors stay on the device."""
-        with torch.inference_mode():
-            inputs, weights = self.preprocessing.inputs(samples, self.device)
-            return self._tapped(*inputs, weights=weights)
+        return self.engine.embed(samples)
 
 
 def _fingerprint(name: str, network: nn.Module, preprocessing: Preparation) -> str:
@@ -56,18 +90,32 @@ def _fingerprint(name: str, network: nn.Module, preprocessing: Preparation) -> s
 
 
 Builder = Callable[[Path | None], tuple[nn.Module, Preparation]]
-BACKBONES: dict[str, Builder] = {"se-lite0": lambda weights: (se_lite0(weights), LITE0)}
+BACKBONES: dict[str, Builder] = {
+    "se-lite0": lambda weights: (se_lite0(weights), LITE0),
+    **torchvision_networks.BACKBONES,
+}
 """Name -> from a file of weights (None: its own) to the network; ``timm:NAME`` goes beside it."""
 
 
-def build(name: str, device: torch.device, weights: Path | None = None) -> Backbone:
+def build(
+    name: str,
+    device: torch.device,
+    weights: Path | None = None,
+    *,
+    engine: EngineName = "torch",
+    cache: Path | None = None,
+    threads: int | None = None,
+) -> Backbone:
     """Return the backbone of that name on a device.
 
     Args:
         name: one of ``BACKBONES``, or ``timm:`` and a name of timm's.
         device: where it runs.
-        weights: a file; of gates for ``se-lite0``, of the whole network for one of timm's. None
-            takes the shipped gates, or the weights of timm's hub.
+        weights: a file; of gates for ``se-lite0``, of the whole network for the others. None
+            takes the shipped gates, or the weights of timm's hub; torchvision's need a file.
+        engine: what runs it, as ``Backbone`` has it; so are cache and threads.
+        cache: folder of the ONNX engine's graphs.
+        threads: of one pass of the ONNX engine.
 
     Raises:
         UnknownBackboneError: if there is none of that name.
@@ -80,6 +128,8 @@ def build(name: str, device: torch.device, weights: Path | None = None) -> Backb
     elif name in BACKBONES:
         made = BACKBONES[name](weights)
     else:
-        names = ", ".join([*sorted(BACKBONES), f"{timm_networks.PREFIX}<a network of timm>"])
-        raise UnknownBackboneError(f"no backbone {name!r}; there is: {names}")
-    return Backbone(name, *made, device)
+        theirs = torchvision_networks.BACKBONES
+        complete = sorted(BACKBONES.keys() - theirs.keys())
+        names = [*complete, f"{timm_networks.PREFIX}<a network of timm>", *theirs]
+        raise UnknownBackboneError(f"no backbone {name!r}; there is: {', '.join(names)}")
+    return Backbone(name, *made, device, engine=engine, cache=cache, threads=threads)

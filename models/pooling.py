@@ -59,7 +59,7 @@ class Packing:
     def maximum(self, x: Float[Tensor, "n c"]) -> Float[Tensor, "b c"]:
         """Return the maximum of every sample's rows."""
         lowest = x.new_full((self.sizes.shape[0], x.shape[1]), -torch.inf)
-        return lowest.index_reduce(0, self.index, x, "amax")
+        return lowest.scatter_reduce(0, self.index[:, None].expand_as(x), x, "amax")
 
 
 Where = Float[Tensor, "..."] | Packing | None

@@ -75,17 +75,24 @@ class Preprocessing:
     def inputs(
         self, samples: Sequence[UInt8[np.ndarray, "channels s s"]], device: torch.device
     ) -> tuple[tuple[Tensor], Float[Tensor, "b 1 h w"] | None]:
-        """Return normalised images, channels last, and how much each pixel counts.
+        """Return normalised images, channels last, and how much each pixel counts."""
+        pixels = torch.from_numpy(np.stack(samples)).to(device, non_blocking=True)
+        x, weights = self.shown(pixels)
+        return (x.contiguous(memory_format=torch.channels_last),), weights
+
+    def shown(
+        self, pixels: UInt8[Tensor, "b channels s s"]
+    ) -> tuple[Float[Tensor, "b 3 s s"], Float[Tensor, "b 1 s s"] | None]:
+        """Return what a network is shown of prepared pixels, and how much each pixel counts.
 
         A fourth channel says how much each pixel counts; pixels that do not count at all are not
         seen: they are mid-grey to the network, whatever is there.
         """
-        pixels = torch.from_numpy(np.stack(samples)).to(device, non_blocking=True)
-        x, weights = self.normalise(pixels[:, :3]), None
-        if pixels.shape[1] == 4:
-            weights = pixels[:, 3:].float()
-            x = x * (weights > 0)
-        return (x.contiguous(memory_format=torch.channels_last),), weights
+        x = self.normalise(pixels[:, :3])
+        if pixels.shape[1] == 3:
+            return x, None
+        weights = pixels[:, 3:].float()
+        return x * (weights > 0), weights
 
     def thumbnails(
         self, samples: Sequence[UInt8[np.ndarray, "channels s s"]]

@@ -122,7 +122,9 @@ class Tapped:
         """
         self._clear()
         self._weights = weights
-        self._side = inputs[0].shape[2] if inputs[0].dim() == 4 else 0
+        # Not of a spectrogram, whose length depends on the batch's padding.
+        picture = inputs[0].dim() == 4 and inputs[0].shape[1] == 3
+        self._side = inputs[0].shape[2] if picture else 0
         try:
             self._run(*inputs)
             runs = Counter(name for name, _ in self._taps)

@@ -17,14 +17,14 @@ from app.bench.images import Reader
 from app.bench.layouts import BenchError, find_sets
 from app.bench.run import Failure, Outcome, Plan, run
 from app.settings import Settings, check_environment
-from detector.embedder import Embedder
+from detector.embedder import BACKBONES, Embedder
 from detector.errors import DetectorError
 from detector.spec import DEFAULT_IMAGE_SIZE
 
 _LISTS = {
     "--seeds": re.compile(r"-?\d+"),
     "--config": re.compile(r"\w+/\w+(:\S+)?"),
-    "--backbone": re.compile(r"se-lite0(@.+)?|timm:.+"),
+    "--backbone": re.compile(rf"({'|'.join(BACKBONES)})(@.+)?|timm:.+"),
 }
 PEERS = ("anomalib",)
 

@@ -37,6 +37,7 @@ async def info(service: ServiceDep) -> Info:
         backbone=service.embedder.name,
         backbone_fingerprint=service.embedder.fingerprint,
         device=service.embedder.device,
+        engine=service.embedder.engine,
         scorers=list(SCORERS),
         descriptors=list(DESCRIPTORS),
         blocks=list(service.embedder.channels),

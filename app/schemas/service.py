@@ -18,6 +18,8 @@ class Info(Body):
     backbone: str
     backbone_fingerprint: str
     device: str
+    engine: str
+    """What runs the backbone: onnx, or torch."""
     scorers: list[str]
     descriptors: list[str]
     blocks: list[str]

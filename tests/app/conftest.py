@@ -22,6 +22,8 @@ def _no_settings_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith(PREFIX):
             monkeypatch.delenv(name)
+    # An engine that is exported anew in every test's folder would take most of the time.
+    monkeypatch.setenv(f"{PREFIX}ENGINE", "torch")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ SERVE = [sys.executable, "-m", "app.cli", "serve"]
 
 def environment(**more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("GATEWATCH_")}
-    return kept | {"GATEWATCH_DEVICE": "cpu"} | more
+    return kept | {"GATEWATCH_DEVICE": "cpu", "GATEWATCH_ENGINE": "torch"} | more
 
 
 def free_port() -> int:

@@ -18,6 +18,7 @@ class StubBackbone:
 
     name = "se-lite0"
     device = "cpu"
+    engine = "torch"
     fingerprint = "5" * 64
     best_batch = 4
     regional = ("early",)
@@ -32,6 +33,10 @@ class StubBackbone:
         assert mask is None
         square = Image.fromarray(image).resize((side_px, side_px), Image.Resampling.BOX)
         return np.ascontiguousarray(np.moveaxis(np.asarray(square), 2, 0))
+
+    def warm(self, side_px: int, *, masked: bool = False, wait: bool = False) -> bool:
+        """Do nothing, at once."""
+        return True
 
     def weights(self, mask: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
         """Return a full mask."""

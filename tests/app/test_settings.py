@@ -20,6 +20,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "backbone": ("another", "another"),
     "weights": ("/srv/network.safetensors", Path("/srv/network.safetensors")),
     "device": ("cuda", "cuda"),
+    "engine": ("onnx", "onnx"),
     "threads": ("3", 3),
     "decode_threads": ("5", 5),
     "max_batch": ("7", 7),
@@ -54,8 +55,9 @@ def test_every_setting_is_described() -> None:
         assert field.description.endswith("."), name
 
 
-def test_defaults_are_safe() -> None:
+def test_defaults_are_safe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: without an environment it serves this machine only, and every bound is set."""
+    monkeypatch.delenv("GATEWATCH_ENGINE")
     settings = Settings()
     assert settings.host == "127.0.0.1"
     assert settings.queue_images >= settings.max_request_images

@@ -1,0 +1,63 @@
+"""Engines: what runs a network on prepared samples and gives its taps.
+
+The torch engine runs any network on any device and is the reference. ``models.onnx_engine`` runs
+networks that see images faster on a CPU.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.preprocess import Preparation
+from models.taps import Tapped, Taps
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs a network; for one thread at a time."""
+
+    name: str
+    channels: dict[str, int]
+    """Channels of every block, in the order in which they run."""
+
+    def embed(self, samples: Sequence[np.ndarray]) -> Taps:
+        """Return the taps of a batch of prepared samples; tensors stay on the device."""
+
+    def warm(self, channels: int, side_px: int, *, wait: bool) -> bool:
+        """Make ready for pictures of that many channels (3, or 4 with a mask) and that size.
+
+        Returns whether it is; without ``wait``, what takes long goes on in the background.
+        """
+
+
+class TorchEngine:
+    """torch itself, in evaluation mode, float32; 2-D convolutions channels last.
+
+    Raises:
+        NoGatesError: if the network has no SE block.
+    """
+
+    name = "torch"
+
+    def __init__(self, network: nn.Module, preparation: Preparation, device: torch.device) -> None:
+        network = network.eval().requires_grad_(requires_grad=False).to(device)
+        for parameter in network.parameters():
+            if parameter.dim() == 4:  # not all of them: a 3-D convolution has no such order
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        self._tapped = Tapped(network)
+        self._preparation = preparation
+        self._device = device
+        self.channels = self._tapped.channels
+
+    def embed(self, samples: Sequence[np.ndarray]) -> Taps:
+        """Return the taps of a batch of prepared samples; tensors stay on the device."""
+        with torch.inference_mode():
+            inputs, weights = self._preparation.inputs(samples, self._device)
+            return self._tapped(*inputs, weights=weights)
+
+    def warm(self, channels: int, side_px: int, *, wait: bool) -> bool:
+        """Do nothing: torch takes what comes."""
+        return True
