@@ -1,6 +1,8 @@
 # The few things one does with a checkout; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+# Test processes at the same time; a file's tests stay in one of them.
+WORKERS ?= auto
 # Shared data sets lie beside the checkout where there are any; tests that need them skip elsewhere.
 export TEST_DATA ?= $(abspath $(wildcard ../shared/data))
 
@@ -18,9 +20,7 @@ serve: .venv/demo ## serve the API on http://127.0.0.1:8000 (docs at /docs)
 
 test: .venv/dev lint ## check style, types and layers, then run all tests with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov
 
 lint: .venv/dev ## check style, types and layers only
 	$(BIN)/ruff format --check .

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-SIDE_PX = 64
+SIDE_PX = 48
 FRAMES, CLIP_PX, CLIPS = 12, 24, 1200
 DIRECTIONS = 8
 
@@ -80,7 +80,7 @@ def log_lines(shared: Path, seed: int) -> Split:
 
 
 def garments(shared: Path) -> Split:
-    """Clothing in ten classes, uint8 (3, 64, 64); the set's test split is held out."""
+    """Clothing in ten classes, uint8 (3, 48, 48); the set's test split is held out."""
     samples, labels, test = [], [], []
     names = garment_names(shared)
     for split in ("train", "test"):

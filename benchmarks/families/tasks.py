@@ -111,17 +111,17 @@ def _of_pair(coupling: str, _split: Split, se: bool) -> nn.Module:
 TASKS = (
     Task(
         "resnet / clothing",
-        "which of ten garments, 64 px",
+        "which of ten garments, 48 px",
         _garments,
         lambda _split, se: ResNet(18, width=16, classes=10, reduction=4, se=se),
-        epochs=12,
+        epochs=8,
     ),
     Task(
         "mobilenet_v2 / clothing",
-        "which of ten garments, 64 px",
+        "which of ten garments, 48 px",
         _garments,
-        lambda _split, se: MobileNetV2(0.35, classes=10, reduction=4, se=se),
-        epochs=12,
+        lambda _split, se: MobileNetV2(0.25, classes=10, reduction=4, se=se),
+        epochs=8,
     ),
     Task(
         "video / moving gratings",
@@ -172,7 +172,7 @@ TASKS = (
             "does the name belong to the garment",
             _named,
             partial(_of_pair, coupling),
-            epochs=15,
+            epochs=8,
             binary=True,
         )
         for coupling in ("joint", "bilinear")
