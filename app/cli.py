@@ -1,7 +1,10 @@
 """The command line: ``gatewatch serve``, and the same use cases on folders without a server."""
 
 import json
+import os
+import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +55,8 @@ def serve(
     except (DetectorError, OSError) as error:
         typer.echo(f"gatewatch: {error}", err=True)
         raise typer.Exit(1) from error
+    # Whoever started the process starts another, which may get a device that works.
+    app.state.service.ingest.batcher.on_fatal = partial(os.kill, os.getpid(), signal.SIGTERM)
     uvicorn.run(
         app,
         host=settings.host,

@@ -1,16 +1,19 @@
 """What a route may ask for: the service, and the images of the request."""
 
 import pathlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 
 from app.access.credentials import Role
 from app.access.guard import ByDep, require
-from app.images import sources
+from app.deadlines import DeadlineDep
+from app.images import sources, tensors
 from app.images.sources import MULTIPART, OCTETS, Upload
+from app.images.tensors import Inference
 from app.intake.grouping import MAX_GROUP, Grouping
 from app.intake.spooling import TAR, ZIP
 from app.jobs.runner import JobRunner
@@ -26,16 +29,30 @@ def _service(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
+A = TypeVar("A")
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
-async def _upload(request: Request, service: ServiceDep) -> AsyncIterator[Upload]:
+async def _upload(
+    request: Request, service: ServiceDep, deadline_s: DeadlineDep
+) -> AsyncIterator[Upload]:
     allow_body(request.scope, service.settings.max_body_bytes)
     async with sources.from_request(request, service.settings.max_request_images) as upload:
-        yield upload  # and then the uploaded files, which may lie on the disk, are closed
+        # and then the uploaded files, which may lie on the disk, are closed
+        yield replace(upload, deadline_s=deadline_s)
 
 
 UploadDep = Annotated[Upload, Depends(_upload)]
+
+
+async def _inference(request: Request, service: ServiceDep, deadline_s: DeadlineDep) -> Inference:
+    allow_body(request.scope, service.settings.max_body_bytes)
+    body = await tensors.body_of(request)
+    most = service.settings.max_request_images
+    return await service.in_pool(partial(tensors.parse, body, most, deadline_s))
+
+
+InferenceDep = Annotated[Inference, Depends(_inference)]
 
 
 def _runner(request: Request) -> JobRunner:
@@ -52,6 +69,12 @@ def _job(job: Annotated[str, Path(pattern="^[0-9a-f]{32}$")], service: ServiceDe
 JobDep = Annotated[Job, Depends(_job)]
 
 
+AllowStale = Annotated[
+    bool,
+    Query(description="Go on though images were fitted or forgotten since the calibration."),
+]
+
+
 @dataclass
 class Which:
     """Which version of a detector is asked, and whether its calibration may be stale."""
@@ -59,10 +82,7 @@ class Which:
     version: Annotated[
         int | None, Query(ge=1, le=2**31 - 1, description="Unset: the one in service.")
     ] = None
-    allow_stale: Annotated[
-        bool,
-        Query(description="Go on though images were fitted or forgotten since the calibration."),
-    ] = False
+    allow_stale: AllowStale = False
 
 
 WhichDep = Annotated[Which, Depends()]
@@ -158,10 +178,17 @@ class ScoreAnswer:
         Raises:
             ImageError, InferenceError: if the request was one raw image that cannot be scored.
         """
-        first = scored.results[0]
-        if first.error is not None and self._is_raw:
-            raise first.error
-        timings = [result.timings for result in scored.results if result.timings]
+        self.of_many([scored])
+        return scored
+
+    def of_many(self, answers: Sequence[A]) -> Sequence[A]:
+        """Return what many detectors scored, or not; as ``of``, if none could score the image."""
+        scored = [each for each in answers if isinstance(each, Scored)]
+        results = [result for each in scored for result in each.results]
+        errors = [result.error for result in results if result.error is not None]
+        if self._is_raw and errors and len(errors) == len(results):
+            raise errors[0]
+        timings = [result.timings for result in results if result.timings]
         if timings:
             longest = {
                 stage: max(getattr(item, f"{stage}_s") for item in timings)
@@ -170,7 +197,7 @@ class ScoreAnswer:
             self._response.headers["Server-Timing"] = ", ".join(
                 f"{stage};dur={1e3 * seconds:.2f}" for stage, seconds in longest.items()
             )
-        return scored
+        return answers
 
 
 def _binary(media_type: str) -> dict[str, object]:

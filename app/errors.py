@@ -67,6 +67,10 @@ class MalformedUploadError(ServiceError):
     """The multipart body cannot be read or holds unexpected fields."""
 
 
+class InvalidTensorError(ServiceError):
+    """The tensor of a V2 request holds no images: shape and data disagree, or it is no base64."""
+
+
 class UnsupportedMediaTypeError(ServiceError):
     """The request's content type is none of those accepted."""
 
@@ -76,7 +80,11 @@ class TooManyImagesError(ServiceError):
 
 
 class OverloadedError(ServiceError):
-    """The queue is full; the whole request was refused, repeat it later."""
+    """Too much waits, or for too long; the whole request was refused, repeat it later."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class UnavailableError(ServiceError):

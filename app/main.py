@@ -26,8 +26,10 @@ from app.routes import (
     replay,
     reviews,
     score,
+    score_many,
     shadow,
     threshold,
+    v2,
     versions,
 )
 from app.service import Service
@@ -40,8 +42,13 @@ from detector.embedder import Embedder
 EVENTS = "text/event-stream"
 
 
-def create_service(settings: Settings) -> Service:
+def create_service(settings: Settings, *, exports: bool = True) -> Service:
     """Return a service on the settings' backbone and data directory, not yet started.
+
+    Args:
+        settings: of the process.
+        exports: whether the engine may make what it has not kept, in the background: worth it for
+            a server, not for a command that ends soon.
 
     Raises:
         BackboneError: if the backbone is unknown or has no gates, its weights are wrong or out of
@@ -57,6 +64,7 @@ def create_service(settings: Settings) -> Service:
         weights=settings.weights,
         engine=settings.engine,
         cache=settings.data_dir / "engines",
+        exports=exports,
     )
     telemetry = Telemetry()
     telemetry.build_info.labels(__version__, embedder.name, embedder.device).set(1)
@@ -93,6 +101,8 @@ def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         shadow,
         threshold,
         score,
+        score_many,
+        v2,
         images,
         replay,
         reviews,

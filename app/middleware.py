@@ -23,7 +23,7 @@ DOCUMENT_BYTES = 4 * 2**20
 """Largest body of a route that takes no images: a mask image of 3 MB in base64, or 20,000 digests
 and 1,000 groups to forget. JSON is parsed in the event loop, at its worst (nothing but brackets)
 4 MiB in half a second and 20 times the memory."""
-UNCOUNTED = {"/livez", "/readyz", "/health", "/metrics"}
+UNCOUNTED = {"/livez", "/readyz", "/health", "/metrics", "/v2/health/live", "/v2/health/ready"}
 
 
 class Observe:

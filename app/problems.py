@@ -41,6 +41,7 @@ STATUS: dict[type[DetectorError], int] = {
     errors.ImageTooLargeError: 413,
     errors.NoImagesError: 422,
     errors.MalformedUploadError: 400,
+    errors.InvalidTensorError: 422,
     errors.UnsupportedMediaTypeError: 415,
     errors.TooManyImagesError: 413,
     errors.OverloadedError: 503,
@@ -84,6 +85,8 @@ STATUS: dict[type[DetectorError], int] = {
     domain.NoMapError: 409,
     domain.ArtefactError: 500,
     domain.BackboneError: 500,
+    domain.DeviceMemoryError: 503,
+    domain.DeviceLostError: 503,
 }
 RETRY_AFTER_S = 1
 # RFC 6750, section 3: a request without a key learns the scheme, and no error code.
@@ -93,6 +96,7 @@ CHALLENGES: dict[type[DetectorError], str] = {
     errors.RoleTooLowError: 'Bearer realm="gatewatch", error="insufficient_scope"',
 }
 MEDIA_TYPE = "application/problem+json"
+V2_PATHS = "/v2"
 
 
 class Problem(BaseModel):
@@ -146,6 +150,8 @@ def _answer(
 ) -> JSONResponse:
     request_id = request.scope.get("request_id", "")
     content = problem.model_dump() | {"request_id": request_id}
+    if request.scope["path"].startswith(V2_PATHS):
+        content["error"] = problem.detail  # where clients of the open inference protocol look
     named = {"X-Request-ID": request_id} | dict(headers or {})  # an unexpected one passes no other
     return JSONResponse(content, problem.status, named, media_type=MEDIA_TYPE)
 

@@ -4,8 +4,6 @@ Changes by images are in ``app.learning.fitting`` and ``app.learning.calibrating
 """
 
 import asyncio
-import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -14,13 +12,14 @@ import numpy as np
 
 from app.catalogue import Catalogue
 from app.images import masks
-from app.images.sources import Source, Upload
+from app.images.sources import Upload
 from app.learning.collecting import Collector
 from app.lines import Line, decided
 from app.past.history import History
-from app.results import Judged, Previewed, Scored, Timings
-from app.scoring import judging
+from app.results import Previewed, Scored
 from app.scoring.ingest import Arrived, Failure, Ingest, Look, R
+from app.scoring.looking import look_of
+from app.scoring.verdicts import Verdicts
 from app.settings import Settings
 from app.storage import Storage
 from app.storage.audit import By
@@ -31,13 +30,7 @@ from app.telemetry import Telemetry
 from detector import operating_points
 from detector.detector import Detector
 from detector.embedder import Embedder
-from detector.errors import DetectorError, MaskMismatchError
 from detector.spec import DEFAULT_IMAGE_SIZE
-
-log = logging.getLogger(__name__)
-
-FOLD_IMAGES = 64
-"""Images whose rows are turned into statistics or scores at once."""
 
 
 class Service:
@@ -54,6 +47,7 @@ class Service:
         self.chunks = RowChunks(storage.blobs)
         self.ingest = Ingest(settings, embedder, telemetry)
         self.history = History(settings, storage, telemetry)
+        self.verdicts = Verdicts(self.catalogue, self.ingest, self.history, telemetry)
         self.collector = Collector(self.ingest, self.chunks)
         self._warm = False
 
@@ -78,7 +72,7 @@ class Service:
         side = DEFAULT_IMAGE_SIZE
         for entry in self.catalogue.all():
             self.telemetry.detector(entry)
-        await self.in_pool(partial(self.embedder.warm, side))
+        self.embedder.warm(side)
         blank = self.embedder.prepare(np.zeros((side, side, 3), np.uint8), side)
         await asyncio.gather(*self.ingest.batcher.submit([blank]))
         self._warm = True
@@ -163,16 +157,13 @@ class Service:
             NotCalibratedError: if images are to be judged together without p-values.
         """
         stored, arrivals = await self.embed(name, upload, version=version, allow_stale=allow_stale)
-        detector = stored.detector
-        if false_discovery_rate is not None:
-            detector.require_calibrated()
-        results = await self._judge(stored, upload.images, arrivals, group)
-        for result in results:
-            if result.verdict and result.timings:
-                self.telemetry.scored(name, result.verdict, result.timings)
-        if false_discovery_rate is not None:
-            results = judging.together(results, false_discovery_rate)
-        return Scored(name, detector.version, results)
+        return await self.verdicts.of(
+            stored,
+            upload.images,
+            arrivals,
+            group=group,
+            false_discovery_rate=false_discovery_rate,
+        )
 
     async def embed(
         self,
@@ -189,7 +180,7 @@ class Service:
         """
         stored = await self.catalogue.usable(name, version, allow_stale=allow_stale)
         look = await self.look(stored.detector, upload.mask)
-        return stored, await self.ingest.embed_now(upload.images, look)
+        return stored, await self.ingest.embed_now(upload.images, look, upload.deadline_s)
 
     async def look(
         self, detector: Detector, mask: "bytes | str | None", *, fitting: bool = False
@@ -200,58 +191,20 @@ class Service:
             InvalidMaskError: if the mask that was sent cannot be used.
             MaskMismatchError: if a mask was sent and the detector takes none, or the reverse.
         """
-        spec = detector.spec
-        if (spec.mask == "request") != (mask is not None):
-            raise MaskMismatchError(
-                f"detector {spec.name!r} was created with mask {spec.mask!r}: "
-                + ("send a mask with the images" if spec.mask == "request" else "send no mask")
-            )
-        over = detector.mask
-        if mask is not None:
-            read = partial(masks.from_upload, mask, max_pixels=self.settings.max_image_pixels)
-            over = await self.ingest.in_pool(read)
-        return Look(spec.image_size, over, mirrored=fitting and spec.options.flips)
+        return look_of(detector, await self.read_mask(mask), fitting=fitting)
+
+    async def read_mask(self, mask: "bytes | str | None") -> "masks.Mask | None":
+        """Return the mask that came with images, read, or None if none came.
+
+        Raises:
+            InvalidMaskError: if it cannot be used.
+        """
+        if mask is None:
+            return None
+        return await self.in_pool(
+            partial(masks.from_upload, mask, max_pixels=self.settings.max_image_pixels)
+        )
 
     async def in_pool(self, call: Callable[[], R]) -> R:
         """Run a call off the event loop."""
         return await self.ingest.in_pool(call)
-
-    async def _judge(
-        self,
-        stored: Stored,
-        sources: Sequence[Source],
-        arrivals: Sequence[Arrived | Failure],
-        group: str,
-    ) -> list[Judged]:
-        shadow = await self._shadow(stored)
-        results = [Judged(source.name) for source in sources]
-        places = []
-        for place, item in enumerate(arrivals):
-            if isinstance(item, Arrived):
-                places.append((place, item))
-            else:
-                results[place] = Judged(sources[place].name, error=item)
-        for start in range(0, len(places), FOLD_IMAGES):  # bounds the memory it takes
-            part = places[start : start + FOLD_IMAGES]
-            names = [sources[place].name for place, _ in part]
-            started_s = time.perf_counter()
-            call = partial(judging.judge, stored, shadow, names, [a for _, a in part], group)
-            seen = await self.ingest.in_pool(call)
-            judge_s = (time.perf_counter() - started_s) / len(part)
-            self.history.note(seen)
-            for image, (place, item) in zip(seen.images, part, strict=True):
-                timings = Timings(item.decode_s, item.queue_s, item.forward_s, judge_s)
-                results[place] = Judged(image.name, image.verdict, timings, id=image.id)
-        return results
-
-    async def _shadow(self, stored: Stored) -> Detector | None:
-        """Return the version that scores alongside, if one does."""
-        entry = stored.entry
-        if entry.shadow is None or entry.version.version != entry.in_service:
-            return None
-        try:
-            other = await self.catalogue.usable(entry.name, entry.shadow, allow_stale=True)
-        except DetectorError:
-            log.exception("the shadow of %r cannot score", entry.name)
-            return None
-        return other.detector

@@ -58,8 +58,9 @@ class Settings(BaseSettings):
     max_batch: PositiveInt | None = None
     """Most images in one backbone pass; unset: 4 on the CPU, 32 on CUDA."""
     queue_images: PositiveInt = 1024
-    """Most images that wait for the backbone; beyond it a request is refused with 503.
-    At least max_request_images, else such a request could never be taken."""
+    """Most images that wait to be scored, and most that wait to be fitted; beyond it a request is
+    refused with 503, and a fit waits. At least max_request_images, else such a request could never
+    be taken."""
     max_body_bytes: PositiveInt = 512 * 1024**2
     """Largest request body, in bytes."""
     max_request_images: PositiveInt = 1000

@@ -22,7 +22,7 @@ RATIO_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5,
 P_VALUE_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 VERDICTS = ("normal", "uncertain", "anomalous", "uncalibrated")
-REJECTIONS = ("decode", "too_large", "unsupported", "overload", "fitted")
+REJECTIONS = ("decode", "too_large", "unsupported", "overload", "deadline", "memory", "fitted")
 
 
 class Telemetry:

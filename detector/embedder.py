@@ -10,7 +10,13 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from detector.embedding import Embedding
-from detector.errors import BackboneError, InvalidMaskError
+from detector.errors import (
+    BackboneError,
+    DetectorError,
+    DeviceLostError,
+    DeviceMemoryError,
+    InvalidMaskError,
+)
 from models import backbone
 from models.checkpoints import WeightsError
 from models.gate_finder import NoGatesError
@@ -24,6 +30,28 @@ BACKBONES = tuple(backbone.BACKBONES)
 
 EngineChoice = Literal["auto", "torch", "onnx"]
 
+# What torch (CUDA and CPU) and ONNX Runtime say; their types tell less, or nothing.
+_NO_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "failed to allocate memory",
+    "bad_alloc",
+    "bad allocation",
+)
+# Errors after which CUDA answers every call of the process with the same error.
+_LOST = (
+    "device-side assert",
+    "illegal memory access",
+    "illegal instruction",
+    "misaligned address",
+    "unspecified launch failure",
+    "launch timed out",
+    "uncorrectable ecc error",
+    "device lost",
+    "gpu is lost",
+)
+
 
 class Embedder:
     """A backbone that answers in NumPy arrays; of any kind of sample its preparation knows."""
@@ -35,8 +63,7 @@ class Embedder:
         self.fingerprint = network.fingerprint
         self.channels = network.channels
         self.engine = network.engine.name
-        self.regional = tuple(self.embed([network.preprocessing.blank()]).regional)
-        """The blocks whose outputs are kept by region: the ends of stages, strides 4 to 16."""
+        self.regional = network.regional
         # On a CPU larger batches cost more per image: their activations leave the caches and are
         # allocated anew each time. A GPU wants them larger.
         self.best_batch = 32 if self.device == "cuda" else 4
@@ -50,6 +77,7 @@ class Embedder:
         weights: Path | None = None,
         engine: EngineChoice = "torch",
         cache: Path | None = None,
+        exports: bool = True,
     ) -> "Embedder":
         """Return the embedder of a backbone by name.
 
@@ -62,6 +90,7 @@ class Embedder:
                 networks need one.
             engine: ``auto`` takes ONNX Runtime on the CPU and torch elsewhere.
             cache: folder where the ONNX engine keeps its graphs; None keeps none.
+            exports: whether it makes graphs that are not kept yet, in the background.
 
         Raises:
             BackboneError: if the backbone is unknown or has no gates, its weights are wrong or out
@@ -79,7 +108,13 @@ class Embedder:
             raise BackboneError("the engine 'onnx' runs on the CPU: use engine 'auto' or 'torch'")
         try:
             made = backbone.build(
-                name, torch.device(device), weights, engine=engine, cache=cache, threads=threads
+                name,
+                torch.device(device),
+                weights,
+                engine=engine,
+                cache=cache,
+                threads=threads,
+                exports=exports,
             )
             return cls(made)
         except (WeightsError, NoGatesError, backbone.UnknownBackboneError) as error:
@@ -92,6 +127,10 @@ class Embedder:
         all the same meanwhile.
         """
         return self._backbone.engine.warm(4 if masked else 3, side_px, wait=wait)
+
+    def engine_of(self, side_px: int) -> str:
+        """Return what sees pictures of a size now."""
+        return self.engine if self.warm(side_px) else "torch"
 
     def prepare(
         self,
@@ -132,7 +171,23 @@ class Embedder:
         return self._backbone.preprocessing
 
     def embed(self, samples: Sequence[np.ndarray]) -> Embedding:
-        """Return the embedding of prepared samples, images of one shape; one thread at a time."""
+        """Return the embedding of prepared samples, images of one shape; one thread at a time.
+
+        Raises:
+            DeviceMemoryError: if so many do not fit into the device's memory.
+            DeviceLostError: if the device will fail at everything from now on.
+        """
+        try:
+            return self._embed(samples)
+        except Exception as error:
+            failure = _of_device(error)
+            if failure is None:
+                raise
+        # Not from within: an error that knew the first one would keep, by its traceback, the
+        # tensors that are in the way of whoever tries again with fewer.
+        raise failure
+
+    def _embed(self, samples: Sequence[np.ndarray]) -> Embedding:
         taps = self._backbone.embed(samples)
         blocks = taps.blocks.items()
         gate, mean, std, maximum = (
@@ -147,3 +202,14 @@ class Embedder:
 def _array(tensor: Tensor) -> np.ndarray:
     array: np.ndarray = tensor.float().cpu().numpy()
     return array
+
+
+def _of_device(error: Exception) -> DetectorError | None:
+    """Return what an error says of the device; None if it may be about the samples."""
+    said = str(error).lower()
+    text = f"{type(error).__name__}: {error}"
+    if any(words in said for words in _LOST):
+        return DeviceLostError(text)
+    if isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY):
+        return DeviceMemoryError(text)
+    return None

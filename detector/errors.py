@@ -15,6 +15,8 @@
     ├── ArtefactError               a file that is not a detector, or a damaged one
     ├── BackboneError               the backbone is unknown or its weights cannot be loaded
     ├── StaleCalibrationError       the calibration belongs to other moments
+    ├── DeviceMemoryError           the images do not fit into the device's memory together
+    ├── DeviceLostError             the device fails at everything until the process ends
     └── MissingAnomaliesError       a threshold that is chosen from known anomalies, without any
 """
 
@@ -73,3 +75,11 @@ class MissingAnomaliesError(DetectorError):
 
 class StaleCalibrationError(DetectorError):
     """Images were fitted or forgotten since the calibration; calibrate again, or allow it stale."""
+
+
+class DeviceMemoryError(DetectorError):
+    """The device has too little memory for so many images at once; send fewer, or repeat it."""
+
+
+class DeviceLostError(DetectorError):
+    """The device fails at everything until the process is started again."""

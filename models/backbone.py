@@ -4,7 +4,6 @@ Its fingerprint is the SHA-256 over its name, its preprocessing and every weight
 one backbone is meaningless on another, and the fingerprint is how that is noticed.
 """
 
-import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,6 +36,7 @@ class Backbone:
         engine: ``torch``, or ``onnx`` for networks that see images, on the CPU.
         cache: folder where the ONNX engine keeps its graphs; None keeps none.
         threads: CPU threads of one pass of the ONNX engine; None leaves its choice.
+        exports: whether the ONNX engine makes graphs that are not kept yet.
 
     Raises:
         NoGatesError: if the network has no SE block.
@@ -52,28 +52,44 @@ class Backbone:
         engine: EngineName = "torch",
         cache: Path | None = None,
         threads: int | None = None,
+        exports: bool = True,
     ) -> None:
         self.name = name
         self.preprocessing = preprocessing
         self.device = device
         self.fingerprint = _fingerprint(name, network, preprocessing)
-        self.engine: Engine = TorchEngine(
-            copy.deepcopy(network) if engine == "onnx" else network, preprocessing, device
-        )
-        if engine == "onnx":
-            # Here, for who runs on torch need not wait for the runtime to be read.
-            from models.onnx_engine import OnnxEngine
-
-            assert isinstance(preprocessing, Preprocessing)
-            self.engine = OnnxEngine(
-                network,
-                preprocessing,
-                self.engine,
-                fingerprint=self.fingerprint,
-                folder=cache,
-                threads=threads,
-            )
+        self.engine, reference = self._engines(network, engine, cache, threads, exports=exports)
         self.channels = self.engine.channels
+        blank = [preprocessing.blank()]
+        self.regional = tuple(reference.embed(blank).regional)
+        """The blocks whose outputs are kept by region: the ends of stages, strides 4 to 16."""
+
+    def _engines(
+        self,
+        network: nn.Module,
+        name: EngineName,
+        cache: Path | None,
+        threads: int | None,
+        *,
+        exports: bool,
+    ) -> tuple[Engine, TorchEngine]:
+        """Return the engine of that name, and torch's of the same network."""
+        if name == "torch":
+            torch_engine = TorchEngine(network, self.preprocessing, self.device)
+            return torch_engine, torch_engine
+        # Here, for who runs on torch need not wait for the runtime to be read.
+        from models.onnx_engine import OnnxEngine
+
+        assert isinstance(self.preprocessing, Preprocessing)
+        onnx = OnnxEngine(
+            network,
+            self.preprocessing,
+            fingerprint=self.fingerprint,
+            folder=cache,
+            threads=threads,
+            exports=exports,
+        )
+        return onnx, onnx.reference
 
     def embed(self, samples: Sequence[np.ndarray]) -> Taps:
         """Return the taps of a batch of prepared samples; tensors stay on the device."""
@@ -105,6 +121,7 @@ def build(
     engine: EngineName = "torch",
     cache: Path | None = None,
     threads: int | None = None,
+    exports: bool = True,
 ) -> Backbone:
     """Return the backbone of that name on a device.
 
@@ -113,9 +130,10 @@ def build(
         device: where it runs.
         weights: a file; of gates for ``se-lite0``, of the whole network for the others. None
             takes the shipped gates, or the weights of timm's hub; torchvision's need a file.
-        engine: what runs it, as ``Backbone`` has it; so are cache and threads.
+        engine: what runs it, as ``Backbone`` has it; so are the others.
         cache: folder of the ONNX engine's graphs.
         threads: of one pass of the ONNX engine.
+        exports: whether it makes graphs.
 
     Raises:
         UnknownBackboneError: if there is none of that name.
@@ -132,4 +150,6 @@ def build(
         complete = sorted(BACKBONES.keys() - theirs.keys())
         names = [*complete, f"{timm_networks.PREFIX}<a network of timm>", *theirs]
         raise UnknownBackboneError(f"no backbone {name!r}; there is: {', '.join(names)}")
-    return Backbone(name, *made, device, engine=engine, cache=cache, threads=threads)
+    return Backbone(
+        name, *made, device, engine=engine, cache=cache, threads=threads, exports=exports
+    )

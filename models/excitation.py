@@ -15,7 +15,7 @@ context lets a task, a camera or another modality have a say in what is let thro
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -75,7 +75,7 @@ class Excitation(nn.Module):
         for name, value in zip(least, (channels, bottleneck, self.inputs, context), strict=True):
             if value < least[name]:
                 raise ValueError(f"{name} must be {least[name]} or more, got {value}")
-        self.context, self.standardise = context, standardise
+        self.channels, self.context, self.standardise = channels, context, standardise
         self._inner, self._gate = _INNER[inner], _GATE[gate]
         self.register_buffer("mean", torch.zeros(self.inputs), persistent=standardise)
         self.register_buffer("deviation", torch.ones(self.inputs), persistent=standardise)
@@ -83,7 +83,7 @@ class Excitation(nn.Module):
         self.expand: nn.Linear | nn.Conv2d = nn.Linear(bottleneck, channels)
 
     def forward(
-        self, s: Float[Tensor, "b k"], context: Float[Tensor, "b m"] | None = None
+        self, s: Float[Tensor, "b k"], context: Float[Tensor, "..."] | None = None
     ) -> Float[Tensor, "b c"]:
         """Return one gate per channel.
 
@@ -98,8 +98,11 @@ class Excitation(nn.Module):
         """Return squeeze and context, checked, standardised and side by side."""
         if s.shape[-1] != self.inputs:
             raise ValueError(f"the squeeze must have shape (b, {self.inputs}), got {_shape(s)}")
-        if (0 if context is None else context.shape[-1]) != self.context:
-            wanted = f"shape (b, {self.context})" if self.context else "no context"
+        expected = (s.shape[0], self.context)
+        if (context is None) != (self.context == 0) or (
+            context is not None and tuple(context.shape) != expected
+        ):
+            wanted = f"a context of shape {expected}" if self.context else "no context"
             got = "none" if context is None else _shape(context)
             raise ValueError(f"the excitation takes {wanted}, got {got}")
         if self.standardise:
@@ -110,25 +113,17 @@ class Excitation(nn.Module):
 class ConvExcitation(Excitation):
     """The same function by two 1x1 convolutions on a map of one pixel, as many libraries have it.
 
-    Its weights are those of ``Excitation`` with two axes of length 1 behind.
+    It takes what ``Excitation`` takes; its weights are those, with two axes of length 1 behind.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        reduction: int = 16,
-        *,
-        bottleneck: int | None = None,
-        inner: Inner = "relu",
-        gate: GateFunction = "sigmoid",
-    ) -> None:
-        super().__init__(channels, reduction, bottleneck=bottleneck, inner=inner, gate=gate)
-        width = self.reduce.weight.shape[0]
-        self.reduce = nn.Conv2d(channels, width, kernel_size=1)
+    def __init__(self, channels: int, reduction: int = 16, **options: Any) -> None:
+        super().__init__(channels, reduction, **options)
+        width, inputs = self.reduce.weight.shape
+        self.reduce = nn.Conv2d(inputs, width, kernel_size=1)
         self.expand = nn.Conv2d(width, channels, kernel_size=1)
 
     def forward(
-        self, s: Float[Tensor, "b c"], context: Float[Tensor, "b m"] | None = None
+        self, s: Float[Tensor, "b k"], context: Float[Tensor, "..."] | None = None
     ) -> Float[Tensor, "b c"]:
         """Return one gate per channel. Raises ValueError as ``Excitation`` does."""
         pixel = self._given(s, context)[:, :, None, None]

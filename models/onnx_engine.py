@@ -6,18 +6,22 @@ photographs before it is used: for every block and statistic,
 
     max |onnx - torch| <= TOLERANCE * max |torch|
 
-What cannot be exported, or differs, runs on torch with a warning: an engine may cost time, never
-change an answer. So does what is not ready yet: a size that was not asked for before is exported in
-the background.
+What cannot be exported, or differs more, runs on torch with a warning. So does what is not ready
+yet: graphs are read and made in the background, and nobody waits for one who does not ask to.
 """
 
-import copy
+import atexit
 import hashlib
 import logging
-import os
 import threading
+import uuid
+from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -28,28 +32,38 @@ from torch import nn
 from models import onnx_export
 from models.engines import TorchEngine
 from models.onnx_export import from_names, to_names
+from models.packed import PackedNetwork
 from models.preprocess import Preprocessing
 from models.taps import Taps
 
 log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-4
+MAX_GRAPHS = 8
+"""Most graphs in memory, some tens of megabytes each; those not used for longest go first."""
 PHOTOGRAPHS = Path(__file__).parent / "weights" / "photographs.safetensors"
 """Four small photographs (CC0 or public domain; their sources stand in the file's metadata)."""
 
 Key = tuple[int, int]  # channels, side
+Session = Any  # onnxruntime's InferenceSession, which has no types
+
+_ending = threading.Event()
+atexit.register(_ending.set)
 
 
 class OnnxEngine:
     """ONNX Runtime on the CPU for networks that see images; torch for what it cannot do.
 
     Args:
-        network: as it was loaded, without taps; nobody else uses it.
+        network: before taps are put on it.
         preprocessing: of the network.
-        reference: torch's engine of a copy of it.
         fingerprint: of the backbone; part of the name of kept files.
         folder: where exported graphs are kept; None keeps none.
         threads: of one pass; None leaves the runtime's choice.
+        exports: whether graphs that are not kept yet are made.
+
+    Raises:
+        NoGatesError: if the network has no SE block.
     """
 
     name = "onnx"
@@ -58,116 +72,129 @@ class OnnxEngine:
         self,
         network: nn.Module,
         preprocessing: Preprocessing,
-        reference: TorchEngine,
         *,
         fingerprint: str,
         folder: Path | None = None,
         threads: int | None = None,
+        exports: bool = True,
     ) -> None:
-        self._network, self._preprocessing, self._reference = network, preprocessing, reference
-        self._fingerprint, self._folder = fingerprint, folder
+        self._packed = PackedNetwork(network)
+        self._preprocessing = preprocessing
+        self.reference = TorchEngine(network, preprocessing, torch.device("cpu"))
+        self._fingerprint, self._folder, self._exports = fingerprint, folder, exports
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads or 0
         self._options.log_severity_level = 3
-        self._sessions: dict[Key, onnxruntime.InferenceSession | None] = {}
-        self._begun: set[Key] = set()
-        self._making = threading.Lock()
-        self.channels = reference.channels
+        self._graphs: OrderedDict[Key, Future[Session | None]] = OrderedDict()
+        self._lock, self._exporting = threading.Lock(), threading.Lock()
+        self.channels = self.reference.channels
 
     def embed(self, samples: Sequence[np.ndarray]) -> Taps:
         """Return the taps of a batch of prepared pictures of one size."""
         pixels = np.stack(samples)
-        key = (pixels.shape[1], pixels.shape[2])
-        if not self.warm(*key, wait=False):
-            return self._reference.embed(samples)
-        session = self._sessions[key]
-        assert session is not None
-        return _run(session, pixels)
+        graph = self._graph((pixels.shape[1], pixels.shape[2]))
+        session = graph.result() if graph.done() else None
+        return self.reference.embed(samples) if session is None else _run(session, pixels)
 
     def warm(self, channels: int, side_px: int, *, wait: bool) -> bool:
         """Make ready for pictures of that many channels (3, or 4 with a mask) and that size.
 
-        Returns whether ONNX Runtime sees them; torch does otherwise. Without ``wait`` a graph that
-        was never made is made in the background, and torch does until then.
+        Returns whether ONNX Runtime sees them; torch does otherwise.
         """
-        key = (channels, side_px)
-        if key not in self._begun:
-            self._begun.add(key)
-            file = self._file(*key)
-            if wait or (file is not None and file.exists()):
-                self._make(*key)
-            else:
-                threading.Thread(target=self._make, args=key, name="onnx", daemon=True).start()
-        if wait:
-            with self._making:
-                pass  # whoever began it before has made it now
-        return self._sessions.get(key) is not None
+        graph = self._graph((channels, side_px))
+        return (wait or graph.done()) and graph.result() is not None
 
-    def _make(self, channels: int, side_px: int) -> None:
-        with self._making:  # one at a time: an export takes all of a core for many seconds
-            self._sessions[channels, side_px] = self._ready(channels, side_px)
+    def _graph(self, key: Key) -> "Future[Session | None]":
+        """Return the graph of that key, on its way if it was not asked for before."""
+        with self._lock:
+            if key not in self._graphs:
+                future: Future[Session | None] = Future()
+                self._graphs[key] = future
+                while len(self._graphs) > MAX_GRAPHS:
+                    self._graphs.popitem(last=False)
+                make = threading.Thread(
+                    target=self._make, args=(key, future), name="onnx", daemon=True
+                )
+                make.start()
+            self._graphs.move_to_end(key)
+            return self._graphs[key]
 
-    def _ready(self, channels: int, side_px: int) -> onnxruntime.InferenceSession | None:
-        what = f"pictures of {side_px} px" + (" with a mask" if channels == 4 else "")
+    def _make(self, key: Key, future: "Future[Session | None]") -> None:
+        what = f"pictures of {key[1]} px" + (" with a mask" if key[0] == 4 else "")
+        session = None
         try:
-            session = self._session(channels, side_px)
-            worst = self._difference(session, channels, side_px)
-        except Exception:  # exporter and runtime raise whatever their layers raise
-            log.warning("no ONNX engine for %s, torch does it", what, exc_info=True)
+            session = self._read(key) or self._made(key, what)
+        except Exception as error:  # exporter and runtime raise whatever their layers raise
+            if not _ending.is_set():  # which ends exports
+                log.warning("no ONNX engine for %s, torch does it: %s", what, error)
+        future.set_result(session)
+
+    def _read(self, key: Key) -> Session | None:
+        """Return the kept graph, if there is one that is still right."""
+        file = self._file(key)
+        if file is None or not file.exists():
             return None
-        if not worst <= TOLERANCE:
-            log.warning("ONNX differs from torch by %.1e on %s: torch does it", worst, what)
+        try:
+            session = self._open(file.read_bytes())
+            self._compare(session, key)
+        except Exception as error:  # damaged, or of another time
+            log.warning("the kept graph %s is not used: %s", file, error)
             return None
         return session
 
-    def _session(self, channels: int, side_px: int) -> onnxruntime.InferenceSession:
-        file = self._file(channels, side_px)
-        if file is not None and file.exists():
-            try:
-                return self._open(file.read_bytes())
-            except Exception:
-                log.warning("the kept graph %s cannot be read, it is made anew", file)
-        log.info("exporting the network for pictures of %d px, once", side_px)
-        content = onnx_export.export_apart(self._network, self._preprocessing, side_px, channels)
-        if file is not None:
+    def _made(self, key: Key, what: str) -> Session | None:
+        if not self._exports:
+            return None
+        with self._exporting:  # one at a time: an export takes all of a core for many seconds
+            log.info("exporting the network for %s, once", what)
+            content = onnx_export.export_apart(self._packed, self._preprocessing, *key)
+        session = self._open(content)
+        self._compare(session, key)
+        self._keep(key, content)
+        return session
+
+    def _keep(self, key: Key, content: bytes) -> None:
+        file = self._file(key)
+        if file is None:
+            return
+        half = file.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            half = file.with_suffix(f".{os.getpid()}.tmp")
             half.write_bytes(content)
             half.replace(file)
-        return self._open(content)
+        except OSError as error:
+            log.warning("the graph is made anew at the next start, it cannot be kept: %s", error)
+            with suppress(OSError):
+                half.unlink(missing_ok=True)
 
-    def _open(self, content: bytes) -> onnxruntime.InferenceSession:
+    def _open(self, content: bytes) -> Session:
         return onnxruntime.InferenceSession(
             content, self._options, providers=["CPUExecutionProvider"]
         )
 
-    def _file(self, channels: int, side_px: int) -> Path | None:
+    def _file(self, key: Key) -> Path | None:
         if self._folder is None:
             return None
-        # What makes the graph: weights and preprocessing, and the exporter's version.
-        made = f"{self._fingerprint} {torch.__version__} {onnx_export.VERSION}"
+        makers = [f"{package} {version(package)}" for package in ("torch", "onnx", "onnxscript")]
+        made = f"{self._fingerprint} {makers} {onnx_export.VERSION}"
         digest = hashlib.sha256(made.encode()).hexdigest()[:16]
-        return self._folder / f"{digest}-{channels}x{side_px}.onnx"
+        return self._folder / f"{digest}-{key[0]}x{key[1]}.onnx"
 
-    def _difference(
-        self, session: onnxruntime.InferenceSession, channels: int, side_px: int
-    ) -> float:
-        """Return the largest difference from torch, relative to each statistic's largest value."""
-        samples = _photographs(self._preprocessing, channels, side_px)
+    def _compare(self, session: Session, key: Key) -> None:
+        """Refuse a graph that differs from torch. Raises ValueError if it does."""
+        samples = _photographs(self._preprocessing, *key)
         # Not on the reference, which may be at work in another thread.
-        apart = copy.deepcopy(self._network)
+        apart = self._packed.unpack()
         reference = TorchEngine(apart, self._preprocessing, torch.device("cpu"))
         ours = to_names(_run(session, np.stack(samples)))
-        worst = 0.0
         for name, wanted in to_names(reference.embed(samples)).items():
             scale = float(wanted.nan_to_num().abs().max()) or 1.0
-            nans_differ = bool((wanted.isnan() != ours[name].isnan()).any())
-            error = float((ours[name] - wanted).nan_to_num().abs().max())
-            worst = max(worst, torch.inf if nans_differ else error / scale)
-        return worst
+            error = float((ours[name] - wanted).nan_to_num().abs().max()) / scale
+            if not error <= TOLERANCE or bool((wanted.isnan() != ours[name].isnan()).any()):
+                raise ValueError(f"ONNX differs from torch by {error:.1e} in {name}")
 
 
-def _run(session: onnxruntime.InferenceSession, pixels: np.ndarray) -> Taps:
+def _run(session: Session, pixels: np.ndarray) -> Taps:
     names = [output.name for output in session.get_outputs()]
     arrays = session.run(None, {"pixels": pixels})
     return from_names(dict(zip(names, map(torch.from_numpy, arrays), strict=True)))

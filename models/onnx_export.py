@@ -10,7 +10,6 @@ One graph a size: padding and the cells of the grid depend on it, and a runtime 
 shapes that it knows.
 """
 
-import copy
 import logging
 import multiprocessing
 import os
@@ -22,10 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.packed import PackedNetwork
 from models.preprocess import Preprocessing
 from models.taps import Tap, Tapped, Taps
 
-OPSET = 20
+OPSET, NICENESS = 20, 5
 VERSION = 1
 """Of what this module exports; raised when that changes."""
 STATISTICS = ("gate", "mean", "std", "maximum")
@@ -69,19 +69,19 @@ def from_names(named: Mapping[str, Tensor]) -> Taps:
     )
 
 
-def export(network: nn.Module, preprocessing: Preprocessing, side_px: int, channels: int) -> bytes:
+def export(network: nn.Module, preprocessing: Preprocessing, channels: int, side_px: int) -> bytes:
     """Return the graph as the bytes of an ONNX file.
 
     Args:
-        network: without taps of another kind on it; it is copied.
+        network: on the CPU, in evaluation mode; it is left with taps.
         preprocessing: of the network.
-        side_px: of the pictures.
         channels: 3, or 4 with a mask.
+        side_px: of the pictures.
 
     Raises:
         Exception: whatever torch's exporter raises for a network it cannot export.
     """
-    seen = _Seen(copy.deepcopy(network).cpu().eval(), preprocessing)
+    seen = _Seen(network, preprocessing)
     example = torch.full((2, channels, side_px, side_px), 127, dtype=torch.uint8)
     with torch.no_grad():
         seen(example)  # which names there are
@@ -101,23 +101,20 @@ def export(network: nn.Module, preprocessing: Preprocessing, side_px: int, chann
 
 
 def export_apart(
-    network: nn.Module, preprocessing: Preprocessing, side_px: int, channels: int
+    packed: PackedNetwork, preprocessing: Preprocessing, channels: int, side_px: int
 ) -> bytes:
-    """Do the same in a process of its own, at low priority.
+    """Do the same in a process of its own, at a lower priority.
 
-    The exporter holds the interpreter for many seconds, warns and logs at will; a service that is
-    answering meanwhile must not feel it.
+    The exporter holds the interpreter for many seconds, takes a gigabyte, warns and logs at will; a
+    service that answers meanwhile must not feel it.
 
     Raises:
         RuntimeError: if the exporter fails, with what it said.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(
-        target=_export_into,
-        args=(theirs, network, preprocessing, side_px, channels),
-        daemon=True,
-    )
+    what = (theirs, packed, preprocessing, channels, side_px)
+    process = context.Process(target=_export_into, args=what, daemon=True)
     process.start()
     theirs.close()
     try:
@@ -125,16 +122,17 @@ def export_apart(
     except EOFError:
         content = "its process ended"
     process.join()
+    ours.close()
     if isinstance(content, str):
         raise RuntimeError(f"the network cannot be exported: {content}")
     return bytes(content)
 
 
-def _export_into(pipe: Connection, *what: Any) -> None:
-    os.nice(10)
+def _export_into(pipe: Connection, packed: PackedNetwork, *how: Any) -> None:
+    os.nice(NICENESS)
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     try:
-        pipe.send(export(*what))
+        pipe.send(export(packed.unpack(), *how))
     except Exception as error:  # of any kind; it goes on there in words
-        pipe.send(f"{type(error).__name__}: {error}")
+        pipe.send(f"{type(error).__name__}: {error}".splitlines()[0])

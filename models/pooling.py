@@ -29,8 +29,7 @@ from torch import Tensor
 class Packing:
     """Which sample each of n packed rows belongs to; ``sizes`` (b,) rows a sample, in order.
 
-    Raises:
-        ValueError: if the two do not describe as many rows as ``index`` has.
+    Made by ``of``.
     """
 
     index: Int[Tensor, " n"]
@@ -48,12 +47,19 @@ class Packing:
         samples = torch.arange(sizes.shape[0], device=sizes.device)
         return cls(torch.repeat_interleave(samples, sizes, output_size=rows), sizes)
 
-    def total(self, x: Float[Tensor, "n c"]) -> Float[Tensor, "b c"]:
-        """Return the sum of every sample's rows."""
+    def total(self, x: Float[Tensor, "..."]) -> Float[Tensor, "b c"]:
+        """Return the sum of every sample's rows, x (n, c).
+
+        Raises:
+            ValueError: if x is not of shape (n, c).
+        """
+        rows = self.index.shape[0]
+        if x.dim() != 2 or x.shape[0] != rows:
+            raise ValueError(f"a packed batch has shape ({rows}, c), got {tuple(x.shape)}")
         return x.new_zeros(self.sizes.shape[0], x.shape[1]).index_add(0, self.index, x)
 
-    def mean(self, x: Float[Tensor, "n c"]) -> Float[Tensor, "b c"]:
-        """Return the mean of every sample's rows."""
+    def mean(self, x: Float[Tensor, "..."]) -> Float[Tensor, "b c"]:
+        """Return the mean of every sample's rows. Raises ValueError as ``total`` does."""
         return self.total(x) / self.sizes.clamp_min(1).to(x.dtype)[:, None]
 
     def maximum(self, x: Float[Tensor, "n c"]) -> Float[Tensor, "b c"]:
@@ -70,7 +76,8 @@ def mean(x: Float[Tensor, "..."], where: Where = None) -> Float[Tensor, "b c"]:
     """Return the mean of every channel of every sample.
 
     Raises:
-        ValueError: if x has no places, or the weights are not of shape (b, *places).
+        ValueError: if x is not of shape (b, c, *places), or packed (n, c) as the packing has it, or
+            the weights are not of shape (b, *places).
     """
     if isinstance(where, Packing):
         return where.mean(x)
@@ -95,16 +102,16 @@ def statistics(
     if isinstance(where, Packing):
         centre = where.mean(x)
         variance = where.mean((x - centre[where.index]) ** 2)
-        return centre, variance.sqrt(), where.maximum(x)
+        return centre, _root(variance), where.maximum(x)
     places = _places(x)
     if where is None:
         variance, centre = torch.var_mean(x, dim=places, correction=0)
-        return centre, variance.sqrt(), x.amax(dim=places)
+        return centre, _root(variance), x.amax(dim=places)
     share = _share(x, where)
     centre = (share * x).sum(dim=places)
     variance = (share * (x - spread(centre, x)) ** 2).sum(dim=places)
     outside = _weights(x, where) <= 0
-    return centre, variance.sqrt(), x.masked_fill(outside, -torch.inf).amax(dim=places)
+    return centre, _root(variance), x.masked_fill(outside, -torch.inf).amax(dim=places)
 
 
 def spread(
@@ -125,10 +132,17 @@ def _places(x: Tensor) -> tuple[int, ...]:
     return tuple(range(2, x.dim()))
 
 
+def _root(variance: Tensor) -> Tensor:
+    """Return the square root, whose gradient where nothing varies is 0 and not NaN."""
+    varies = variance > 0
+    return torch.where(varies, torch.where(varies, variance, 1).sqrt(), 0)
+
+
 def _weights(x: Tensor, weights: Tensor) -> Tensor:
     expected = (x.shape[0], *x.shape[2:])
-    if tuple(weights.shape) != expected:
-        raise ValueError(f"weights must have shape {expected}, got {tuple(weights.shape)}")
+    if tuple(weights.shape) != expected or not weights.is_floating_point():
+        got = f"{tuple(weights.shape)} of {weights.dtype}"
+        raise ValueError(f"weights must have shape {expected} and be of floating point, got {got}")
     return weights[:, None]
 
 

@@ -33,11 +33,13 @@ class SqueezeExcite(nn.Module):
         channels: c.
         reduction: r of the default excitation.
         squeeze: what is told of each channel; the mean by default.
-        excite: from squeeze to gates; by default two linear maps, ReLU and sigmoid.
+        excite: from squeeze to gates; by default two linear maps, ReLU and sigmoid, with that
+            reduction, which counts for nothing beside an excitation of one's own.
         gain: constant factor.
 
     Raises:
-        ValueError: if the reduction ratio is not in 1..channels.
+        ValueError: if the reduction ratio is not in 1..channels, or the excitation has another
+            number of gates.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class SqueezeExcite(nn.Module):
         self.excite = excite or Excitation(
             channels, reduction, inputs=channels * self.squeeze.per_channel
         )
+        if self.excite.channels != channels:
+            raise ValueError(f"{channels} channels need as many gates, got {self.excite.channels}")
         self.gain = gain
 
     @classmethod

@@ -37,6 +37,8 @@ from detector.errors import DetectorError
 ERRORS = (KeyRequiredError, KeyRefusedError, RoleTooLowError, TooManyRequestsError)
 """What any route that needs a role may answer."""
 OPEN_PATHS = {"/livez", "/readyz", "/health", "/metrics", "/v1/info"} | {
+    "/v2/health/live",
+    "/v2/health/ready",
     "/docs",
     "/docs/oauth2-redirect",
     "/redoc",

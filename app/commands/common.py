@@ -38,7 +38,7 @@ def run(work: Callable[[Service], Awaitable[None]]) -> None:
     """Start a service on what is stored, do the work, stop it; expected failures end with 1."""
 
     async def started(settings: Settings) -> None:
-        async with create_service(settings) as service:
+        async with create_service(settings, exports=False) as service:
             await work(service)
 
     try:

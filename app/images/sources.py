@@ -3,6 +3,7 @@
 Bytes are read when they are needed, not before, so that a large upload need not fit in memory.
 """
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Upload:
     images: list[Source]
     mask: "bytes | str | None" = None
     """An image file, or polygons as JSON text; see ``app.images.masks``."""
+    deadline_s: float = math.inf
+    """Of ``time.perf_counter``; what is not embedded by then is refused."""
 
 
 def from_bytes(name: str, content: bytes) -> Source:

@@ -11,6 +11,7 @@ from app.schemas.service import Health, Info
 from app.telemetry import scrape
 from detector.descriptors import DESCRIPTORS
 from detector.scorers import SCORERS
+from detector.spec import DEFAULT_IMAGE_SIZE
 
 router = APIRouter(tags=["service"])
 
@@ -37,7 +38,7 @@ async def info(service: ServiceDep) -> Info:
         backbone=service.embedder.name,
         backbone_fingerprint=service.embedder.fingerprint,
         device=service.embedder.device,
-        engine=service.embedder.engine,
+        engine=service.embedder.engine_of(DEFAULT_IMAGE_SIZE),
         scorers=list(SCORERS),
         descriptors=list(DESCRIPTORS),
         blocks=list(service.embedder.channels),

@@ -19,7 +19,7 @@ class Info(Body):
     backbone_fingerprint: str
     device: str
     engine: str
-    """What runs the backbone: onnx, or torch."""
+    """What sees pictures of the default size now: torch, until onnx is ready, or for good."""
     scorers: list[str]
     descriptors: list[str]
     blocks: list[str]

@@ -2,15 +2,17 @@
 
 An image that fails (its bytes, or the backbone on it) yields its error in its own place; the
 others go on. ``embed_now`` is for scoring: admitted whole or refused. ``embed_all`` is for
-fitting: a stream of any length in bounded memory.
+fitting: a stream of any length in bounded memory, on half of the decode threads at most.
 """
 
 import asyncio
 import hashlib
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -21,7 +23,8 @@ from numpy.typing import NDArray
 from app.errors import ImageError, InferenceError
 from app.images import imaging
 from app.images.sources import Source
-from app.scoring.batching import Batcher, Embedded, Prepared
+from app.scoring.batching import Batcher
+from app.scoring.queue import Embedded, Prepared
 from app.settings import Settings
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
@@ -64,6 +67,7 @@ class Ingest:
         self._embedder = embedder
         self._telemetry = telemetry
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+        self._fitting = asyncio.Semaphore(max(1, settings.decode_threads // 2))
 
     def start(self) -> None:
         """Begin to embed."""
@@ -78,17 +82,21 @@ class Ingest:
         """Run a call on the pool, off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
-    async def embed_now(self, sources: Sequence[Source], look: Look) -> list[Arrived | Failure]:
+    async def embed_now(
+        self, sources: Sequence[Source], look: Look, deadline_s: float = math.inf
+    ) -> list[Arrived | Failure]:
         """Return embedding or failure of every source, in order.
 
         Raises:
-            OverloadedError: if the queue has no room for all of them.
+            OverloadedError: if there is no room for all of them in the queue, or no time until
+                the deadline (of ``time.perf_counter``).
             UnavailableError: if the service is starting or stopping.
         """
-        self.batcher.require_room(len(sources))
-        decoded = await asyncio.gather(*(self._decode(source, look) for source in sources))
+        self.batcher.require_room(len(sources), deadline_s)
+        tasks = (self._decode(source, look, deadline_s) for source in sources)
+        decoded = await asyncio.gather(*tasks)
         usable = [item for item in decoded if isinstance(item, _Decoded)]
-        futures = self.batcher.submit([item.image for item in usable])
+        futures = self.batcher.submit([item.image for item in usable], deadline_s)
         waits = [_arrival(future, item) for future, item in zip(futures, usable, strict=True)]
         arrivals = iter(await asyncio.gather(*waits))
         return [next(arrivals) if isinstance(item, _Decoded) else item for item in decoded]
@@ -125,7 +133,7 @@ class Ingest:
             await asyncio.gather(*(task for _, task in window), return_exceptions=True)
 
     async def _embed_when_room(self, source: Source, look: Look) -> Embedding | Failure:
-        item = await self._decode(source, look)
+        item = await self._decode(source, look, threads=self._fitting)
         if not isinstance(item, _Decoded):
             return item
         views = mirrored(item.image) if look.mirrored else [item.image]
@@ -135,18 +143,27 @@ class Ingest:
         failed = [each for each in arrivals if not isinstance(each, Arrived)]
         return failed[0] if failed else Embedding.concatenate(arrived)
 
-    async def _decode(self, source: Source, look: Look) -> "_Decoded | ImageError":
+    async def _decode(
+        self,
+        source: Source,
+        look: Look,
+        deadline_s: float = math.inf,
+        threads: AbstractAsyncContextManager[object] | None = None,
+    ) -> "_Decoded | ImageError":
         """Return the prepared image, or why there is none."""
         try:
             content = await source.read()
-            started_s = time.perf_counter()
-            image, sha256 = await self.in_pool(partial(self._prepare, content, look))
+            async with threads or nullcontext():
+                started_s = time.perf_counter()
+                prepare = partial(self._prepare, content, look, deadline_s)
+                image, sha256 = await self.in_pool(prepare)
         except ImageError as error:
             self._telemetry.images_rejected.labels(error.reason).inc()
             return error
         return _Decoded(image, sha256, time.perf_counter() - started_s)
 
-    def _prepare(self, content: bytes, look: Look) -> tuple[Prepared, str]:
+    def _prepare(self, content: bytes, look: Look, deadline_s: float) -> tuple[Prepared, str]:
+        self.batcher.require_time(deadline_s)  # it may have waited long for this thread
         limits = self._settings
         pixels = imaging.decode(
             content, max_pixels=limits.max_image_pixels, min_side=limits.min_image_side

@@ -1,5 +1,6 @@
 """Look closer: one image with its map and the normal images it is most like; a batch as a whole."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -40,7 +41,7 @@ async def inspect(
         raise TooManyImagesError(f"one image at a time, got {len(upload.images)}")
     content = await upload.images[0].read()  # for its pixels, beside its embedding
     source = from_bytes(upload.images[0].name, content)
-    only = Upload([source], upload.mask)
+    only = replace(upload, images=[source])
     stored, (arrived,) = await service.embed(name, only, version=version, allow_stale=allow_stale)
     detector = stored.detector
     if not isinstance(arrived, Arrived):

@@ -3,7 +3,7 @@
     python -m benchmarks.families SHARED_DATA --out OUT [--seeds 3] [--only audio]
 
 Writes OUT/families.csv, a line a run, OUT/families.md, the table of docs/se-networks.md, and
-OUT/families.png, the training losses. A run takes seconds to a minute on two cores.
+OUT/se-families.png, the training losses. A run takes seconds to a minute on two cores.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def main() -> None:
             losses = " ".join(f"{loss:.4f}" for loss in each.losses)
             writer.writerow({**asdict(each), "losses": losses})
     (options.out / "families.md").write_text(table(tasks, runs))
-    plot(tasks, runs, options.out / "families.png")
+    plot(tasks, runs, options.out / "se-families.png")
     print(table(tasks, runs))
 
 

@@ -29,6 +29,7 @@ from models.families.resnet import ResNet
 from models.families.sequence import SequenceEncoder, padded
 from models.families.vgg import Vgg
 from models.families.video import VideoNetwork
+from models.lite0 import Lite0
 from models.se_lite0 import SeLite0
 from models.taps import Tapped
 
@@ -39,8 +40,10 @@ class Member:
 
     family: str
     sample: str
-    build: Callable[[], nn.Module]
+    build: Callable[..., nn.Module]
     inputs: Callable[[], tuple[Tensor, ...]]
+    plain: Callable[[], nn.Module] | None = None
+    """Builds the network without SE; None: as ``build``, with ``se=False``."""
 
 
 def _picture(side_px: int = 224) -> tuple[Tensor]:
@@ -48,7 +51,7 @@ def _picture(side_px: int = 224) -> tuple[Tensor]:
 
 
 MEMBERS = (
-    Member("the service's own", "256 px", SeLite0, partial(_picture, 256)),
+    Member("the service's own", "256 px", SeLite0, partial(_picture, 256), Lite0),
     Member("VGG-11", "224 px", partial(Vgg, 11), _picture),
     Member("SE-ResNet-18", "224 px", partial(ResNet, 18), _picture),
     Member("SE-ResNet-50", "224 px", partial(ResNet, 50), _picture),
@@ -95,7 +98,10 @@ def row(member: Member, repeats: int) -> str:
     """Return the member's line of the table."""
     network = member.build().eval()
     inputs = member.inputs()
-    cost = network_cost(network, *inputs).total
+    plain = member.plain() if member.plain else partial(member.build, se=False)()
+    costs = [network_cost(each, *inputs).total for each in (network, plain)]
+    parameters, without_parameters = (cost.parameters + cost.se.parameters for cost in costs)
+    macs, without_macs = (cost.macs + cost.se.macs for cost in costs)
     tapped, times_s = Tapped(network), []
     with torch.inference_mode():
         for _ in range(repeats):
@@ -107,10 +113,10 @@ def row(member: Member, repeats: int) -> str:
         f"`{type(network).__name__}`",
         member.sample,
         f"{len(tapped.channels)} blocks, {sum(tapped.channels.values())} gates",
-        f"{(cost.parameters + cost.se.parameters) / 1e6:.3g} M",
-        f"{cost.parameter_overhead:.1%}",
-        f"{(cost.macs + cost.se.macs) / 1e6:,.3g} M",
-        f"{cost.mac_overhead:.2%}",
+        f"{parameters / 1e6:.3g} M",
+        f"{parameters / without_parameters - 1:.1%}",
+        f"{macs / 1e6:,.4g} M",
+        f"{macs / without_macs - 1:.2%}",
         f"{1e3 * statistics.median(times_s):.3g}",
     ]
     return f"| {' | '.join(cells)} |"

@@ -114,14 +114,14 @@ TASKS = (
         "which of ten garments, 48 px",
         _garments,
         lambda _split, se: ResNet(18, width=16, classes=10, reduction=4, se=se),
-        epochs=8,
+        epochs=12,
     ),
     Task(
         "mobilenet_v2 / clothing",
         "which of ten garments, 48 px",
         _garments,
         lambda _split, se: MobileNetV2(0.25, classes=10, reduction=4, se=se),
-        epochs=8,
+        epochs=20,
     ),
     Task(
         "video / moving gratings",
@@ -168,11 +168,11 @@ TASKS = (
     ),
     *(
         Task(
-            f"image and text, {coupling} / clothing",
+            f"image and text, {coupling} / four garments",
             "does the name belong to the garment",
             _named,
             partial(_of_pair, coupling),
-            epochs=8,
+            epochs=40,
             binary=True,
         )
         for coupling in ("joint", "bilinear")

@@ -47,6 +47,9 @@ class FrameSqueeze(Squeeze):
         if x.dim() < 4 or isinstance(where, Packing):
             got = "packed rows" if isinstance(where, Packing) else tuple(x.shape)
             raise ValueError(f"frames have shape (b, c, t, *places), got {got}")
+        expected = (x.shape[0], *x.shape[2:])
+        if where is not None and tuple(where.shape) != expected:
+            raise ValueError(f"weights must have shape {expected}, got {tuple(where.shape)}")
         frames = x.transpose(1, 2).flatten(0, 1)
         inside = None if where is None else where.flatten(0, 1)
         return pooling.mean(frames, inside).reshape(-1, x.shape[2], x.shape[1]).transpose(1, 2)

@@ -14,6 +14,7 @@ from app.scoring.ingest import Ingest
 from app.settings import Settings
 from app.telemetry import Telemetry
 from detector.embedding import Embedding
+from detector.errors import DeviceLostError, DeviceMemoryError
 from models.preprocess import LITE0
 
 R = TypeVar("R")
@@ -57,7 +58,10 @@ def level(embedding: Embedding) -> int:
 
 
 class Double:
-    """Embeds an image as its mean; waits while ``gate`` is closed; fails on ``POISON``."""
+    """Embeds an image as its mean; waits while ``gate`` is closed; fails on ``POISON``.
+
+    It has memory for ``memory`` images at once, and fails at everything once it is ``lost``.
+    """
 
     name, fingerprint, device = "double", "0" * 64, "cpu"
 
@@ -67,6 +71,8 @@ class Double:
         self.entered = threading.Event()
         self.batches: list[list[tuple[int, int]]] = []
         """Of every call: level and side of its images."""
+        self.memory = 1000
+        self.lost = False
 
     def prepare(
         self, image: Prepared, side_px: int, mask: NDArray[np.uint8] | None = None
@@ -83,6 +89,10 @@ class Double:
         assert self.gate.wait(20), "the test left the gate closed"
         batch = np.stack(images)
         self.batches.append([(int(one[0, 0, 0]), one.shape[-1]) for one in images])
+        if self.lost:
+            raise DeviceLostError("CUDA error: device-side assert triggered")
+        if len(batch) > self.memory:
+            raise DeviceMemoryError("CUDA out of memory")
         if (batch == POISON).any():
             raise RuntimeError("poison")
         means = batch.mean(axis=(2, 3)).astype(np.float32)

@@ -38,6 +38,10 @@ class StubBackbone:
         """Do nothing, at once."""
         return True
 
+    def engine_of(self, side_px: int) -> str:
+        """Return the one there is."""
+        return self.engine
+
     def weights(self, mask: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
         """Return a full mask."""
         return np.full((1, side_px, side_px), 255, np.uint8)

@@ -177,13 +177,13 @@ def test_submit_when_room_waits(double: Double) -> None:
 
     async def test() -> None:
         async with occupied(double, max_queue=2) as (batcher, _):
-            batcher.submit([image(1), image(2)])
-            waiting = [asyncio.create_task(batcher.submit_when_room(image(g))) for g in (3, 4, 5)]
+            waiting = [asyncio.create_task(batcher.submit_when_room(image(g))) for g in range(1, 6)]
             await turns()
-            assert not any(task.done() for task in waiting)
+            assert [task.done() for task in waiting] == [True, True, False, False, False]
+            batcher.require_room(2)  # and takes no room from those who score
             double.gate.set()
             results = [await (await task) for task in waiting]
-            assert [level(result.embedding) for result in results] == [3, 4, 5]
+            assert [level(result.embedding) for result in results] == [1, 2, 3, 4, 5]
 
     run(test())
     assert double.seen == list(range(6))

@@ -20,17 +20,19 @@ from models.squeezes import StatisticsSqueeze
 def test_convolutions_equal_linear_maps(seed: int, channels: int, inner: str, gate: str) -> None:
     """Law: two 1x1 convolutions with the linear maps' weights give the same gates."""
     torch.manual_seed(seed)
-    linear = Excitation(channels, 2, inner=inner, gate=gate)  # type: ignore[arg-type]
-    convolved = ConvExcitation(channels, 2, inner=inner, gate=gate)  # type: ignore[arg-type]
+    widths = {"inputs": 3 * channels, "context": 2, "standardise": True}
+    linear = Excitation(channels, 2, inner=inner, gate=gate, **widths)  # type: ignore[arg-type]
+    convolved = ConvExcitation(channels, 2, inner=inner, gate=gate, **widths)
+    linear.mean.normal_()
     convolved.load_state_dict(
         {
             name: value[:, :, None, None] if name.endswith("weight") else value
             for name, value in linear.state_dict().items()
         }
     )
-    s = torch.randn(5, channels) * 4
+    s, context = torch.randn(5, 3 * channels) * 4, torch.randn(5, 2)
 
-    torch.testing.assert_close(convolved(s), linear(s))
+    torch.testing.assert_close(convolved(s, context), linear(s, context))
 
 
 def test_gates_and_inner_functions_are_those_named() -> None:
@@ -97,9 +99,16 @@ def test_other_squeezes_and_contexts_are_named() -> None:
     s = torch.zeros(2, 8)
     with pytest.raises(ValueError, match=r"must have shape \(b, 8\), got \(2, 7\)"):
         plain(torch.zeros(2, 7))
-    with pytest.raises(ValueError, match=r"takes shape \(b, 3\), got none"):
+    with pytest.raises(ValueError, match=r"a context of shape \(2, 3\), got none"):
         told(s)
-    with pytest.raises(ValueError, match=r"takes shape \(b, 3\), got \(2, 4\)"):
-        told(s, torch.zeros(2, 4))
+    for odd in ((2, 4), (3, 3)):
+        with pytest.raises(ValueError, match=r"a context of shape \(2, 3\), got \("):
+            told(s, torch.zeros(odd))
     with pytest.raises(ValueError, match=r"takes no context, got \(2, 3\)"):
         plain(s, torch.zeros(2, 3))
+
+
+def test_gates_must_be_as_many_as_channels() -> None:
+    """Contract: one gate would be spread over all channels unnoticed."""
+    with pytest.raises(ValueError, match="8 channels need as many gates, got 1"):
+        SqueezeExcite(8, excite=Excitation(1, 1, inputs=8))

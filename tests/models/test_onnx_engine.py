@@ -110,10 +110,11 @@ def test_another_process_takes_the_kept_graph(
     again = backbone_of(folder)
     samples = pictures(1, 3, 3)
 
-    assert again.engine.warm(3, SIDE_PX, wait=False)  # read at once: it is there
+    assert again.engine.warm(3, SIDE_PX, wait=True)
     assert_close(again.embed(samples), small.embed(samples), tolerance=0)
 
 
+@pytest.mark.usefixtures("small")
 def test_other_weights_take_another_graph(folder: Path) -> None:
     """Law: a graph belongs to the fingerprint; other weights never meet it."""
     other = Small()
@@ -122,12 +123,13 @@ def test_other_weights_take_another_graph(folder: Path) -> None:
     engine = backbone_of(folder, other).engine
     assert isinstance(engine, OnnxEngine)
 
-    mine, theirs = (e._file(3, SIDE_PX) for e in (engine, backbone_of(folder).engine))
+    mine, theirs = (e._file((3, SIDE_PX)) for e in (engine, backbone_of(folder).engine))
     assert mine != theirs
     assert not mine.exists()
     assert theirs.exists()
 
 
+@pytest.mark.usefixtures("small")
 def test_a_damaged_graph_is_made_anew(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -136,7 +138,7 @@ def test_a_damaged_graph_is_made_anew(
     (tmp_path / kept.name).write_bytes(b"no graph")
 
     assert backbone_of(tmp_path).engine.warm(3, SIDE_PX, wait=True)
-    assert "made anew" in caplog.text
+    assert "is not used" in caplog.text
     assert len((tmp_path / kept.name).read_bytes()) > 1000
 
 
@@ -192,7 +194,83 @@ def test_what_differs_from_torch_is_not_used(
 
     with caplog.at_level(logging.WARNING):
         assert not backbone_of(None, other).engine.warm(3, SIDE_PX, wait=True)
-    assert "ONNX differs from torch" in caplog.text
+    assert "ONNX differs from torch by" in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_costs_a_warning_only(
+    small: Backbone,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Contract: the graph that was made is used all the same."""
+    (kept,) = folder.glob("*-3x64.onnx")
+    monkeypatch.setattr(onnx_export, "export_apart", lambda *_what: kept.read_bytes())
+    (tmp_path / "engines").write_text("a file where the folder should be")
+
+    made = backbone_of(tmp_path / "engines")
+
+    assert made.engine.warm(3, SIDE_PX, wait=True)
+    assert "it cannot be kept" in caplog.text
+    samples = pictures(4, 2, 3)
+    assert_close(made.embed(samples), small.embed(samples), tolerance=0)
+
+
+def test_a_kept_graph_of_another_time_is_made_anew(
+    small: Backbone, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law: a graph that differs from torch is replaced by the one that does not."""
+    (kept,) = folder.glob("*-3x64.onnx")
+    masked = next(folder.glob("*-4x64.onnx")).read_bytes()
+    (tmp_path / kept.name).write_bytes(masked)  # another graph under this name
+    monkeypatch.setattr(onnx_export, "export_apart", lambda *_what: kept.read_bytes())
+
+    assert backbone_of(tmp_path).engine.warm(3, SIDE_PX, wait=True)
+    assert (tmp_path / kept.name).read_bytes() == kept.read_bytes()
+
+
+def test_who_may_not_export_takes_what_is_kept(
+    small: Backbone, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: a kept graph is used, another size is torch's, and nothing is made."""
+    monkeypatch.setattr(onnx_export, "export_apart", None)
+    made = Backbone("small", Small(), LITE0, CPU, engine="onnx", cache=folder, exports=False)
+
+    assert made.engine.warm(3, SIDE_PX, wait=True)
+    assert not made.engine.warm(3, 2 * SIDE_PX, wait=True)
+    samples = pictures(5, 2, 3, 2 * SIDE_PX)
+    assert_close(made.embed(samples), small.engine.reference.embed(samples), tolerance=0)
+
+
+def test_few_graphs_stay_in_memory(
+    small: Backbone, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law: the one not used for longest goes, and comes back when it is asked for."""
+    monkeypatch.setattr(onnx_export, "export_apart", None)
+    monkeypatch.setattr(onnx_engine, "MAX_GRAPHS", 1)
+    made = backbone_of(folder)
+
+    for channels in (3, 4, 3):
+        assert made.engine.warm(channels, SIDE_PX, wait=True)
+        samples = pictures(6, 2, channels)
+        assert_close(made.embed(samples), small.embed(samples), tolerance=0)
+    assert isinstance(made.engine, OnnxEngine)
+    assert list(made.engine._graphs) == [(3, SIDE_PX)]
+
+
+def test_an_export_leaves_this_process_as_it_was(folder: Path) -> None:
+    """Law: no file stays open, and no tensor moves into shared memory."""
+    made = backbone_of(None)
+    before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+
+    assert made.engine.warm(3, 96, wait=True)
+
+    after = len(list(Path("/proc/self/fd").iterdir())) if before else 0
+    assert after <= before + 1  # the resource tracker's, of the first process ever started
+    assert isinstance(made.engine, OnnxEngine)
+    shared = [p.is_shared() for p in made.engine.reference._tapped.network.parameters()]
+    assert not any(shared)
 
 
 def test_photographs_are_pictures() -> None:

@@ -111,9 +111,26 @@ def test_spread_puts_a_value_at_every_place() -> None:
 def test_mismatched_weights_and_sizes_name_both() -> None:
     """Contract: the errors name the expected and the given shape."""
     x = torch.zeros(3, 2, 4, 5)
-    with pytest.raises(ValueError, match=r"weights must have shape \(3, 4, 5\), got \(3, 5, 4\)"):
+    with pytest.raises(ValueError, match=r"must have shape \(3, 4, 5\) .* got \(3, 5, 4\)"):
         pooling.mean(x, torch.ones(3, 5, 4))
     with pytest.raises(ValueError, match=r"\(b, c, \*places\), got \(3, 2\)"):
         pooling.total(x[:, :, 0, 0])
     with pytest.raises(ValueError, match="add up to the 4 rows, got 5"):
         Packing.of(torch.tensor([2, 3]), 4)
+    packing = Packing.of(torch.tensor([2, 3]), 5)
+    for odd in (torch.zeros(6, 2), torch.zeros(5, 2, 3)):
+        for pooled in (pooling.mean, pooling.total, pooling.statistics):
+            with pytest.raises(ValueError, match=r"shape \(5, c\), got \("):
+                pooled(odd, packing)
+
+
+def test_where_nothing_varies_the_gradient_is_zero() -> None:
+    """Law: a map of one pixel, a graph of one node and a constant channel train without NaN."""
+    pixel = torch.randn(2, 3, 1, 1, requires_grad=True)
+    node = torch.randn(2, 3, requires_grad=True)
+    alone = Packing.of(torch.tensor([1, 1]), 2)
+    for x, where in ((pixel, None), (pixel, torch.ones(2, 1, 1)), (node, alone)):
+        _, std, _ = pooling.statistics(x, where)
+        (gradient,) = torch.autograd.grad(std.sum(), x)
+        assert not std.any()
+        assert not gradient.any()

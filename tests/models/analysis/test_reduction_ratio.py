@@ -3,10 +3,12 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar, nnls
 
 from models.analysis.cost import SeCost, se_cost
 from models.analysis.reduction_ratio import (
@@ -113,11 +115,26 @@ def test_efficiency_of_the_published_sweep() -> None:
 
 
 def test_the_model_is_not_what_was_measured() -> None:
-    """Law: no kappa fits table 10: from r = 2 to 16 the capacity term would grow 64-fold."""
-    lost = [max(GAINS) - gain for gain in GAINS]
+    """Reference: the best non-negative kappa and price (SciPy's least squares) miss table 10.
 
-    assert lost[RATIOS.index(16)] < lost[RATIOS.index(2)]
-    assert lost[RATIOS.index(32)] > 10 * lost[RATIOS.index(16)]
+    The model's own losses are fitted to the last bit; the measured ones, with a constant free, are
+    missed by more than a fifth of all that they vary: they are level where the model rises.
+    """
+    channels = 2048
+    both, more_capacity, more_price = (
+        np.array([loss(float(r), channels, price=price, capacity=capacity) for r in RATIOS])
+        for price, capacity in ((1.0, 1.0), (1.0, 2.0), (2.0, 1.0))
+    )
+    terms = np.stack([more_capacity - both, more_price - both, np.ones(len(RATIOS))], axis=1)
+    terms /= terms.max(axis=0)
+    measured = max(GAINS) - np.array(GAINS)
+
+    def missed(losses: NDArray[np.float64]) -> float:
+        _, residual = nnls(terms, losses)
+        return float(residual / np.linalg.norm(losses - losses.mean()))
+
+    assert missed(terms @ [0.3, 0.1, 0.0]) < 1e-6
+    assert missed(measured) > 1 / 5
 
 
 @given(

@@ -151,5 +151,5 @@ def test_a_missing_axis_is_refused_with_shapes(family: Family) -> None:
     network = trained_a_little(family)
     inputs = family.example(BATCH)
 
-    with pytest.raises((ValueError, RuntimeError, jaxtyping.TypeCheckError), match=r"\d"):
+    with pytest.raises(ValueError, match=r"shape.*got \("):
         network(inputs[0][0], *inputs[1:])

@@ -176,6 +176,12 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
         VideoNetwork((8,))(torch.zeros(shape))
 
 
+def test_weights_of_frames_in_another_order_are_refused() -> None:
+    """Contract: frames and samples are not taken for one another."""
+    with pytest.raises(ValueError, match=r"shape \(2, 3, 5, 5\), got \(3, 2, 5, 5\)"):
+        FrameSqueeze()(torch.zeros(2, 4, 3, 5, 5), torch.ones(3, 2, 5, 5))
+
+
 def test_what_has_no_frames_is_refused() -> None:
     """Contract: neither (b, c, t) nor packed rows have frames of places."""
     with pytest.raises(ValueError, match=r"\(b, c, t, \*places\), got \(2, 8, 5\)"):

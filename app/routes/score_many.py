@@ -1,0 +1,69 @@
+"""Score images by many detectors at once."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from app.access.credentials import Role
+from app.access.guard import ERRORS as ACCESS_ERRORS
+from app.access.guard import needs
+from app.dependencies import IMAGES_BODY, AllowStale, ScoreAnswer, ServiceDep, UploadDep
+from app.errors import (
+    ImageTooLargeError,
+    InferenceError,
+    InvalidGroupError,
+    MalformedUploadError,
+    NoImagesError,
+    OverloadedError,
+    StorageUnavailableError,
+    TooManyImagesError,
+    UnavailableError,
+    UndecodableImageError,
+    UnsupportedImageError,
+    UnsupportedMediaTypeError,
+)
+from app.problems import docs
+from app.schemas.score_many import DetectorNames, ManyScores
+from app.schemas.scores import ScoreQuery
+from app.scoring.many import score_many
+from detector.errors import InvalidMaskError
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["score"],
+    dependencies=[needs(Role.SCORE)],
+    responses=docs(*ACCESS_ERRORS),
+)
+
+ERRORS = (
+    InvalidGroupError,
+    InvalidMaskError,
+    MalformedUploadError,
+    NoImagesError,
+    TooManyImagesError,
+    UnsupportedMediaTypeError,
+    UndecodableImageError,
+    UnsupportedImageError,
+    ImageTooLargeError,
+    OverloadedError,
+    UnavailableError,
+    StorageUnavailableError,
+    InferenceError,
+)
+
+
+@router.post("/score", responses=docs(*ERRORS, body=True), openapi_extra=IMAGES_BODY)
+async def score(
+    detectors: DetectorNames,
+    upload: UploadDep,
+    service: ServiceDep,
+    answer: Annotated[ScoreAnswer, Depends()],
+    how: Annotated[ScoreQuery, Depends()],
+    allow_stale: AllowStale = False,
+) -> ManyScores:
+    """Score images by many detectors; those of one size and mask share one backbone pass.
+
+    A detector that cannot score has a problem in its place, and the answer is still 200.
+    """
+    scored = await score_many(service, detectors, upload, allow_stale=allow_stale, **vars(how))
+    return ManyScores.of(answer.of_many(scored))

@@ -1,0 +1,118 @@
+"""Score images against many detectors: those that look at images alike share decode and backbone.
+
+A detector that cannot score has its error in its place. What is wrong with the request, or with the
+service, is wrong for all of them and refuses the whole: nothing is judged or kept before every
+image was embedded for every look.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from app import problems
+from app.errors import StorageUnavailableError, TooManyImagesError
+from app.images.sources import Source, Upload, from_bytes
+from app.results import Scored
+from app.scoring.ingest import Arrived, Failure, Look
+from app.scoring.looking import look_of, same
+from app.service import Service
+from app.storage.version_reader import Stored
+from detector.errors import DetectorError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A detector that could not score, and why."""
+
+    detector: str
+    error: DetectorError
+
+
+@dataclass(slots=True)
+class _Pass:
+    """Detectors that look at images alike, by name, and what the backbone made of the images."""
+
+    look: Look
+    detectors: dict[str, Stored] = field(default_factory=dict)
+    arrivals: list[Arrived | Failure] = field(default_factory=list)
+
+
+async def score_many(
+    service: Service,
+    names: Sequence[str],
+    upload: Upload,
+    *,
+    allow_stale: bool = False,
+    group: str = "",
+    false_discovery_rate: float | None = None,
+) -> list[Scored | Refused]:
+    """Score images by the versions in service of many detectors, in their order.
+
+    Args:
+        service: that scores.
+        names: of the detectors, each once.
+        upload: the images, which count once for every distinct look.
+        allow_stale: whether a calibration of other moments will do.
+        group: lot, session or camera of the images, for a line of its own.
+        false_discovery_rate: with one, each detector judges the images together, too.
+
+    Raises:
+        InvalidMaskError: if a mask was sent that no detector could use.
+        TooManyImagesError: if images times distinct looks are more than one request may have.
+        OverloadedError, UnavailableError, StorageUnavailableError
+    """
+    mask = await service.read_mask(upload.mask)
+    answers: dict[str, Scored | Refused] = {}
+    passes: dict[tuple[object, ...], _Pass] = {}
+    for name in names:
+        try:
+            stored = await service.catalogue.usable(name, None, allow_stale=allow_stale)
+            if false_discovery_rate is not None:
+                stored.detector.require_calibrated()
+            look = look_of(stored.detector, mask)
+        except DetectorError as error:
+            answers[name] = _refused(name, error)
+        else:
+            passes.setdefault(same(look), _Pass(look)).detectors[name] = stored
+    sources = await _sources(service, upload, len(passes))
+    for each in passes.values():
+        each.arrivals = await service.ingest.embed_now(sources, each.look, upload.deadline_s)
+    for each in passes.values():
+        for name, stored in each.detectors.items():
+            try:
+                answers[name] = await service.verdicts.of(
+                    stored,
+                    sources,
+                    each.arrivals,
+                    group=group,
+                    false_discovery_rate=false_discovery_rate,
+                )
+            except DetectorError as error:
+                answers[name] = _refused(name, error)
+    return [answers[name] for name in names]
+
+
+async def _sources(service: Service, upload: Upload, looks: int) -> list[Source]:
+    """Return the images so that they can be read once for every look."""
+    most, images = service.settings.max_request_images, len(upload.images)
+    if images * looks > most:
+        raise TooManyImagesError(
+            f"{images} image(s) for detectors that look in {looks} ways (size and mask) count as "
+            f"{images * looks}; at most {most} in one request: send fewer, or name detectors that "
+            "look alike"
+        )
+    if looks <= 1:
+        return upload.images
+    return [from_bytes(image.name, await image.read()) for image in upload.images]
+
+
+def _refused(name: str, error: DetectorError) -> Refused:
+    """Return the detector's place in the answer; what concerns all of them is raised again."""
+    if isinstance(error, StorageUnavailableError):
+        raise error
+    if problems.of(error).status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("detector %r cannot score", name, exc_info=error)
+    return Refused(name, error)

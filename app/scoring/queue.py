@@ -1,0 +1,118 @@
+"""Who waits for the device: two lines, scoring before fitting, nine images to one.
+
+While both wait, fitting gets one batch after nine times as many images of scoring; what the device
+has left over is fitting's. The lines share no batch: an image that is fitted would keep those that
+are scored beside it waiting, and may be of another size, which is a pass of its own.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import UnavailableError
+from detector.embedding import Embedding
+
+SCORED_PER_FITTED = 9
+Prepared = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The embedding of one image and how long it took, in seconds."""
+
+    embedding: Embedding
+    queue_s: float
+    forward_s: float
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One image that waits; times are those of ``time.perf_counter``."""
+
+    image: Prepared
+    future: "asyncio.Future[Embedded]"
+    deadline_s: float = math.inf
+    entered_s: float = field(default_factory=time.perf_counter)
+
+    def fail(self, error: Exception) -> None:
+        """Tell the caller, if there still is one."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Queue:
+    """Both lines; each has room for so many images."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._scoring: deque[Item] = deque()
+        self._fitting: deque[Item] = deque()
+        self._scored = 0
+        """Images of scoring that were taken since fitting had its turn."""
+        self._filled, self._freed = asyncio.Event(), asyncio.Event()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._scoring) + len(self._fitting)
+
+    @property
+    def scoring(self) -> int:
+        """Images of scoring that wait."""
+        return len(self._scoring)
+
+    @property
+    def room(self) -> int:
+        """How many more images of scoring may wait."""
+        return self._room - len(self._scoring)
+
+    def put(self, items: Sequence[Item]) -> None:
+        """Let images of scoring wait, for which there is room."""
+        self._scoring.extend(items)
+        self._filled.set()
+
+    async def put_when_room(self, item: Item) -> None:
+        """Let an image of fitting wait, as soon as there is room.
+
+        Raises:
+            UnavailableError: if the queue is closed.
+        """
+        while len(self._fitting) >= self._room and not self._closed:
+            self._freed.clear()
+            await self._freed.wait()
+        if self._closed:
+            raise UnavailableError("the service is stopping")
+        self._fitting.append(item)
+        self._filled.set()
+
+    async def take(self, most: int, is_wanted: Callable[[Item], bool]) -> list[Item]:
+        """Wait for images, and take up to ``most`` of one line; those not wanted are dropped."""
+        taken: list[Item] = []
+        while not taken:
+            while not len(self):
+                self._filled.clear()
+                await self._filled.wait()
+            is_due = self._scored >= SCORED_PER_FITTED * most
+            fits = bool(self._fitting) and (is_due or not self._scoring)
+            line = self._fitting if fits else self._scoring
+            while line and len(taken) < most:
+                item = line.popleft()
+                if is_wanted(item):
+                    taken.append(item)
+            self._scored = 0 if fits else self._scored + len(taken)
+            self._freed.set()
+        return taken
+
+    def close(self) -> list[Item]:
+        """Take nothing more; return who waited. Those who wait for room get their error."""
+        self._closed = True
+        self._freed.set()
+        waiting = [*self._scoring, *self._fitting]
+        self._scoring.clear()
+        self._fitting.clear()
+        return waiting

@@ -1,0 +1,242 @@
+"""Who comes first: scoring before fitting, and nobody whose time is up or cannot suffice."""
+
+import asyncio
+import math
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from batching_helpers import Double, Prepared, Running, image, level, occupied, run, turns, until
+from image_helpers import encode
+from numpy.typing import NDArray
+
+from app.errors import OverloadedError
+from app.images.sources import Source, from_bytes
+from app.scoring.ingest import Look
+from app.scoring.pace import Pace
+from app.telemetry import Telemetry
+
+FITTED = 200
+"""Grey level of an image that is fitted, in these tests."""
+
+
+@pytest.fixture
+def double() -> Double:
+    return Double()
+
+
+def rejected(telemetry: Telemetry, reason: str) -> float:
+    """Return how many images were rejected for a reason."""
+    sample = telemetry.registry.get_sample_value
+    return sample("gatewatch_images_rejected_total", {"reason": reason}) or 0.0
+
+
+def test_fitting_gets_a_tenth_while_both_wait(double: Double) -> None:
+    """Contract: one image of ten, in batches of its own; then what the device has left over."""
+
+    async def test() -> None:
+        async with occupied(double, max_batch=2, max_queue=100) as (batcher, _):
+            fitting = [await batcher.submit_when_room(image(FITTED)) for _ in range(10)]
+            scoring = batcher.submit([image(number) for number in range(60)])
+            double.gate.set()
+            await asyncio.gather(*scoring, *fitting)
+
+    run(test())
+    batches = [{grey == FITTED for grey, _ in batch} for batch in double.batches[1:]]
+    assert all(len(kinds) == 1 for kinds in batches)
+    fits = [kinds.pop() for kinds in batches]
+    assert fits == ([False] * 9 + [True]) * 3 + [False] * 3 + [True] * 2
+
+
+def test_an_idle_device_is_fittings(double: Double) -> None:
+    """Contract: without anybody who scores, full batches follow each other."""
+
+    async def test() -> None:
+        async with occupied(double, max_batch=4, max_queue=100) as (batcher, first):
+            fitting = [await batcher.submit_when_room(image(n)) for n in range(1, 10)]
+            double.gate.set()
+            await asyncio.gather(first, *fitting)
+
+    run(test())
+    assert [len(batch) for batch in double.batches] == [1, 4, 4, 1]
+
+
+def test_who_scores_does_not_queue_behind_a_fit(double: Double) -> None:
+    """Contract: however much of a fit waits, the next batch is that of who scores."""
+
+    async def test() -> None:
+        async with occupied(double, max_batch=4, max_queue=100) as (batcher, _):
+            fitting = [await batcher.submit_when_room(image(FITTED)) for _ in range(50)]
+            scoring = batcher.submit([image(1)])
+            double.gate.set()
+            await asyncio.gather(*scoring, *fitting)
+
+    run(test())
+    assert double.batches[1] == [(1, 8)]
+
+
+def test_late_images_are_not_embedded(double: Double, telemetry: Telemetry) -> None:
+    """Contract: 503 for whose time is up when their turn comes, and a full batch of the others."""
+
+    async def test() -> None:
+        async with occupied(double, max_batch=2, telemetry=telemetry) as (batcher, _):
+            soon = time.perf_counter() + 0.05
+            late = batcher.submit([image(1), image(2)], soon)
+            kept = batcher.submit([image(3), image(4)], soon + 1000)
+            await until(lambda: time.perf_counter() > soon)
+            double.gate.set()
+            results = await asyncio.gather(*kept)
+            assert [level(result.embedding) for result in results] == [3, 4]
+            for outcome in await asyncio.gather(*late, return_exceptions=True):
+                assert isinstance(outcome, OverloadedError)
+                assert outcome.retry_after_s >= 1
+            with pytest.raises(OverloadedError, match="time was up"):
+                batcher.submit([image(5), image(6)], soon)
+
+    run(test())
+    assert double.batches[1:] == [[(3, 8), (4, 8)]]
+    assert rejected(telemetry, "deadline") == 4
+    assert rejected(telemetry, "overload") == 0
+
+
+def test_what_cannot_be_in_time_is_refused_at_once(double: Double, telemetry: Telemetry) -> None:
+    """Contract: by the images ahead and the time of each; with the wait, rounded up, to come again.
+
+    Without anybody ahead it is tried: the device may have become faster.
+    """
+
+    async def test() -> None:
+        async with occupied(double, max_batch=1, telemetry=telemetry) as (batcher, first):
+            queued = batcher.submit([image(1), image(2)])
+            batcher.require_room(1, time.perf_counter() + 0.5)  # nothing is known yet
+            batcher._pace.took(1, 1.2)
+            with pytest.raises(OverloadedError, match=r"2 image.* behind 3 .* 6\.00 s") as refused:
+                batcher.require_room(2, time.perf_counter() + 5.9)
+            assert refused.value.retry_after_s == 4  # 3 images of 1.2 s
+            batcher.require_room(2, time.perf_counter() + 100)
+            batcher.require_room(2)
+            double.gate.set()
+            await asyncio.gather(first, *queued)
+            await turns()
+            batcher._pace.took(1, 1000)
+            (tried,) = await asyncio.gather(*batcher.submit([image(3)], time.perf_counter() + 20))
+            assert level(tried.embedding) == 3
+
+    run(test())
+    assert rejected(telemetry, "deadline") == 2
+
+
+def test_a_full_queue_says_when_to_come_again(double: Double) -> None:
+    """Contract: when those that wait will be done; a second if that is not known."""
+
+    async def test() -> None:
+        async with occupied(double, max_batch=1, max_queue=4) as (batcher, _):
+            batcher.submit([image(number) for number in range(4)])
+            with pytest.raises(OverloadedError) as refused:
+                batcher.submit([image(4)])
+            assert refused.value.retry_after_s == 1
+            batcher._pace.took(10, 7.0)
+            with pytest.raises(OverloadedError) as refused:
+                batcher.submit([image(4)])
+            assert refused.value.retry_after_s == math.ceil(5 * 0.7)
+
+    run(test())
+
+
+def test_the_pace_is_that_of_a_queue(double: Double) -> None:
+    """Contract: batches that left nobody waiting teach nothing; the others do, smoothed."""
+
+    async def test() -> None:
+        async with occupied(double, max_batch=2) as (batcher, first):
+            assert batcher._pace.seconds(100) == 0
+            double.gate.set()
+            await first
+            await asyncio.gather(*batcher.submit([image(1)]))
+            assert batcher._pace.seconds(100) == 0
+            await asyncio.gather(*batcher.submit([image(number) for number in range(4)]))
+            assert batcher._pace.seconds(100) > 0
+
+    run(test())
+    pace = Pace(8)
+    pace.took(4, 2.0)
+    assert pace.seconds(3) == pytest.approx(1.5)
+    pace.took(1, 1.0)
+    assert pace.seconds(10) == pytest.approx(6.0)
+    for _ in range(100):
+        pace.took(8, 0.8)
+    assert pace.seconds(10) == pytest.approx(1.0)
+
+
+class Decoding(Double):
+    """Says how many images are decoded at once; each waits for ``decoded`` to be set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoded = threading.Event()
+        self.now: set[int] = set()
+        self.most = 0
+
+    def prepare(
+        self, image: Prepared, side_px: int, mask: NDArray[np.uint8] | None = None
+    ) -> Prepared:
+        """Return the image resized, once it may."""
+        self.now.add(threading.get_ident())
+        self.most = max(self.most, len(self.now))
+        assert self.decoded.wait(20)
+        self.now.discard(threading.get_ident())
+        return super().prepare(image, side_px, mask)
+
+
+def picture(grey: int) -> Source:
+    """Return a picture of one grey level."""
+    return from_bytes(str(grey), encode(np.full((20, 30, 3), grey, np.uint8), "PNG"))
+
+
+@pytest.mark.parametrize(("threads", "most"), [(1, 1), (2, 1), (4, 2), (5, 2)])
+def test_fitting_takes_half_of_the_decode_threads(threads: int, most: int) -> None:
+    """Contract: several fits together as well; scoring may take them all."""
+
+    async def test() -> None:
+        double = Decoding()
+        async with Running(double, decode_threads=threads) as ingest:
+
+            async def fit() -> list[Any]:
+                sources = [picture(number) for number in range(8)]
+                return [pair async for pair in ingest.embed_all(sources, Look(32))]
+
+            fits = [asyncio.create_task(fit()) for _ in range(2)]
+            await until(lambda: len(double.now) >= most)
+            await turns()
+            assert double.most == most
+            if threads > most:
+                score = asyncio.create_task(ingest.embed_now([picture(9)], Look(32)))
+                await until(lambda: len(double.now) > most)
+                double.decoded.set()
+                await score
+            double.decoded.set()
+            assert [len(done) for done in await asyncio.gather(*fits)] == [8, 8]
+
+    run(test())
+
+
+def test_late_images_are_not_decoded() -> None:
+    """Contract: a request whose time is up before a thread is free costs no thread."""
+
+    async def test() -> None:
+        double = Decoding()
+        async with Running(double, decode_threads=1) as ingest:
+            first = asyncio.create_task(ingest.embed_now([picture(1)], Look(32)))
+            await until(lambda: double.now)
+            soon = time.perf_counter() + 0.05
+            late = asyncio.create_task(ingest.embed_now([picture(2)], Look(32), soon))
+            await until(lambda: time.perf_counter() > soon)
+            double.decoded.set()
+            with pytest.raises(OverloadedError):
+                await late
+            await first
+        assert double.seen == [1]
+        assert rejected(ingest.telemetry, "deadline") == 1
+
+    run(test())
