@@ -157,6 +157,7 @@ def test_damage_loses_no_images_in_silence(tmp_path: Path) -> None:
         (b"", TAR),
         (gzip.compress(tarred(ONE)) + b"garbage", GZIP),
     ],
+    ids=["tar as zip", "zip as tar", "zip in gzip", "no zip", "no tar", "garbage behind"],
 )
 def test_other_things_than_archives_are_told(body: bytes, media: str, tmp_path: Path) -> None:
     """Contract: whatever their type says."""

@@ -87,7 +87,7 @@ def uploads(files: Named) -> dict[str, tuple[bytes, str]]:
         "stored": (zipped(files, zipfile.ZIP_STORED), ZIP),
         "tar": (tar, TAR),
         "gnu tar": (tarred(files, tarfile.GNU_FORMAT), "application/x-gtar"),
-        "tar.gz": (gzip.compress(tar), GZIP),
+        "tar.gz": (gzip.compress(tar, mtime=0), GZIP),
     }
 
 
