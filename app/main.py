@@ -78,7 +78,12 @@ def open_storage(settings: Settings) -> Storage:
         StorageError, StorageUnavailableError
     """
     database = settings.database.get_secret_value() if settings.database else None
-    return Storage.open(settings.data_dir, database=database, bucket=settings.bucket)
+    return Storage.open(
+        settings.data_dir,
+        database=database,
+        bucket=settings.bucket,
+        cached=settings.cached_detectors,
+    )
 
 
 def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     keep_fitted_rows: bool = True
     """Whether rows of fitted and calibration images are kept, some 150 kB each; forgetting single
     images, and calibrating again without images, need them."""
+    cached_detectors: PositiveInt = 32
+    """Detectors kept in memory, some 45 MB each with the default scorer; others are read again when
+    they are asked, which takes some 200 ms."""
     jobs_at_once: PositiveInt = 2
     """Jobs that one process works on at the same time."""
     history_bytes: NonNegativeInt = 2 * 1024**3

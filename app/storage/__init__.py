@@ -6,7 +6,7 @@ from pathlib import Path
 from app.storage.audit import Audit
 from app.storage.blobs import Blobs
 from app.storage.database import Database, open_database
-from app.storage.detector_files import DetectorFiles
+from app.storage.detector_files import CACHED, DetectorFiles
 from app.storage.jobs import Jobs
 from app.storage.keys import Keys
 from app.storage.locations import blobs_at
@@ -26,9 +26,16 @@ class Storage:
 
     @classmethod
     def open(
-        cls, directory: Path, *, database: str | None = None, bucket: str | None = None
+        cls,
+        directory: Path,
+        *,
+        database: str | None = None,
+        bucket: str | None = None,
+        cached: int = CACHED,
     ) -> "Storage":
         """Open what is stored in a directory, or in a database and a bucket given by URL.
+
+        So many detectors stay in memory once they are read.
 
         Raises:
             StorageError: if a URL cannot be used, or the database is of another version.
@@ -40,7 +47,7 @@ class Storage:
         return cls(
             opened,
             blobs,
-            Versions(opened, DetectorFiles(blobs)),
+            Versions(opened, DetectorFiles(blobs, cached)),
             Jobs(opened),
             Keys(opened),
             Audit(opened),

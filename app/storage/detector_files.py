@@ -13,7 +13,8 @@ from detector.artefact import decision_bytes, fit_bytes, read_fit, with_decision
 from detector.detector import Detector
 from detector.errors import ArtefactError
 
-CACHED_FITS, CACHED_VERSIONS = 16, 64
+CACHED = 32
+"""Detectors at hand, unless told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,12 @@ def folder(detector_id: str) -> str:
 
 
 class DetectorFiles:
-    """Writes and reads the files of versions."""
+    """Writes and reads the files of versions; so many fits and versions stay at hand."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, cached: int = CACHED) -> None:
         self._blobs = blobs
-        self._fits: Cache[Detector] = Cache(CACHED_FITS)
-        self._versions: Cache[Detector] = Cache(CACHED_VERSIONS)
+        self._fits: Cache[Detector] = Cache(cached)
+        self._versions: Cache[Detector] = Cache(cached)
 
     def write(
         self, detector_id: str, new: Detector, old: Detector | None = None, had: Files | None = None

@@ -36,6 +36,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "max_image_pixels": ("1000", 1000),
     "min_image_side": ("1", 1),
     "keep_fitted_rows": ("false", False),
+    "cached_detectors": ("3", 3),
     "jobs_at_once": ("1", 1),
     "history_bytes": ("0", 0),
     "history_days": ("7", 7),

@@ -80,16 +80,15 @@ def test_damaged_file_is_noticed(which: str, damage: str, storage: Storage, plac
 
 def test_cache_is_bounded(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: however many detectors, so many at most are held in memory; all can be had."""
-    cached = detector_files.DetectorFiles(storage.blobs)
+    cached = detector_files.DetectorFiles(storage.blobs, 3)
     monkeypatch.setattr(storage.versions, "_files", cached)
-    names = [f"n{number:02}" for number in range(detector_files.CACHED_FITS + 3)]
+    names = [f"n{number:02}" for number in range(5)]
     for name in names:
         storage.versions.create(detector(name), BY)
     for _ in range(2):
         for name in names:
             assert storage.versions.get(name).detector.spec.name == name
-        assert len(cached._fits._values) == detector_files.CACHED_FITS
-        assert len(cached._versions._values) <= detector_files.CACHED_VERSIONS
+        assert len(cached._fits._values) == len(cached._versions._values) == 3
 
 
 def test_unchanged_detectors_are_read_once(
