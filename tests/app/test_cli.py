@@ -46,7 +46,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(data: Path, folders: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line among the folders; the backbone, real, is loaded only once."""
     monkeypatch.chdir(folders)
-    monkeypatch.setattr("app.main.Embedder", lambda *_, **__: embedder)
+    monkeypatch.setattr("app.main.Embedder.load", lambda *_, **__: embedder)
 
     def run(*arguments: str, exit_code: int = 0) -> Result:
         ended = CliRunner().invoke(cli, arguments, terminal_width=200)

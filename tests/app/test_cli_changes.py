@@ -29,7 +29,7 @@ def data(tmp_path: Path) -> Path:
 def run(data: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command on it."""
     monkeypatch.setenv("GATEWATCH_DATA_DIR", str(data))
-    monkeypatch.setattr("app.main.Embedder", lambda *_, **__: stub_embedder())
+    monkeypatch.setattr("app.main.Embedder.load", lambda *_, **__: stub_embedder())
 
     def run(*arguments: str) -> Result:
         ended = CliRunner().invoke(cli, arguments, terminal_width=200)

@@ -33,7 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(data: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command on it."""
     monkeypatch.setenv("GATEWATCH_DATA_DIR", str(data))
-    monkeypatch.setattr("app.main.Embedder", lambda *_, **__: stub_embedder())
+    monkeypatch.setattr("app.main.Embedder.load", lambda *_, **__: stub_embedder())
 
     def run(*arguments: str, exit_code: int = 0) -> Result:
         ended = CliRunner().invoke(cli, ["replay", *arguments], terminal_width=200)

@@ -117,7 +117,7 @@ def test_the_command_line_says_a_group(
 ) -> None:
     """Law: scores and maps are those of the API for the same group."""
     monkeypatch.setenv("GATEWATCH_DATA_DIR", str(bolts.service.settings.data_dir))
-    monkeypatch.setattr("app.main.Embedder", lambda *_, **__: stub_embedder())
+    monkeypatch.setattr("app.main.Embedder.load", lambda *_, **__: stub_embedder())
     (tmp_path / "probe.bmp").write_bytes(PROBES[7])
     monkeypatch.chdir(tmp_path)
     found = {}
