@@ -45,14 +45,8 @@ router = APIRouter(
 )
 
 
-ERRORS = (
-    UnknownDetectorError,
-    UnknownVersionError,
-    NotFittedError,
-    StaleCalibrationError,
-    FingerprintMismatchError,
+IMAGE_ERRORS = (
     InvalidMaskError,
-    MaskMismatchError,
     MalformedUploadError,
     NoImagesError,
     TooManyImagesError,
@@ -63,6 +57,17 @@ ERRORS = (
     OverloadedError,
     UnavailableError,
     InferenceError,
+)
+"""What a request with images to be scored may answer, whatever the detector."""
+
+ERRORS = (
+    UnknownDetectorError,
+    UnknownVersionError,
+    NotFittedError,
+    StaleCalibrationError,
+    FingerprintMismatchError,
+    MaskMismatchError,
+    *IMAGE_ERRORS,
 )
 
 

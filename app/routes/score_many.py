@@ -8,25 +8,12 @@ from app.access.credentials import Role
 from app.access.guard import ERRORS as ACCESS_ERRORS
 from app.access.guard import needs
 from app.dependencies import IMAGES_BODY, AllowStale, ScoreAnswer, ServiceDep, UploadDep
-from app.errors import (
-    ImageTooLargeError,
-    InferenceError,
-    InvalidGroupError,
-    MalformedUploadError,
-    NoImagesError,
-    OverloadedError,
-    StorageUnavailableError,
-    TooManyImagesError,
-    UnavailableError,
-    UndecodableImageError,
-    UnsupportedImageError,
-    UnsupportedMediaTypeError,
-)
+from app.errors import InvalidGroupError, StorageUnavailableError
 from app.problems import docs
+from app.routes.score import IMAGE_ERRORS
 from app.schemas.score_many import DetectorNames, ManyScores
 from app.schemas.scores import ScoreQuery
 from app.scoring.many import score_many
-from detector.errors import InvalidMaskError
 
 router = APIRouter(
     prefix="/v1",
@@ -35,21 +22,7 @@ router = APIRouter(
     responses=docs(*ACCESS_ERRORS),
 )
 
-ERRORS = (
-    InvalidGroupError,
-    InvalidMaskError,
-    MalformedUploadError,
-    NoImagesError,
-    TooManyImagesError,
-    UnsupportedMediaTypeError,
-    UndecodableImageError,
-    UnsupportedImageError,
-    ImageTooLargeError,
-    OverloadedError,
-    UnavailableError,
-    StorageUnavailableError,
-    InferenceError,
-)
+ERRORS = (*IMAGE_ERRORS, InvalidGroupError, StorageUnavailableError)
 
 
 @router.post("/score", responses=docs(*ERRORS, body=True), openapi_extra=IMAGES_BODY)
