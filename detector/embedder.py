@@ -63,6 +63,7 @@ class Embedder:
         self.fingerprint = network.fingerprint
         self.channels = network.channels
         self.engine = network.engine.name
+        self.lanes = network.engine.lanes
         self.regional = network.regional
         # On a CPU larger batches cost more per image: their activations leave the caches and are
         # allocated anew each time. A GPU wants them larger.
@@ -171,7 +172,9 @@ class Embedder:
         return self._backbone.preprocessing
 
     def embed(self, samples: Sequence[np.ndarray]) -> Embedding:
-        """Return the embedding of prepared samples, images of one shape; one thread at a time.
+        """Return the embedding of prepared samples, images of one shape; thread-safe.
+
+        ``lanes`` passes are worth running at the same time.
 
         Raises:
             DeviceMemoryError: if so many do not fit into the device's memory.

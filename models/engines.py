@@ -4,6 +4,7 @@ The torch engine runs any network on any device and is the reference. ``models.o
 networks that see images faster on a CPU.
 """
 
+import threading
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -17,9 +18,11 @@ from models.taps import Tapped, Taps
 
 @runtime_checkable
 class Engine(Protocol):
-    """Runs a network; for one thread at a time."""
+    """Runs a network; safe to be used by several threads."""
 
     name: str
+    lanes: int
+    """Passes that are worth running at the same time."""
     channels: dict[str, int]
     """Channels of every block, in the order in which they run."""
 
@@ -34,13 +37,14 @@ class Engine(Protocol):
 
 
 class TorchEngine:
-    """torch itself, in evaluation mode, float32; 2-D convolutions channels last.
+    """torch itself, in evaluation mode, float32; 2-D convolutions channels last; one pass a time.
 
     Raises:
         NoGatesError: if the network has no SE block.
     """
 
     name = "torch"
+    lanes = 1
 
     def __init__(self, network: nn.Module, preparation: Preparation, device: torch.device) -> None:
         network = network.eval().requires_grad_(requires_grad=False).to(device)
@@ -50,11 +54,12 @@ class TorchEngine:
         self._tapped = Tapped(network)
         self._preparation = preparation
         self._device = device
+        self._free = threading.Lock()  # the taps of a pass lie in the network until it is through
         self.channels = self._tapped.channels
 
     def embed(self, samples: Sequence[np.ndarray]) -> Taps:
         """Return the taps of a batch of prepared samples; tensors stay on the device."""
-        with torch.inference_mode():
+        with self._free, torch.inference_mode():
             inputs, weights = self._preparation.inputs(samples, self._device)
             return self._tapped(*inputs, weights=weights)
 

@@ -30,6 +30,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from models import onnx_export
+from models.cores import cores
 from models.engines import TorchEngine
 from models.onnx_export import from_names, to_names
 from models.packed import PackedNetwork
@@ -59,7 +60,8 @@ class OnnxEngine:
         preprocessing: of the network.
         fingerprint: of the backbone; part of the name of kept files.
         folder: where exported graphs are kept; None keeps none.
-        threads: of one pass; None leaves the runtime's choice.
+        threads: of one pass; None is one, and as many passes at a time as there are cores: threads
+            of one pass wait for each other after every layer, passes do not.
         exports: whether graphs that are not kept yet are made.
 
     Raises:
@@ -83,7 +85,8 @@ class OnnxEngine:
         self.reference = TorchEngine(network, preprocessing, torch.device("cpu"))
         self._fingerprint, self._folder, self._exports = fingerprint, folder, exports
         self._options = onnxruntime.SessionOptions()
-        self._options.intra_op_num_threads = threads or 0
+        self._options.intra_op_num_threads = threads or 1
+        self.lanes = max(1, cores() // (threads or 1))
         self._options.log_severity_level = 3
         self._graphs: OrderedDict[Key, Future[Session | None]] = OrderedDict()
         self._lock, self._exporting = threading.Lock(), threading.Lock()

@@ -1,6 +1,6 @@
-"""Many awaiting callers, one device: images are embedded in batches on one thread.
+"""Many awaiting callers, one device: images are embedded in batches, one in each of its lanes.
 
-Work-conserving: whenever the device is free and an image waits, a batch starts; it never sleeps to
+Work-conserving: whenever a lane is free and an image waits, a batch starts; it never sleeps to
 wait for company. A batch that fails is halved until only the culprits fail; one that does not fit
 into the device's memory makes those after it smaller, too. Scoring is admitted whole or refused at
 once, also if its deadline cannot be kept; fitting waits for room. If the device is lost, or the
@@ -35,11 +35,13 @@ class Batcher:
         """Called once if nothing can be embedded any more: only another process can."""
         self._embedder = embedder
         self._telemetry = telemetry
-        self._pace = Pace(max_batch)
+        self._lanes = embedder.lanes
+        self._pace = Pace(max_batch, self._lanes)
         self._queue = Queue(max_queue)
-        self._under_way: list[Item] = []
+        self._under_way: dict[int, list[Item]] = {}
+        """What each lane that is at work works on."""
         telemetry.queue_images.set_function(self._queue.__len__)  # as it is when it is asked for
-        self._device = ThreadPoolExecutor(1, thread_name_prefix="device")
+        self._device = ThreadPoolExecutor(self._lanes, thread_name_prefix="device")
         self._worker: asyncio.Task[None] | None = None
 
     @property
@@ -133,9 +135,14 @@ class Batcher:
             raise UnavailableError("the service is starting or stopping")
 
     @property
+    def under_way(self) -> int:
+        """Images that are being embedded."""
+        return sum(map(len, self._under_way.values()))
+
+    @property
     def _ahead(self) -> int:
         """Images that are embedded before one that is submitted now to be scored."""
-        return self._queue.scoring + len(self._under_way)
+        return self._queue.scoring + self.under_way
 
     def _refusal(self, reason: str, text: str, images: int = 1) -> OverloadedError:
         self._telemetry.images_rejected.labels(reason).inc(images)
@@ -143,7 +150,9 @@ class Batcher:
 
     async def _run(self) -> None:
         try:
-            await self._embed_for_ever()
+            async with asyncio.TaskGroup() as lanes:
+                for lane in range(self._lanes):
+                    lanes.create_task(self._embed_for_ever(lane), name=f"lane {lane}")
         except Exception:
             log.critical("nothing can be embedded any more", exc_info=True)
             self._fail_all("the device failed: the service has to be started again")
@@ -151,23 +160,28 @@ class Batcher:
         finally:  # cancelled, or by what ends the process
             self._fail_all("the service is stopping")
 
-    async def _embed_for_ever(self) -> None:
-        """Form a batch when the device is free, not while it works on the one before.
+    async def _embed_for_ever(self, lane: int) -> None:
+        """Form a batch when the lane is free, not while it works on the one before.
 
         To form one is to pick some references; the copying is the embedder's: ``np.stack`` takes
         0.1 ms for 4 images and 0.3 ms for 32, a pass on a CPU some 10 ms an image. Picked earlier,
         a batch would be without those who came meanwhile: smaller, and later for them.
         """
         while True:
-            self._under_way = await self._queue.take(self._pace.most, self._is_wanted)
-            images, has_followers = len(self._under_way), len(self._queue) > 0
+            batch = await self._queue.take(self._share, self._is_wanted)
+            self._under_way[lane] = batch
+            has_followers = len(self._queue) > 0
             started_s = time.perf_counter()
-            by_shape = sorted(self._under_way, key=_shape)
-            for _, group in itertools.groupby(by_shape, key=_shape):
+            for _, group in itertools.groupby(sorted(batch, key=_shape), key=_shape):
                 await self._embed(list(group))
-            self._under_way = []
+            del self._under_way[lane]
             if has_followers:
-                self._pace.took(images, time.perf_counter() - started_s)
+                self._pace.took(len(batch), time.perf_counter() - started_s)
+
+    def _share(self) -> int:
+        """Return how many of those who wait a free lane takes: no more than leaves others idle."""
+        free = self._lanes - len(self._under_way)
+        return min(self._pace.most, max(1, math.ceil(len(self._queue) / free)))
 
     def _is_wanted(self, item: Item) -> bool:
         try:
@@ -227,9 +241,10 @@ class Batcher:
         return failure
 
     def _fail_all(self, text: str) -> None:
-        for item in (*self._under_way, *self._queue.close()):
+        under_way = itertools.chain.from_iterable(self._under_way.values())
+        for item in (*under_way, *self._queue.close()):
             item.fail(UnavailableError(text))
-        self._under_way = []
+        self._under_way = {}
 
 
 def _future() -> "asyncio.Future[Embedded]":

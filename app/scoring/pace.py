@@ -8,8 +8,9 @@ SMOOTHING = 0.2
 class Pace:
     """Largest batch and time of an image, as they are now."""
 
-    def __init__(self, max_batch: int) -> None:
+    def __init__(self, max_batch: int, lanes: int = 1) -> None:
         self.most = max_batch
+        self._lanes = lanes
         self._max_batch = max_batch
         self._passes = 0
         self._image_s = 0.0
@@ -32,7 +33,7 @@ class Pace:
         On a GPU an image alone takes nearly as long as a full batch: the time of lone images would
         make a queue look many times as long as it is.
         """
-        each = seconds / images
+        each = seconds / images / self._lanes  # while it took, the other lanes worked as well
         self._image_s += (SMOOTHING if self._image_s else 1.0) * (each - self._image_s)
 
     def seconds(self, images: int) -> float:

@@ -90,13 +90,14 @@ class Queue:
         self._fitting.append(item)
         self._filled.set()
 
-    async def take(self, most: int, is_wanted: Callable[[Item], bool]) -> list[Item]:
-        """Wait for images, and take up to ``most`` of one line; those not wanted are dropped."""
+    async def take(self, share: Callable[[], int], is_wanted: Callable[[Item], bool]) -> list[Item]:
+        """Wait for images, and take up to ``share()`` of one line; those not wanted are dropped."""
         taken: list[Item] = []
         while not taken:
             while not len(self):
                 self._filled.clear()
                 await self._filled.wait()
+            most = share()
             is_due = self._scored >= SCORED_PER_FITTED * most
             fits = bool(self._fitting) and (is_due or not self._scoring)
             line = self._fitting if fits else self._scoring

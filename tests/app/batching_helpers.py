@@ -65,7 +65,8 @@ class Double:
 
     name, fingerprint, device = "double", "0" * 64, "cpu"
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int = 1) -> None:
+        self.lanes = lanes
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()

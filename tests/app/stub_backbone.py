@@ -21,6 +21,7 @@ class StubBackbone:
     engine = "torch"
     fingerprint = "5" * 64
     best_batch = 4
+    lanes = 1
     regional = ("early",)
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from batching_helpers import POISON, Double, image, level, occupied, run, running, turns
+from batching_helpers import POISON, Double, image, level, occupied, run, running, turns, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -53,10 +53,13 @@ def test_batched_is_alone_on_the_real_backbone(
         max_size=8,
     ),
     max_batch=st.integers(1, 7),
+    lanes=st.integers(1, 3),
 )
-def test_everybody_gets_their_own(requests: list[list[tuple[int, int]]], max_batch: int) -> None:
+def test_everybody_gets_their_own(
+    requests: list[list[tuple[int, int]]], max_batch: int, lanes: int
+) -> None:
     """Law: under concurrency, mixed sides and failures, each result is that of its image."""
-    double = Double()
+    double = Double(lanes)
 
     async def ask(batcher: Batcher, wanted: list[tuple[int, int]]) -> None:
         futures = batcher.submit([image(*one) for one in wanted])
@@ -94,6 +97,26 @@ def test_batches_are_as_large_as_allowed(double: Double, telemetry: Telemetry) -
     assert sample("gatewatch_batch_images_count") == 4
     assert sample("gatewatch_batch_images_sum") == 9
     assert sample("gatewatch_queue_images") == 0
+
+
+def test_no_lane_is_idle_while_somebody_waits(double: Double) -> None:
+    """Contract: who comes together is shared out; one who comes alone takes the free lane."""
+    double = Double(lanes=2)
+
+    async def test() -> None:
+        double.gate.clear()
+        async with running(double, max_batch=4) as batcher:
+            together = batcher.submit([image(grey) for grey in range(4)])
+            await until(lambda: batcher.under_way == 4)
+            later = batcher.submit([image(grey) for grey in range(4, 8)])
+            await turns()
+            assert batcher.under_way == 4  # both lanes are at work
+            double.gate.set()
+            results = await asyncio.gather(*together, *later)
+            assert [level(result.embedding) for result in results] == list(range(8))
+
+    run(test())
+    assert sorted(map(len, double.batches[:2])) == [2, 2]
 
 
 def test_shapes_are_not_mixed(double: Double) -> None:
