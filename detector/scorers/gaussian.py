@@ -25,7 +25,7 @@ from detector.statistics import Statistics
 
 
 class Gaussian(Scorer):
-    """One Gaussian per block, through Cholesky factors."""
+    """One Gaussian per block, whitened by the inverse of its Cholesky factor."""
 
     descriptors = ("squeeze_stats", *(name for name in IMAGE_LEVEL if name != "squeeze_stats"))
 
@@ -47,16 +47,15 @@ class Gaussian(Scorer):
                 factor = cholesky(covariance, lower=True)
             except (DegenerateDataError, LinAlgError) as error:
                 raise DegenerateDataError(f"block {block}: {error}") from error
-            self._fitted[block] = (deviation, part.mean, factor)
+            whitening = solve_triangular(factor, np.eye(len(factor)), lower=True).T
+            self._fitted[block] = (deviation, part.mean, np.ascontiguousarray(whitening))
 
     def contributions(self, rows: BlockRows) -> Contributions:
         """Return the Mahalanobis distance per block."""
         return np.stack(
             [
-                np.linalg.norm(
-                    solve_triangular(factor, (rows[block] / deviation - mean).T, lower=True), axis=0
-                )
-                for block, (deviation, mean, factor) in self._fitted.items()
+                np.linalg.norm((rows[block] / deviation - mean) @ whitening, axis=1)
+                for block, (deviation, mean, whitening) in self._fitted.items()
             ],
             axis=1,
         )

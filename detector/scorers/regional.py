@@ -9,7 +9,8 @@ covariance pooled over all cells (OAS)::
 
 ``aligned = false``: parts that lie differently in every picture have one mean and one covariance
 for all cells. With a memory, d_k is the distance to the nearest remembered row, whitened by that
-covariance. All of it but the memory merges and forgets exactly.
+covariance. All of it but the memory merges and forgets exactly. Distances to cells are taken in
+float32, to 1e-7 of themselves.
 
 Source: Defard et al., "PaDiM", arXiv:2011.08785, section 3.2 (a Gaussian per place, Mahalanobis
 maps); Roth et al., "PatchCore", arXiv:2106.08265, section 3 (memory of patches, nearest neighbour).
@@ -91,11 +92,17 @@ class _ToCells:
     def __init__(
         self, mean: Float[np.ndarray, "k d"], whitening: Float[np.ndarray, "k d d"]
     ) -> None:
-        self._mean, self._whitening = mean, whitening
+        self._mean = mean
+        # In float32: an image takes about as long as these, 9 MB for 256 cells, take to be read.
+        self._whitening = np.ascontiguousarray(whitening, dtype=np.float32)
 
     def __call__(self, rows: Float[np.ndarray, "n k d"]) -> Distances:
-        whitened = (rows - self._mean).transpose(1, 0, 2) @ self._whitening
-        distances: np.ndarray = np.linalg.norm(whitened, axis=2).T
+        # One by one: in float32 the product of a matrix differs from that of its rows by 1e-6.
+        return np.stack([self._of(image) for image in (rows - self._mean).astype(np.float32)])
+
+    def _of(self, apart: Float[np.ndarray, "k d"]) -> Float[np.ndarray, " k"]:
+        whitened = (apart[:, None] @ self._whitening)[:, 0]
+        distances: np.ndarray = np.sqrt(np.sum(whitened**2, axis=1, dtype=np.float64))
         return distances
 
 

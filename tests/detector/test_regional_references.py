@@ -60,13 +60,13 @@ def aligned_covariances(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_aligned_distances_equal_scipy() -> None:
-    """Reference: scipy mahalanobis, cell by cell, with the docstring's covariance; rtol 1e-8."""
+    """Reference: scipy mahalanobis, cell by cell, with the docstring's covariance; rtol 1e-6."""
     case = Case("regional", "regional", "plain", region=False)
 
     actual = maps(case.fitted(IMAGES), FRESH)
 
     expected = distances(FRESH, *aligned_covariances(cells(IMAGES)))
-    np.testing.assert_allclose(actual, expected, rtol=1e-8)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
 def test_cells_that_are_seldom_inside_lean_on_the_pooled_covariance() -> None:
@@ -82,19 +82,19 @@ def test_cells_that_are_seldom_inside_lean_on_the_pooled_covariance() -> None:
     detector = fitted_to(Detector(Spec("a", "b", "f", "regional")), seen)
 
     expected = distances(FRESH, *aligned_covariances(cells(seen)))
-    np.testing.assert_allclose(maps(detector, FRESH), expected, rtol=1e-8)
+    np.testing.assert_allclose(maps(detector, FRESH), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("region", [False, True])
 def test_free_distances_equal_scipy(region: bool) -> None:
-    """Reference: scipy mahalanobis with scikit-learn's OAS of all rows inside; rtol 1e-8."""
+    """Reference: scipy mahalanobis with scikit-learn's OAS of all rows inside; rtol 1e-6."""
     case = Case("regional", "regional", "free", region)
     rows = inside(cells(case.seen(IMAGES)))
 
     actual = maps(case.fitted(IMAGES), FRESH)
 
     expected = distances(FRESH, rows.mean(axis=0), sklearn_oas(rows)[0])
-    np.testing.assert_allclose(actual, expected, rtol=1e-8)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("limit", [20, 10_000])
