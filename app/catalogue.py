@@ -1,6 +1,7 @@
 """The detectors there are: created, found, replaced by their next version, deleted."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from app.images.masks import Mask
@@ -146,16 +147,24 @@ class Catalogue:
     async def usable(self, name: str, version: int | None, *, allow_stale: bool) -> Stored:
         """Return a fitted detector of the backbone that runs; a file may have to be read.
 
+        What another process has changed is seen within half a second.
+
         Raises:
             UnknownDetectorError, UnknownVersionError, NotFittedError, FingerprintMismatchError
             StaleCalibrationError: if its calibration belongs to other moments, unless allowed.
         """
-        stored = await asyncio.to_thread(self.get, name, version)
+        stored = self._storage.versions.recent(name, version)
+        if stored is None:
+            stored = await asyncio.to_thread(self.get, name, version)
         stored.detector.require_fitted()
         if not allow_stale:
             stored.detector.require_fresh()
         self.check_fingerprint(stored.detector)
         return stored
+
+    async def look_up(self, names: Sequence[str]) -> None:
+        """Read what is known of many detectors at once, before each is asked for as ``usable``."""
+        await asyncio.to_thread(self._storage.versions.refresh, names)
 
     def check_fingerprint(self, detector: Detector) -> None:
         """Refuse what was fitted on another backbone. Raises FingerprintMismatchError."""

@@ -1,22 +1,19 @@
 """The command line: ``gatewatch serve``, and the same use cases on folders without a server."""
 
 import json
-import os
-import signal
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 from rich.console import Console
 from rich.table import Table
 
-from app import __version__
+from app import __version__, serving
 from app.bench.command import ListOptions, bench
 from app.commands.adapting import adapt
 from app.commands.common import Name, run, settings_of_environment
+from app.commands.doctor import doctor
 from app.commands.keys import keys
 from app.commands.learning import MaskFile, calibrate, fit, forget, threshold
 from app.commands.moving import export, import_
@@ -55,17 +52,8 @@ def serve(
     except (DetectorError, OSError) as error:
         typer.echo(f"gatewatch: {error}", err=True)
         raise typer.Exit(1) from error
-    # Whoever started the process starts another, which may get a device that works.
-    app.state.service.ingest.batcher.on_fatal = partial(os.kill, os.getpid(), signal.SIGTERM)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        access_log=False,  # the middleware writes one line per request
-        timeout_keep_alive=65,  # longer than a load balancer's usual 60 s
-        timeout_graceful_shutdown=settings.drain_seconds,
-    )
+    if not serving.serve(app, settings):
+        raise typer.Exit(1)
 
 
 for command in (fit, calibrate, forget, threshold, replay, export):
@@ -143,6 +131,7 @@ def _table(scores: Scores) -> Table:
 
 cli.command(cls=ListOptions)(bench)
 cli.command()(adapt)
+cli.command()(doctor)
 cli.add_typer(keys, name="keys")
 
 

@@ -5,14 +5,15 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 
+TIMEOUT = "X-Request-Timeout-Ms"
 MAX_TIMEOUT_MS = 3_600_000
 
 
-def _deadline(
+async def _deadline(
     timeout_ms: Annotated[
         int,
         Header(
-            alias="X-Request-Timeout-Ms",
+            alias=TIMEOUT,
             ge=1,
             le=MAX_TIMEOUT_MS,
             description="How long the answer is of use, from the request's headers on. A request "

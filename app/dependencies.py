@@ -4,28 +4,30 @@ import pathlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Literal, TypeVar, cast
 
 from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi.routing import APIRoute
 
 from app.access.credentials import Role
 from app.access.guard import ByDep, require
 from app.deadlines import DeadlineDep
 from app.images import sources, tensors
-from app.images.sources import MULTIPART, OCTETS, Upload
+from app.images.sources import Upload
 from app.images.tensors import Inference
 from app.intake.grouping import MAX_GROUP, Grouping
-from app.intake.spooling import TAR, ZIP
+from app.intake.requests import from_request
 from app.jobs.runner import JobRunner
 from app.jobs.submission import Coming, Submission
-from app.middleware import allow_body
+from app.middleware import allow_body, arrived
+from app.parameters import made
 from app.results import Scored
 from app.service import Service
 from app.storage.jobs import Job
 from app.storage.serving import Promote
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
@@ -37,7 +39,8 @@ async def _upload(
     request: Request, service: ServiceDep, deadline_s: DeadlineDep
 ) -> AsyncIterator[Upload]:
     allow_body(request.scope, service.settings.max_body_bytes)
-    async with sources.from_request(request, service.settings.max_request_images) as upload:
+    async with from_request(request, service.settings) as upload:
+        arrived(request.scope, len(upload.images))
         # and then the uploaded files, which may lie on the disk, are closed
         yield replace(upload, deadline_s=deadline_s)
 
@@ -49,13 +52,20 @@ async def _inference(request: Request, service: ServiceDep, deadline_s: Deadline
     allow_body(request.scope, service.settings.max_body_bytes)
     body = await tensors.body_of(request)
     most = service.settings.max_request_images
-    return await service.in_pool(partial(tensors.parse, body, most, deadline_s))
+    asked = await service.in_pool(partial(tensors.parse, body, most, deadline_s))
+    arrived(request.scope, len(asked.how["upload"].images))
+    return asked
 
 
 InferenceDep = Annotated[Inference, Depends(_inference)]
 
 
-def _runner(request: Request) -> JobRunner:
+def takes_images(route: APIRoute) -> bool:
+    """Whether images to be scored come with requests to a route: they have to be admitted."""
+    return any(each.call in (_upload, _inference) for each in route.dependant.dependencies)
+
+
+async def _runner(request: Request) -> JobRunner:
     return cast(JobRunner, request.app.state.runner)
 
 
@@ -85,7 +95,7 @@ class Which:
     allow_stale: AllowStale = False
 
 
-WhichDep = Annotated[Which, Depends()]
+WhichDep = Annotated[Which, made(Which)]
 
 
 @dataclass
@@ -106,7 +116,7 @@ class Change:
     ] = "auto"
 
 
-def _change(request: Request, change: Annotated[Change, Depends()]) -> Change:
+async def _change(request: Request, change: Annotated[Change, made(Change)]) -> Change:
     if change.promote == "always":  # it may take the place of a threshold, which is admins' to do
         require(request, Role.ADMIN, "promote=always")
     return change
@@ -140,10 +150,10 @@ class Groups:
         return Coming(pathlib.Path(self.folder) if self.folder else None, grouping, anomalies)
 
 
-GroupsDep = Annotated[Groups, Depends()]
+GroupsDep = Annotated[Groups, made(Groups)]
 
 
-def _submission(
+async def _submission(
     request: Request,
     response: Response,
     service: ServiceDep,
@@ -169,7 +179,7 @@ class ScoreAnswer:
     """Makes a scored request an answer: timings in a header, the error of a raw image raised."""
 
     def __init__(self, request: Request, response: Response) -> None:
-        self._is_raw = sources.media_type(request) != MULTIPART
+        self._is_raw = sources.is_one(request)
         self._response = response
 
     def of(self, scored: Scored) -> Scored:
@@ -200,56 +210,4 @@ class ScoreAnswer:
         return answers
 
 
-def _binary(media_type: str) -> dict[str, object]:
-    return {media_type: {"schema": {"type": "string", "format": "binary"}}}
-
-
-def _form_schema(**bounds: int) -> dict[str, object]:
-    return {
-        "type": "object",
-        "required": [sources.FIELD],
-        "additionalProperties": False,
-        "properties": {
-            sources.FIELD: {
-                "type": "array",
-                "minItems": 1,
-                **bounds,
-                "items": {"type": "string", "format": "binary"},
-            },
-            sources.MASK_FIELD: {
-                "type": "string",
-                "format": "binary",
-                "description": "What counts of every image, for a detector created with "
-                "mask 'request': an image file (white counts, black does not), or polygons "
-                "as JSON, corners as fractions of width and height: [[[0,0],[1,0],[1,1]]].",
-            },
-        },
-    }
-
-
-def _body(**bounds: int) -> dict[str, object]:
-    form = _form_schema(**bounds)
-    content = {MULTIPART: {"schema": form}} | _binary("image/*") | _binary(OCTETS)
-    return {"requestBody": {"required": True, "content": content}}
-
-
-def _job_body(*, anomalies: bool = False) -> dict[str, object]:
-    form: dict[str, Any] = _form_schema()
-    properties = form["properties"]
-    properties["groups"] = {
-        "type": "string",
-        "description": 'JSON object of file names and their groups: {"a.png": "lot 7"}.',
-    }
-    if anomalies:
-        properties["anomalies"] = properties[sources.FIELD] | {"description": "Known anomalies."}
-    content: dict[str, object] = {MULTIPART: {"schema": form}}
-    for media_type in ("image/*", OCTETS, *ZIP, *TAR):
-        content |= _binary(media_type)
-    return {"requestBody": {"required": False, "content": content}}
-
-
-JOB_BODY, CALIBRATION_BODY = _job_body(), _job_body(anomalies=True)
-"""How OpenAPI describes what a job's images come in; ``app.intake.spooling`` reads it."""
-
-IMAGES_BODY, IMAGE_BODY = _body(), _body(maxItems=1)
-"""How OpenAPI describes a body of images, or of one; routes read it through ``UploadDep``."""
+ScoreAnswerDep = Annotated[ScoreAnswer, made(ScoreAnswer)]

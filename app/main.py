@@ -1,5 +1,6 @@
 """The composition root: the only place that builds the parts and joins them."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,11 +8,14 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import Lifespan
 from threadpoolctl import threadpool_limits
 
-from app import __version__, middleware, problems
+from app import __version__, middleware, problems, slow_bodies
 from app.access import guard
+from app.dependencies import takes_images
+from app.health.draining import Door, Drain
 from app.jobs.runner import JobRunner
 from app.routes import (
     adapt,
@@ -39,6 +43,25 @@ from app.sweeping import sweeping
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
 
+ROUTES = (
+    detectors,
+    bundles,
+    learning,
+    adapt,
+    jobs,
+    versions,
+    shadow,
+    threshold,
+    score,
+    score_many,
+    v2,
+    images,
+    replay,
+    reviews,
+    keys,
+    audit,
+    health,
+)
 EVENTS = "text/event-stream"
 
 
@@ -96,26 +119,8 @@ def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         lifespan=lifespan,
         separate_input_output_schemas=False,
     )
-    for routes in (
-        detectors,
-        bundles,
-        learning,
-        adapt,
-        jobs,
-        versions,
-        shadow,
-        threshold,
-        score,
-        score_many,
-        v2,
-        images,
-        replay,
-        reviews,
-        keys,
-        audit,
-        health,
-    ):
-        app.include_router(routes.router)
+    for part in ROUTES:
+        app.include_router(part.router)
     problems.install(app)
     as_made = app.openapi
     app.openapi = lambda: _of_3_1(as_made())  # type: ignore[method-assign]  # its documented way
@@ -135,19 +140,48 @@ def _of_3_1(description: dict[str, Any]) -> dict[str, Any]:
 def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     """Return the application; the service starts and stops with it."""
     service = service or create_service(settings)
-    runner = JobRunner(service)
-    app = describe(partial(_lifespan, service, runner))
-    app.state.service, app.state.runner = service, runner
+    runner, drain = JobRunner(service), Drain(service.health, settings.drain_seconds)
+    app = describe(partial(_lifespan, service, runner, drain))
+    app.state.service, app.state.runner, app.state.drain = service, runner, drain
+    api = (each for part in ROUTES for each in part.router.routes if isinstance(each, APIRoute))
+    posts = [route.path_regex for route in api if takes_images(route)]
+    app.add_middleware(middleware.Admit, admission=service.ingest.admission, paths=posts)
     guard.install(app, settings, service.storage.database)
     # Ours, not FastAPI's, whose answer is no problem document and bears no request id.
     most = min(middleware.DOCUMENT_BYTES, settings.max_body_bytes)
     app.add_middleware(middleware.LimitBody, max_bytes=most)
+    app.add_middleware(slow_bodies.LimitWait, seconds=settings.body_seconds)
+    app.add_middleware(Door, drain=drain)
     app.add_middleware(middleware.Observe, telemetry=service.telemetry)
     return app
 
 
 @asynccontextmanager
-async def _lifespan(service: Service, runner: JobRunner, _app: FastAPI) -> AsyncIterator[None]:
-    async with service, sweeping(service), runner:
+async def _lifespan(
+    service: Service, runner: JobRunner, drain: Drain, _app: FastAPI
+) -> AsyncIterator[None]:
+    async with (
+        service,
+        service.health.watching(),
+        sweeping(service),
+        runner,
+        _leaving(runner, drain),
+    ):
         logging.getLogger("gatewatch").info("ready")
         yield
+
+
+@asynccontextmanager
+async def _leaving(runner: JobRunner, drain: Drain) -> AsyncIterator[None]:
+    """Give jobs back as soon as the drain begins: another process goes on with them meanwhile."""
+
+    async def leave() -> None:
+        await drain.begun.wait()
+        await runner.stop()
+
+    task = asyncio.create_task(leave(), name="leaving jobs")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

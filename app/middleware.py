@@ -1,23 +1,30 @@
-"""Around every request: an id, a log line, a count and a duration; and a limit on its body."""
+"""Around every request: an id, a log line, a count and a duration; a limit on its body; a door."""
 
 import json
 import logging
+import math
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import problems
 from app.access.credentials import without_secrets
+from app.deadlines import TIMEOUT
+from app.errors import OverloadedError
+from app.scoring.admission import Admission, Ticket
 from app.telemetry import Telemetry
 
 log = logging.getLogger("gatewatch.access")
 
 REQUEST_ID = "x-request-id"
-LIMIT = "gatewatch.body_limit"
+LIMIT, TICKET = "gatewatch.body_limit", "gatewatch.ticket"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DOCUMENT_BYTES = 4 * 2**20
 """Largest body of a route that takes no images: a mask image of 3 MB in base64, or 20,000 digests
@@ -105,8 +112,7 @@ class LimitBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "")
-        announced = int(length) if length.isdecimal() else 0
+        announced = _announced(scope)
         received = 0
         limit = scope[LIMIT] = _Limit(self._max_bytes)
 
@@ -120,3 +126,64 @@ class LimitBody:
             raise HTTPException(413, f"the body has more than {limit.max_bytes} bytes")
 
         await self._app(scope, limited, send)
+
+
+def _announced(scope: Scope) -> int:
+    """Return the bytes that a request says its body has; 0 if it does not say."""
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if length.isdecimal() else 0
+
+
+class Admit:
+    """Lets requests to score in or refuses them, before anything of their bodies is read.
+
+    Inside of ``Guard``: who may not come in at all takes no place from others.
+    """
+
+    def __init__(
+        self, app: ASGIApp, admission: Admission, paths: Sequence[re.Pattern[str]]
+    ) -> None:
+        self._app = app
+        self._admission = admission
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a ticket in ``scope``, or answer when to come again."""
+        if scope["type"] != "http" or not self._is_ours(scope):
+            await self._app(scope, receive, send)
+            return
+        timeout = Headers(scope=scope).get(TIMEOUT, "")
+        timeout_s = 1e-3 * int(timeout) if timeout.isdecimal() else math.inf
+        try:
+            ticket = self._admission.enter(_announced(scope), timeout_s)
+        except OverloadedError as error:
+            await problems.answer(Request(scope), error)(scope, receive, send)
+            return
+        received = 0
+
+        async def held() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            ticket.hold(size=max(0, received - ticket.size))  # of what did not say how long it is
+            return message
+
+        scope[TICKET] = ticket
+        try:
+            await self._app(scope, held, send)
+        finally:
+            ticket.leave()
+
+    def _is_ours(self, scope: Scope) -> bool:
+        path = scope["path"]
+        return scope["method"] == "POST" and any(pattern.match(path) for pattern in self._paths)
+
+
+def arrived(scope: Scope, images: int) -> None:
+    """Say that a request's body is here, with so many images.
+
+    Raises:
+        OverloadedError: if there is no room for them.
+    """
+    ticket: Ticket = scope[TICKET]
+    ticket.arrive(images)

@@ -3,14 +3,14 @@
 Changes by images are in ``app.learning.fitting`` and ``app.learning.calibrating``.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 
-import numpy as np
-
 from app.catalogue import Catalogue
+from app.health.canary import Canary
+from app.health.heartbeats import Heartbeats
+from app.health.state import Health
 from app.images import masks
 from app.images.sources import Upload
 from app.learning.collecting import Collector
@@ -45,11 +45,13 @@ class Service:
         self.catalogue = Catalogue(storage, embedder, telemetry)
         self.storage = storage
         self.chunks = RowChunks(storage.blobs)
-        self.ingest = Ingest(settings, embedder, telemetry)
-        self.history = History(settings, storage, telemetry)
+        self.heartbeats = Heartbeats(telemetry)
+        self.ingest = Ingest(settings, embedder, telemetry, self.heartbeats)
+        self.history = History(settings, storage, telemetry, self.heartbeats)
         self.verdicts = Verdicts(self.catalogue, self.ingest, self.history, telemetry)
         self.collector = Collector(self.ingest, self.chunks)
-        self._warm = False
+        canary = Canary(settings, self.catalogue, self.ingest, self.heartbeats)
+        self.health = Health(self.heartbeats, canary, settings.health_seconds, self._is_embedding)
 
     async def __aenter__(self) -> "Service":
         self.ingest.start()
@@ -62,25 +64,25 @@ class Service:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        self._warm = False
+        self.health.warm = False
         await self.ingest.stop()
         await self.history.stop()
         self.storage.close()
 
     async def _warm_up(self) -> None:
         """Embed one image, so that the first request is not the slow one; show what is stored."""
-        side = DEFAULT_IMAGE_SIZE
         for entry in self.catalogue.all():
             self.telemetry.detector(entry)
-        self.embedder.warm(side)
-        blank = self.embedder.prepare(np.zeros((side, side, 3), np.uint8), side)
-        await asyncio.gather(*self.ingest.batcher.submit([blank]))
-        self._warm = True
+        self.embedder.warm(DEFAULT_IMAGE_SIZE)
+        await self.health.warm_up()
+
+    def _is_embedding(self) -> bool:
+        return self.ingest.batcher.alive
 
     @property
     def ready(self) -> bool:
         """Whether an image sent now would be scored."""
-        return self._warm and self.ingest.batcher.alive
+        return not self.health.why_not_ready()
 
     def set_threshold(
         self,

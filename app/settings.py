@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     """What runs the backbone; auto takes ONNX Runtime on the CPU, some three times as fast as
     torch, once its graph is made and agrees with torch, and torch on CUDA."""
     threads: PositiveInt | None = None
-    """CPU threads of one backbone pass; unset leaves the engine's choice."""
+    """CPU threads of one backbone pass; unset: ONNX Runtime takes one, and as many passes at a time as
+    there are cores; torch takes its own choice."""
     decode_threads: PositiveInt = 2
     """Images decoded at the same time."""
     max_batch: PositiveInt | None = None
@@ -61,10 +62,16 @@ class Settings(BaseSettings):
     """Most images that wait to be scored, and most that wait to be fitted; beyond it a request is
     refused with 503, and a fit waits. At least max_request_images, else such a request could never
     be taken."""
+    queue_bytes: PositiveInt = 512 * 1024**2
+    """Most bytes of the bodies of all requests to score that are not answered yet; beyond it a
+    request is refused with 503. At least max_body_bytes."""
+    queue_seconds: PositiveFloat = 1.5
+    """Longest that a request to score may have to wait for those before it, as far as can be told;
+    beyond it it is refused with 503 and the time after which to come again."""
     max_body_bytes: PositiveInt = 512 * 1024**2
     """Largest request body, in bytes."""
     max_request_images: PositiveInt = 1000
-    """Most images in one multipart request."""
+    """Most images in one request that is answered at once."""
     max_upload_bytes: PositiveInt = 16 * 1024**3
     """Largest body of a request that begins a job, in bytes."""
     max_job_images: PositiveInt = 20_000
@@ -72,7 +79,7 @@ class Settings(BaseSettings):
     max_job_bytes: PositiveInt = 16 * 1024**3
     """Most bytes of all images of one job, unpacked."""
     max_image_bytes: PositiveInt = 256 * 1024**2
-    """Largest image of a job, in bytes, unpacked."""
+    """Largest image of a job, or in a zip file or JSON to be scored, in bytes, unpacked."""
     max_compression_ratio: PositiveInt = 200
     """How many times its own size an archive, or a file in it, may unpack to."""
     import_roots: Annotated[tuple[Path, ...], NoDecode] = ()
@@ -85,7 +92,7 @@ class Settings(BaseSettings):
     """Whether rows of fitted and calibration images are kept, some 150 kB each; forgetting single
     images, and calibrating again without images, need them."""
     cached_detectors: PositiveInt = 32
-    """Detectors kept in memory, some 45 MB each with the default scorer; others are read again when
+    """Detectors kept in memory, some 35 MB each with the default scorer; others are read again when
     they are asked, which takes some 200 ms."""
     jobs_at_once: PositiveInt = 2
     """Jobs that one process works on at the same time."""
@@ -98,8 +105,14 @@ class Settings(BaseSettings):
     """Seconds after which a job is taken up again whose process says nothing any more."""
     job_days: PositiveInt = 30
     """Days that jobs which have ended are kept."""
+    health_seconds: PositiveFloat = 30
+    """How long ago an image may have gone through at most for the service to be ready: while none
+    comes, one of its own is sent. A stage that is at one image for so long is stuck."""
+    body_seconds: PositiveFloat = 30
+    """How long a request's body may keep the server waiting, and one second more for every 16 kB
+    of it; beyond it is a 408. Headers have as long."""
     drain_seconds: PositiveInt = 10
-    """How long a stopping server waits for requests under way."""
+    """How long a stopping server goes on with requests under way; what is left is told 503."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
 
@@ -120,6 +133,8 @@ class Settings(BaseSettings):
     def _largest_request_fits(self) -> "Settings":
         if self.queue_images < self.max_request_images:
             raise ValueError("queue_images must be at least max_request_images")
+        if self.queue_bytes < self.max_body_bytes:
+            raise ValueError("queue_bytes must be at least max_body_bytes")
         return self
 
     @property
@@ -138,6 +153,7 @@ class Settings(BaseSettings):
                 "max_image_pixels",
                 "min_image_side",
                 "queue_images",
+                "queue_bytes",
             )
         }
 

@@ -19,11 +19,12 @@ async def sweeping(service: Service) -> AsyncIterator[None]:
     """Sweep once at the beginning, and then every hour; a sweep under way is waited for."""
     stop = asyncio.Event()
     task = asyncio.create_task(_sweep(service, stop), name="sweep")
+    service.heartbeats.watch(task, "sweep")
     try:
         yield
     finally:
         stop.set()
-        await task
+        await asyncio.gather(task, return_exceptions=True)  # it has told if it died
 
 
 async def _sweep(service: Service, stop: asyncio.Event) -> None:
@@ -31,7 +32,8 @@ async def _sweep(service: Service, stop: asyncio.Event) -> None:
     incoming = settings.data_dir / "incoming"
     while not stop.is_set():
         try:
-            gone = await sweep(service.storage, incoming, job_days=settings.job_days)
+            with service.heartbeats.sweep.call():
+                gone = await sweep(service.storage, incoming, job_days=settings.job_days)
         except Exception:  # the next one may do better; scoring has nothing to do with it
             log.exception("what was left over could not be removed")
         else:

@@ -1,5 +1,7 @@
 """What Prometheus reads: every series of the service, in a registry of its own."""
 
+from collections.abc import Callable
+
 from fastapi import Response
 from prometheus_client import (
     CollectorRegistry,
@@ -85,6 +87,11 @@ class Telemetry:
         self.queue_images = Gauge(
             "gatewatch_queue_images", "Images that wait for the backbone.", registry=registry
         )
+        self.admitted_bytes = Gauge(
+            "gatewatch_admitted_bytes",
+            "Bytes of the bodies of requests to score that are not answered yet.",
+            registry=registry,
+        )
         self.reference_images = Gauge(
             "gatewatch_reference_images",
             "Images a detector was fitted to.",
@@ -111,6 +118,15 @@ class Telemetry:
             ["model", "side"],
             registry=registry,
         )
+        self.stage_progress = Gauge(
+            "gatewatch_stage_last_progress_timestamp_seconds",
+            "When a stage last finished something, in Unix time.",
+            ["stage"],
+            registry=registry,
+        )
+        self.stage_calls = Gauge(
+            "gatewatch_stage_calls", "Calls of a stage under way.", ["stage"], registry=registry
+        )
         self.build_info = Gauge(
             "gatewatch_build_info",
             "Always 1; the labels say what runs.",
@@ -119,6 +135,13 @@ class Telemetry:
         )
         for reason in REJECTIONS:
             self.images_rejected.labels(reason)
+
+    def stage(
+        self, name: str, progress_at: Callable[[], float], calls: Callable[[], float]
+    ) -> None:
+        """Show a stage, as it is when it is asked for."""
+        self.stage_progress.labels(name).set_function(progress_at)
+        self.stage_calls.labels(name).set_function(calls)
 
     def detector(self, entry: Entry) -> None:
         """Show the state of what is in service; its series exist from then on."""

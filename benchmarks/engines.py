@@ -1,16 +1,19 @@
-"""The engines against one another: torch and ONNX Runtime, in one run, in turns.
+"""The engines against one another: torch, ONNX Runtime and OpenVINO, in one run, in turns.
 
     python -m benchmarks.engines [--backbone se-lite0] [--weights FILE] [--side 256] [--threads 1 2]
 
-For every number of threads and batch size: milliseconds an image (median, the engines taking turns
-so that a busy machine troubles both alike), the ratio, and how far the rows are apart. The pictures
-are scikit-image's photographs, cut at random.
+For every number of threads, batch size and engine beside torch: milliseconds an image (median, the
+engines taking turns so that a busy machine troubles all alike), torch's divided by them, and how
+far the rows are from torch's. The pictures are scikit-image's photographs, cut at random. OpenVINO
+is measured where it is installed.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ import torch
 from skimage import data
 from tqdm import tqdm
 
-from detector.embedder import Embedder
+from detector.embedder import Embedder, EngineChoice
 from detector.embedding import Embedding
 
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "rocket")
@@ -46,9 +49,11 @@ def apart(ours: Embedding, theirs: Embedding) -> float:
     return worst
 
 
-def measured(engines: dict[str, Embedder], samples: list[np.ndarray], repeats: int) -> list[float]:
+def measured(
+    engines: Mapping[EngineChoice, Embedder], samples: list[np.ndarray], repeats: int
+) -> list[float]:
     """Return the milliseconds an image of each engine: medians of turns."""
-    times_s: dict[str, list[float]] = {name: [] for name in engines}
+    times_s: dict[EngineChoice, list[float]] = {name: [] for name in engines}
     for turn in range(repeats + 2):
         for name, embedder in engines.items():
             started_s = time.perf_counter()
@@ -68,8 +73,11 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
-    lines = ["| threads | batch | torch, ms | onnx, ms | torch / onnx | rows apart |"]
-    lines.append("|---|---|---|---|---|---|")
+    names: list[EngineChoice] = ["torch", "onnx"]
+    if find_spec("openvino"):
+        names.append("openvino")
+    lines = ["| threads | batch | torch, ms | engine | ms | torch / engine | rows apart |"]
+    lines.append("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder, tqdm(unit="batch size") as bar:
         for threads in options.threads:
             engines = {
@@ -81,21 +89,23 @@ def main() -> None:
                     engine=engine,
                     cache=Path(folder),
                 )
-                for engine in ("torch", "onnx")
+                for engine in names
             }
-            if not engines["onnx"].warm(options.side, wait=True):
-                raise SystemExit("this network has no ONNX engine: see the warning above")
+            if not all(each.warm(options.side, wait=True) for each in engines.values()):
+                raise SystemExit("an engine cannot run this network: see the warning above")
             for batch in options.batches:
                 prepared = [
                     engines["torch"].prepare(picture, options.side)
                     for picture in crops(batch, options.side)
                 ]
-                torch_ms, onnx_ms = measured(engines, prepared, options.repeats)
-                worst = apart(*(engines[name].embed(prepared) for name in ("onnx", "torch")))
-                lines.append(
-                    f"| {threads} | {batch} | {torch_ms:.1f} | {onnx_ms:.1f} "
-                    f"| {torch_ms / onnx_ms:.2f} | {worst:.1e} |"
-                )
+                torch_ms, *others_ms = measured(engines, prepared, options.repeats)
+                wanted = engines["torch"].embed(prepared)
+                for name, engine_ms in zip(names[1:], others_ms, strict=True):
+                    worst = apart(engines[name].embed(prepared), wanted)
+                    lines.append(
+                        f"| {threads} | {batch} | {torch_ms:.1f} | {name} | {engine_ms:.1f} "
+                        f"| {torch_ms / engine_ms:.2f} | {worst:.1e} |"
+                    )
                 bar.update()
     print(f"{options.backbone}, {options.side} px, torch {torch.__version__}")
     print("\n".join(lines))

@@ -20,6 +20,7 @@ from detector.errors import (
 from models import backbone
 from models.checkpoints import WeightsError
 from models.gate_finder import NoGatesError
+from models.precision import Precision, PrecisionError
 from models.preprocess import Preprocessing
 
 Prepared = UInt8[np.ndarray, "channels s s"]
@@ -28,7 +29,15 @@ Prepared = UInt8[np.ndarray, "channels s s"]
 BACKBONES = tuple(backbone.BACKBONES)
 """Names of the backbones; ``timm:NAME`` is one where timm is installed."""
 
-EngineChoice = Literal["auto", "torch", "onnx"]
+EngineChoice = Literal["auto", "torch", "onnx", "openvino"]
+
+_NOT_BUILT = (
+    WeightsError,
+    NoGatesError,
+    PrecisionError,
+    backbone.MissingEngineError,
+    backbone.UnknownBackboneError,
+)
 
 # What torch (CUDA and CPU) and ONNX Runtime say; their types tell less, or nothing.
 _NO_MEMORY = (
@@ -63,6 +72,7 @@ class Embedder:
         self.fingerprint = network.fingerprint
         self.channels = network.channels
         self.engine = network.engine.name
+        self.precision = network.precision
         self.lanes = network.engine.lanes
         self.regional = network.regional
         # On a CPU larger batches cost more per image: their activations leave the caches and are
@@ -79,6 +89,7 @@ class Embedder:
         engine: EngineChoice = "torch",
         cache: Path | None = None,
         exports: bool = True,
+        precision: Precision = "float32",
     ) -> "Embedder":
         """Return the embedder of a backbone by name.
 
@@ -89,13 +100,16 @@ class Embedder:
             weights: file of the backbone's weights: its gates for ``se-lite0``, all of them for
                 the others. None takes those shipped, or those of timm's hub; torchvision's
                 networks need one.
-            engine: ``auto`` takes ONNX Runtime on the CPU and torch elsewhere.
-            cache: folder where the ONNX engine keeps its graphs; None keeps none.
-            exports: whether it makes graphs that are not kept yet, in the background.
+            engine: ``auto`` takes torch on CUDA; on the CPU ONNX Runtime, and for bfloat16, which
+                that has not, OpenVINO.
+            cache: folder where the CPU's engines keep their graphs; None keeps none.
+            exports: whether they make graphs that are not kept yet, in the background.
+            precision: what the network computes in; ``bfloat16`` makes another fingerprint.
 
         Raises:
             BackboneError: if the backbone is unknown or has no gates, its weights are wrong or out
-                of reach, the device is missing, or the engine is of another device.
+                of reach, the device is missing, or the engine is missing, of another device or
+                without that precision.
         """
         if threads is not None:
             torch.set_num_threads(threads)
@@ -103,10 +117,14 @@ class Embedder:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
             raise BackboneError("no CUDA device is available: use device 'cpu' or 'auto'")
-        if engine == "auto":
-            engine = "onnx" if device == "cpu" else "torch"
-        if engine == "onnx" and device != "cpu":
-            raise BackboneError("the engine 'onnx' runs on the CPU: use engine 'auto' or 'torch'")
+        if engine == "auto" and device == "cpu":
+            engine = "onnx" if precision == "float32" else "openvino"
+        elif engine == "auto":
+            engine = "torch"
+        if engine != "torch" and device != "cpu":
+            raise BackboneError(
+                f"the engine '{engine}' runs on the CPU: use engine 'auto' or 'torch'"
+            )
         try:
             made = backbone.build(
                 name,
@@ -116,9 +134,10 @@ class Embedder:
                 cache=cache,
                 threads=threads,
                 exports=exports,
+                precision=precision,
             )
             return cls(made)
-        except (WeightsError, NoGatesError, backbone.UnknownBackboneError) as error:
+        except _NOT_BUILT as error:
             raise BackboneError(str(error)) from error
 
     def warm(self, side_px: int, *, masked: bool = False, wait: bool = False) -> bool:

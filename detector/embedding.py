@@ -38,7 +38,7 @@ class Embedding:
 
     def image(self, index: int) -> "Embedding":
         """Return the embedding of one image, n = 1."""
-        return self.images(slice(index, index + 1))
+        return self if len(self) == 1 else self.images(slice(index, index + 1))
 
     def images(self, which: slice) -> "Embedding":
         """Return the embedding of some of the images."""
@@ -47,7 +47,7 @@ class Embedding:
     @classmethod
     def concatenate(cls, parts: Sequence["Embedding"]) -> "Embedding":
         """Return the embeddings of several batches as one, in order; at least one is needed."""
-        return _combine(parts, np.concatenate)
+        return parts[0] if len(parts) == 1 else _combine(parts, np.concatenate)
 
 
 def _combine(

@@ -1,28 +1,46 @@
 """A backbone: an SE network with its preprocessing, ready to turn pixels into taps.
 
 Its fingerprint is the SHA-256 over its name, its preprocessing and every weight: what was fitted on
-one backbone is meaningless on another, and the fingerprint is how that is noticed.
+one backbone is meaningless on another, and the fingerprint is how that is noticed. In bfloat16 it
+is over precision, engine and device too: each rounds in its own places, and scores notice
+(``models.precision``). In float32 all engines have one fingerprint.
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
 from models import preprocess, timm_networks, torchvision_networks
+from models.cuda_engine import CudaEngine
 from models.engines import Engine, TorchEngine
+from models.precision import Precision
 from models.preprocess import LITE0, Preparation, Preprocessing
 from models.se_lite0 import se_lite0
 from models.taps import Taps
 from models.timm_networks import UnknownBackboneError
 
-__all__ = ["BACKBONES", "Backbone", "EngineName", "UnknownBackboneError", "build"]
+if TYPE_CHECKING:
+    from models.graph_engine import GraphEngine
 
-EngineName = Literal["torch", "onnx"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "EngineName",
+    "MissingEngineError",
+    "UnknownBackboneError",
+    "build",
+]
+
+EngineName = Literal["torch", "onnx", "openvino"]
+
+
+class MissingEngineError(Exception):
+    """What the engine needs is not installed."""
 
 
 class Backbone:
@@ -33,13 +51,16 @@ class Backbone:
         network: is taken over; in evaluation mode from here on.
         preprocessing: of the network.
         device: where it runs.
-        engine: ``torch``, or ``onnx`` for networks that see images, on the CPU.
-        cache: folder where the ONNX engine keeps its graphs; None keeps none.
-        threads: CPU threads of one pass of the ONNX engine; None leaves its choice.
-        exports: whether the ONNX engine makes graphs that are not kept yet.
+        engine: ``torch``; or ``onnx`` or ``openvino``, for networks that see images, on the CPU.
+        cache: folder where the engines of graphs keep them; None keeps none.
+        threads: CPU threads of one pass of a graph; None leaves the engine's choice.
+        exports: whether graphs that are not kept yet are made.
+        precision: what the network computes in; its taps are float32 always.
 
     Raises:
         NoGatesError: if the network has no SE block.
+        MissingEngineError: if the engine is not installed.
+        PrecisionError: if it does not compute in that precision here.
     """
 
     def __init__(
@@ -53,11 +74,14 @@ class Backbone:
         cache: Path | None = None,
         threads: int | None = None,
         exports: bool = True,
+        precision: Precision = "float32",
     ) -> None:
         self.name = name
         self.preprocessing = preprocessing
         self.device = device
-        self.fingerprint = _fingerprint(name, network, preprocessing)
+        rounding = "" if precision == "float32" else f"{precision} {engine} {device.type}"
+        self.fingerprint = _fingerprint(name, network, preprocessing, rounding)
+        self.precision = precision
         self.engine, reference = self._engines(network, engine, cache, threads, exports=exports)
         self.channels = self.engine.channels
         blank = [preprocessing.blank()]
@@ -75,30 +99,47 @@ class Backbone:
     ) -> tuple[Engine, TorchEngine]:
         """Return the engine of that name, and torch's of the same network."""
         if name == "torch":
-            torch_engine = TorchEngine(network, self.preprocessing, self.device)
+            made = CudaEngine if self.device.type == "cuda" else TorchEngine
+            torch_engine = made(network, self.preprocessing, self.device, self.precision)
             return torch_engine, torch_engine
-        # Here, for who runs on torch need not wait for the runtime to be read.
-        from models.onnx_engine import OnnxEngine
-
         assert isinstance(self.preprocessing, Preprocessing)
-        onnx = OnnxEngine(
+        graphs = _graph_engine(name)(
             network,
             self.preprocessing,
             fingerprint=self.fingerprint,
             folder=cache,
             threads=threads,
             exports=exports,
+            precision=self.precision,
         )
-        return onnx, onnx.reference
+        return graphs, graphs.reference
 
     def embed(self, samples: Sequence[np.ndarray]) -> Taps:
-        """Return the taps of a batch of prepared samples; tensors stay on the device."""
+        """Return the taps of a batch of prepared samples, on the device or the CPU."""
         return self.engine.embed(samples)
 
 
-def _fingerprint(name: str, network: nn.Module, preprocessing: Preparation) -> str:
+def _graph_engine(name: EngineName) -> "type[GraphEngine]":
+    """Return the engine of that name, read only now: its runtime takes time and memory."""
+    if name == "onnx":
+        from models.onnx_engine import OnnxEngine
+
+        return OnnxEngine
+    try:
+        from models.openvino_engine import OpenVinoEngine
+    except ImportError as error:
+        raise MissingEngineError(
+            "the engine 'openvino' needs OpenVINO: pip install 'gatewatch[openvino]'"
+        ) from error
+    return OpenVinoEngine
+
+
+def _fingerprint(
+    name: str, network: nn.Module, preprocessing: Preparation, rounding: str = ""
+) -> str:
     digest = hashlib.sha256()
     digest.update("\n".join((name, preprocess.VERSION, str(preprocessing))).encode())
+    digest.update(rounding.encode())
     for key, value in sorted(network.state_dict().items()):
         digest.update(f"{key}{tuple(value.shape)}{value.dtype}".encode())
         digest.update(value.contiguous().cpu().numpy().tobytes())
@@ -122,6 +163,7 @@ def build(
     cache: Path | None = None,
     threads: int | None = None,
     exports: bool = True,
+    precision: Precision = "float32",
 ) -> Backbone:
     """Return the backbone of that name on a device.
 
@@ -131,14 +173,16 @@ def build(
         weights: a file; of gates for ``se-lite0``, of the whole network for the others. None
             takes the shipped gates, or the weights of timm's hub; torchvision's need a file.
         engine: what runs it, as ``Backbone`` has it; so are the others.
-        cache: folder of the ONNX engine's graphs.
-        threads: of one pass of the ONNX engine.
-        exports: whether it makes graphs.
+        cache: folder of the engine's graphs.
+        threads: of one pass of a graph.
+        exports: whether graphs are made.
+        precision: what it computes in.
 
     Raises:
         UnknownBackboneError: if there is none of that name.
         NoGatesError: if the network has no SE block.
         WeightsError: if its weights are missing, altered, out of reach or another network's.
+        MissingEngineError, PrecisionError: as ``Backbone`` does.
     """
     made: tuple[nn.Module, Preparation]
     if name.startswith(timm_networks.PREFIX):
@@ -151,5 +195,12 @@ def build(
         names = [*complete, f"{timm_networks.PREFIX}<a network of timm>", *theirs]
         raise UnknownBackboneError(f"no backbone {name!r}; there is: {', '.join(names)}")
     return Backbone(
-        name, *made, device, engine=engine, cache=cache, threads=threads, exports=exports
+        name,
+        *made,
+        device,
+        engine=engine,
+        cache=cache,
+        threads=threads,
+        exports=exports,
+        precision=precision,
     )

@@ -1,7 +1,7 @@
 """Engines: what runs a network on prepared samples and gives its taps.
 
-The torch engine runs any network on any device and is the reference. ``models.onnx_engine`` runs
-networks that see images faster on a CPU.
+The torch engine runs any network on any device and is the reference. ``models.cuda_engine`` is
+torch on a GPU; ``models.graph_engine`` runs networks that see images faster on a CPU.
 """
 
 import threading
@@ -10,8 +10,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
+from models.precision import Precision, computing
 from models.preprocess import Preparation
 from models.taps import Tapped, Taps
 
@@ -27,7 +29,7 @@ class Engine(Protocol):
     """Channels of every block, in the order in which they run."""
 
     def embed(self, samples: Sequence[np.ndarray]) -> Taps:
-        """Return the taps of a batch of prepared samples; tensors stay on the device."""
+        """Return the taps of a batch of prepared samples, float32, on the device or the CPU."""
 
     def warm(self, channels: int, side_px: int, *, wait: bool) -> bool:
         """Make ready for pictures of that many channels (3, or 4 with a mask) and that size.
@@ -37,7 +39,7 @@ class Engine(Protocol):
 
 
 class TorchEngine:
-    """torch itself, in evaluation mode, float32; 2-D convolutions channels last; one pass a time.
+    """torch itself, in evaluation mode; 2-D convolutions channels last; one pass a time.
 
     Raises:
         NoGatesError: if the network has no SE block.
@@ -46,14 +48,20 @@ class TorchEngine:
     name = "torch"
     lanes = 1
 
-    def __init__(self, network: nn.Module, preparation: Preparation, device: torch.device) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        preparation: Preparation,
+        device: torch.device,
+        precision: Precision = "float32",
+    ) -> None:
         network = network.eval().requires_grad_(requires_grad=False).to(device)
         for parameter in network.parameters():
             if parameter.dim() == 4:  # not all of them: a 3-D convolution has no such order
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self._tapped = Tapped(network)
         self._preparation = preparation
-        self._device = device
+        self._device, self._precision = device, precision
         self._free = threading.Lock()  # the taps of a pass lie in the network until it is through
         self.channels = self._tapped.channels
 
@@ -61,8 +69,12 @@ class TorchEngine:
         """Return the taps of a batch of prepared samples; tensors stay on the device."""
         with self._free, torch.inference_mode():
             inputs, weights = self._preparation.inputs(samples, self._device)
-            return self._tapped(*inputs, weights=weights)
+            return self._run(*inputs, weights=weights)
 
     def warm(self, channels: int, side_px: int, *, wait: bool) -> bool:
         """Do nothing: torch takes what comes."""
         return True
+
+    def _run(self, *inputs: Tensor, weights: Float[Tensor, "b 1 h w"] | None) -> Taps:
+        with computing(self._precision, self._device):
+            return self._tapped(*inputs, weights=weights)

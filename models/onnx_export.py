@@ -14,7 +14,6 @@ import logging
 import multiprocessing
 import os
 import warnings
-from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -23,12 +22,11 @@ from torch import Tensor, nn
 
 from models.packed import PackedNetwork
 from models.preprocess import Preprocessing
-from models.taps import Tap, Tapped, Taps
+from models.taps import Tapped, to_names
 
 OPSET, NICENESS = 20, 5
 VERSION = 1
 """Of what this module exports; raised when that changes."""
-STATISTICS = ("gate", "mean", "std", "maximum")
 
 
 class _Seen(nn.Module):
@@ -47,26 +45,6 @@ class _Seen(nn.Module):
         named = to_names(self._tapped(x, weights=weights))
         self.names = list(named)
         return tuple(named.values())
-
-
-def to_names(taps: Taps) -> dict[str, Tensor]:
-    """Return every tensor of the taps under its name."""
-    named = {
-        f"{statistic}/{block}": getattr(tap, statistic)
-        for block, tap in taps.blocks.items()
-        for statistic in STATISTICS
-    }
-    return named | {f"regional/{block}": cells for block, cells in taps.regional.items()}
-
-
-def from_names(named: Mapping[str, Tensor]) -> Taps:
-    """Return the taps that ``to_names`` took apart."""
-    blocks = [name.partition("/")[2] for name in named if name.startswith("gate/")]
-    regional = [name.partition("/")[2] for name in named if name.startswith("regional/")]
-    return Taps(
-        {block: Tap(*(named[f"{each}/{block}"] for each in STATISTICS)) for block in blocks},
-        {block: named[f"regional/{block}"] for block in regional},
-    )
 
 
 def export(network: nn.Module, preprocessing: Preprocessing, channels: int, side_px: int) -> bytes:

@@ -19,8 +19,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-VERSION = "antialias-square-1"
-"""Names what ``resize`` does; enters the backbone's fingerprint."""
+VERSION = "antialias-square-2-jpeg-2x"
+"""Names what ``resize`` does, and from which pixels: ``app.images.imaging`` decodes a large JPEG to
+no less than twice the side. Enters the backbone's fingerprint."""
 
 THUMBNAIL_PX = 64
 _BLANK_PX = 256

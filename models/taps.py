@@ -9,6 +9,7 @@ For the input x of one SE block, (b, c, *places) or packed (n, c), a tap holds, 
     maximum  = max over the places of x
 
 Places that the block was told not to count (padding, ``models.pooling``) do not count here.
+Where the network computes in half precision, taps are taken of its maps in float32.
 
 The three statistics together are the squeeze statistics: the mean alone hides a small spot, spread
 and maximum show it (compare arXiv:2601.22703, which adds variance and maximum to pooled features).
@@ -22,11 +23,12 @@ Weights over an image's pixels restrict all of it to a region of interest (``mod
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -37,6 +39,7 @@ from models.regions import Weights
 
 REGIONAL_STRIDES = (4, 16)
 """Least and greatest stride of a block whose output is kept by region."""
+STATISTICS = ("gate", "mean", "std", "maximum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,26 @@ class Taps:
 
     blocks: dict[str, Tap]
     regional: dict[str, Float[Tensor, "b k c"]]
+
+
+def to_names(taps: Taps) -> dict[str, Tensor]:
+    """Return every tensor of the taps under its name."""
+    named = {
+        f"{statistic}/{block}": getattr(tap, statistic)
+        for block, tap in taps.blocks.items()
+        for statistic in STATISTICS
+    }
+    return named | {f"regional/{block}": cells for block, cells in taps.regional.items()}
+
+
+def from_names(named: Mapping[str, Tensor]) -> Taps:
+    """Return the taps that ``to_names`` took apart."""
+    blocks = [name.partition("/")[2] for name in named if name.startswith("gate/")]
+    regional = [name.partition("/")[2] for name in named if name.startswith("regional/")]
+    return Taps(
+        {block: Tap(*(named[f"{each}/{block}"] for each in STATISTICS)) for block in blocks},
+        {block: named[f"regional/{block}"] for block in regional},
+    )
 
 
 class Tapped:
@@ -100,7 +123,7 @@ class Tapped:
         (x, where), self._input = self._input, None
         if gate.dim() > 2:  # one pixel, or one gate for every frame
             gate = gate.flatten(2).mean(dim=2)
-        self._taps.append((name, Tap(gate, *pooling.statistics(x, where))))
+        self._taps.append((name, Tap(_full(gate), *pooling.statistics(_full(x), where))))
 
     def _keep_regional(self, name: str, _block: nn.Module, _inputs: object, y: object) -> None:
         least, greatest = REGIONAL_STRIDES
@@ -108,7 +131,7 @@ class Tapped:
             return
         if least <= round(self._side / y.shape[2]) <= greatest:
             # A later block of this shape takes its place.
-            self._regional[y.shape[1:]] = name, regions.cells(y, self._weights)
+            self._regional[y.shape[1:]] = name, regions.cells(_full(y), self._weights)
 
     def __call__(self, *inputs: Tensor, weights: Weights | None = None) -> Taps:
         """Run the network; return the taps by the blocks' names.
@@ -139,3 +162,8 @@ class Tapped:
         self._taps.clear()
         self._regional.clear()
         self._weights = self._input = None
+
+
+def _full(x: Tensor) -> Tensor:
+    """Return halves as float32: sums of their squares leave their range and precision."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -42,14 +42,14 @@ class Reader:
         Raises:
             ImageError: if it cannot be read.
         """
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise UndecodableImageError(f"the file cannot be read: {error.strerror}") from error
+        return self._decoded(_content(path))
+
+    def _decoded(self, content: bytes, side_px: int | None = None) -> imaging.Pixels:
         return imaging.decode(
             content,
             max_pixels=self.settings.max_image_pixels,
             min_side=self.settings.min_image_side,
+            side_px=side_px,
         )
 
     def batches(self, paths: Sequence[Path], size: int) -> Iterator[list[Prepared]]:
@@ -79,10 +79,18 @@ class Reader:
 
     def _load(self, index: int, path: Path) -> Prepared | ImageError:
         try:
-            pixels = self.picture(path)
+            content = _content(path)
+            pixels = self._decoded(content, self.side_px)
         except ImageError as error:
             return error
-        return Prepared(index, self.prepare(pixels, self.side_px), pixels.shape[:2])
+        return Prepared(index, self.prepare(pixels, self.side_px), imaging.shape(content))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UndecodableImageError(f"the file cannot be read: {error.strerror}") from error
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:

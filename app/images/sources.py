@@ -14,6 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from app.errors import (
+    ImageError,
     MalformedUploadError,
     NoImagesError,
     TooManyImagesError,
@@ -24,12 +25,13 @@ from app.errors import (
 FIELD, MASK_FIELD = "images", "mask"
 MULTIPART = "multipart/form-data"
 OCTETS = "application/octet-stream"
+JSON, NDJSON = "application/json", "application/x-ndjson"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One image that has not been read yet."""
+    """One image that has not been read yet; it can be read more than once."""
 
     name: str
     read: Callable[[], Awaitable[bytes]]
@@ -55,6 +57,15 @@ def from_bytes(name: str, content: bytes) -> Source:
     return Source(name, read)
 
 
+def from_error(name: str, error: ImageError) -> Source:
+    """Return an image that is known not to be readable as a source, which says so when read."""
+
+    async def read() -> bytes:
+        raise error
+
+    return Source(name, read)
+
+
 def from_path(path: Path) -> Source:
     """Return a file as a source."""
 
@@ -72,11 +83,29 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
+def is_one(request: Request) -> bool:
+    """Whether a request's body is one image as it is, by its media type."""
+    sent = media_type(request)
+    return sent.startswith("image/") or sent == OCTETS
+
+
+async def whole_body(request: Request) -> bytes:
+    """Return a request's body.
+
+    Raises:
+        MalformedUploadError: if it ends early.
+    """
+    try:
+        return await request.body()
+    except ClientDisconnect as error:
+        raise MalformedUploadError("the body ended early") from error
+
+
 @asynccontextmanager
 async def from_request(request: Request, max_images: int) -> AsyncIterator[Upload]:
     """Give the images of a request: a raw body, or a multipart form's ``images`` fields.
 
-    A form may carry one ``mask``, for all of its images.
+    A form may carry one ``mask``, for all of its images. ``app.intake.requests`` takes more.
 
     Raises:
         UnsupportedMediaTypeError: if the body is neither.
@@ -91,16 +120,13 @@ async def from_request(request: Request, max_images: int) -> AsyncIterator[Uploa
             yield await _files(form, max_images)
         finally:
             await form.close()
-    elif sent.startswith("image/") or sent == OCTETS:
-        try:
-            content = await request.body()
-        except ClientDisconnect as error:
-            raise MalformedUploadError("the body ended early") from error
-        yield Upload([from_bytes("", content)])
+    elif is_one(request):
+        yield Upload([from_bytes("", await whole_body(request))])
     else:
         got = f"got {sent!r}" if sent else "got none"
         raise UnsupportedMediaTypeError(
-            f"send Content-Type image/*, {OCTETS} or {MULTIPART}; {got}"
+            f"send Content-Type image/*, {OCTETS}, {MULTIPART}, application/zip, {JSON} or "
+            f"{NDJSON}; {got}"
         )
 
 
@@ -141,7 +167,7 @@ async def _files(form: FormData, max_images: int) -> Upload:
         if field == MASK_FIELD:
             masks.append(value if isinstance(value, str) else await value.read())
         elif field == FIELD and isinstance(value, UploadFile):
-            images.append(Source(value.filename or "", value.read))
+            images.append(_from_file(value))
         else:
             raise MalformedUploadError(
                 f"unexpected field {field!r}: send files, named {FIELD!r}, and at most one "
@@ -154,6 +180,14 @@ async def _files(form: FormData, max_images: int) -> Upload:
     if len(masks) > 1:
         raise MalformedUploadError(f"{len(masks)} masks: one counts for all images of the request")
     return Upload(images, masks[0] if masks else None)
+
+
+def _from_file(file: UploadFile) -> Source:
+    async def read() -> bytes:
+        await file.seek(0)
+        return await file.read()
+
+    return Source(file.filename or "", read)
 
 
 def _too_many(max_images: int) -> TooManyImagesError:

@@ -7,20 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from app.errors import (
     InvalidTensorError,
-    MalformedUploadError,
     TooManyImagesError,
     UnsupportedMediaTypeError,
 )
-from app.images.sources import Upload, from_bytes, media_type
+from app.images.documents import check_size, checked
+from app.images.sources import JSON, Upload, from_bytes, media_type, whole_body
 from app.schemas.v2 import InferParameters, InferRequest
 
-JSON = "application/json"
 BINARY = "inference-header-content-length"
 """The header by which a client says that tensors follow the JSON as they are in memory."""
 
@@ -46,10 +43,7 @@ async def body_of(request: Request) -> bytes:
             f"send {JSON}, images as base64 strings of datatype BYTES; the binary tensor data "
             "extension is not supported (tritonclient: set_data_from_numpy(..., binary_data=False))"
         )
-    try:
-        return await request.body()
-    except ClientDisconnect as error:
-        raise MalformedUploadError("the body ended early") from error
+    return await whole_body(request)
 
 
 def parse(body: bytes, max_images: int, deadline_s: float = math.inf) -> Inference:
@@ -61,13 +55,8 @@ def parse(body: bytes, max_images: int, deadline_s: float = math.inf) -> Inferen
         InvalidGroupError: if the group is not one.
         TooManyImagesError: if there are more than ``max_images``.
     """
-    try:
-        asked = InferRequest.model_validate_json(body)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise RequestValidationError(
-            [{**item, "loc": ("body", *item["loc"])} for item in found]
-        ) from error
+    check_size(body, max_images)
+    asked = checked(InferRequest, body)
     (tensor,) = asked.inputs
     count = len(tensor.data)
     if tensor.shape not in ([count], [count, 1]):

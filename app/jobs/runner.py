@@ -44,10 +44,14 @@ class JobRunner:
         self._stopping = False
 
     async def __aenter__(self) -> "JobRunner":
-        self._line = asyncio.create_task(self._look())
+        self._line = asyncio.create_task(self._look(), name="jobs")
+        self._service.heartbeats.watch(self._line, "jobs")
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
         """Put the jobs under way back in line; what they have kept stays."""
         self._stopping = True
         tasks = [task for task in (self._line, *self._working) if task is not None]
@@ -71,7 +75,8 @@ class JobRunner:
                     # Unbroken: a job claimed while this stops is put back, too.
                     going = list(self._working.values())
                     claim = partial(self._jobs.claim, self._owner, self._lease_s, going)
-                    job = await unbroken(asyncio.to_thread(claim))
+                    with self._service.heartbeats.jobs.call():
+                        job = await unbroken(asyncio.to_thread(claim))
             except StorageUnavailableError as error:
                 log.warning("no job can be claimed: %s", error)
             except Exception:  # without this loop no job would ever run again

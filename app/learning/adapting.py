@@ -174,6 +174,7 @@ def _read(
                 images.read(place),
                 max_pixels=settings.max_image_pixels,
                 min_side=settings.min_image_side,
+                side_px=size,
             )
         except ImageError as error:
             rejected.append(Rejected(name, problems.of(error).model_dump()))

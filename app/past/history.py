@@ -13,6 +13,7 @@ from datetime import timedelta
 from itertools import groupby
 
 from app.errors import StorageUnavailableError
+from app.health.heartbeats import Heartbeats
 from app.scoring.judging import Seen
 from app.settings import Settings
 from app.storage import Storage
@@ -39,8 +40,13 @@ class History:
     """Takes notes of scored images; used in the event loop only."""
 
     def __init__(
-        self, settings: Settings, storage: Storage, telemetry: Telemetry | None = None
+        self,
+        settings: Settings,
+        storage: Storage,
+        telemetry: Telemetry | None = None,
+        heartbeats: Heartbeats | None = None,
     ) -> None:
+        self._heartbeats = heartbeats or Heartbeats()
         self.kept = KeptHistory(storage.database, storage.blobs)
         self.shadows = Shadows(storage.database)
         self._most_bytes = settings.history_bytes
@@ -58,6 +64,7 @@ class History:
     def start(self) -> None:
         """Begin to keep."""
         self._task = asyncio.create_task(self._work(), name="history")
+        self._heartbeats.watch(self._task, "history")
 
     async def stop(self) -> None:
         """Keep what is left."""
@@ -65,7 +72,7 @@ class History:
         self._some.set()
         self._many.set()
         if self._task is not None:
-            await self._task
+            await asyncio.gather(self._task, return_exceptions=True)  # it has told if it died
 
     def note(self, seen: Seen) -> None:
         """Take notes, to be kept soon: at most ``CHUNK_IMAGES`` images."""
@@ -87,7 +94,8 @@ class History:
             counted, self._counted = self._counted, {}
             self._many.clear()
             try:
-                await asyncio.to_thread(self._keep, waiting, list(counted.values()))
+                with self._heartbeats.history.call():
+                    await asyncio.to_thread(self._keep, waiting, list(counted.values()))
             finally:
                 self._images -= sum(len(seen.images) for seen in waiting)
 

@@ -4,11 +4,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response, status
+from fastapi import APIRouter, Query, Response, status
 
 from app.access.credentials import Role
 from app.access.guard import ERRORS, needs
-from app.dependencies import JOB_BODY, JobDep, ServiceDep, SubmissionDep
+from app.dependencies import JobDep, ServiceDep, SubmissionDep
 from app.errors import (
     CannotAdaptError,
     MissingBlobError,
@@ -18,9 +18,11 @@ from app.errors import (
 from app.images.sources import OCTETS
 from app.jobs.submission import Coming
 from app.learning.adapting import gates_of
+from app.parameters import made
 from app.problems import docs
 from app.routes.learning import UPLOAD_ERRORS
 from app.schemas.adapt import AdaptQuery
+from app.schemas.bodies import JOB_BODY
 from app.schemas.jobs import JobInfo
 
 router = APIRouter(
@@ -36,7 +38,7 @@ router = APIRouter(
 )
 async def adapt(
     submission: SubmissionDep,
-    query: Annotated[AdaptQuery, Depends()],
+    query: Annotated[AdaptQuery, made(AdaptQuery)],
     folder: Annotated[
         str | None,
         Query(max_length=4096, description="Folder of the server to import, instead of a body."),

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Response
 from app import __version__
 from app.dependencies import ServiceDep
 from app.images.imaging import MEDIA_TYPES
-from app.schemas.service import Health, Info
+from app.schemas.service import Info, Life, Readiness, answered
 from app.telemetry import scrape
 from detector.descriptors import DESCRIPTORS
 from detector.scorers import SCORERS
@@ -16,18 +16,20 @@ from detector.spec import DEFAULT_IMAGE_SIZE
 router = APIRouter(tags=["service"])
 
 
-@router.get("/livez")
-async def alive() -> Health:
-    """Say that the process answers."""
-    return Health(status="ok")
+@router.get("/livez", responses={503: {"model": Life, "description": "Start it again."}})
+async def alive(service: ServiceDep, response: Response) -> Life:
+    """Say whether the process can go on, or only another one could."""
+    return answered(Life.of(service.health), response)
 
 
-@router.get("/readyz", responses={503: {"model": Health, "description": "Not ready to score."}})
-@router.get("/health", responses={503: {"model": Health, "description": "Not ready to score."}})
-async def ready(service: ServiceDep, response: Response) -> Health:
-    """Say whether an image sent now would be scored."""
-    response.status_code = 200 if service.ready else 503
-    return Health(status="ok" if service.ready else "unavailable")
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready to score."}})
+@router.get("/health", responses={503: {"model": Readiness, "description": "Not ready to score."}})
+async def ready(service: ServiceDep, response: Response) -> Readiness:
+    """Say whether an image sent now would be scored, how far each stage is, and why it would not.
+
+    An image has gone through not long ago: if none was sent, the service sends one of its own.
+    """
+    return answered(Readiness.of(service.health), response)
 
 
 @router.get("/v1/info")

@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, Query, status
+from fastapi import APIRouter, Body, Query, status
 
 from app.access.credentials import Role
 from app.access.guard import ERRORS, needs
-from app.dependencies import CALIBRATION_BODY, JOB_BODY, ChangeDep, GroupsDep, SubmissionDep
+from app.dependencies import ChangeDep, GroupsDep, SubmissionDep
 from app.errors import (
     CompressionRatioError,
     ForbiddenFolderError,
@@ -24,8 +24,10 @@ from app.errors import (
     UnsupportedMediaTypeError,
     UploadTooLargeError,
 )
+from app.parameters import made
 from app.problems import docs
 from app.schemas.base import DetectorName
+from app.schemas.bodies import CALIBRATION_BODY, JOB_BODY
 from app.schemas.jobs import JobInfo
 from app.schemas.learning import NewForgetting
 from app.schemas.thresholds import LineQuery
@@ -115,7 +117,7 @@ async def calibrate(
     submission: SubmissionDep,
     change: ChangeDep,
     groups: GroupsDep,
-    line: Annotated[LineQuery, Depends()],
+    line: Annotated[LineQuery, made(LineQuery)],
 ) -> JobInfo:
     """Score normal images that were not fitted, and known anomalies if any; draw the line."""
     asked = line.asked() | asdict(change)
@@ -141,7 +143,7 @@ async def recalibrate(
     name: DetectorName,
     submission: SubmissionDep,
     change: ChangeDep,
-    line: Annotated[LineQuery, Depends()],
+    line: Annotated[LineQuery, made(LineQuery)],
 ) -> JobInfo:
     """Score the last calibration's images again, from their rows, after a change of the fit.
 

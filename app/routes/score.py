@@ -2,18 +2,20 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from app.access.credentials import Role
 from app.access.guard import ERRORS as ACCESS_ERRORS
 from app.access.guard import needs
-from app.dependencies import IMAGE_BODY, IMAGES_BODY, ScoreAnswer, ServiceDep, UploadDep, WhichDep
+from app.dependencies import ScoreAnswerDep, ServiceDep, UploadDep, WhichDep
 from app.errors import (
+    CompressionRatioError,
     ImageTooLargeError,
     InferenceError,
     MalformedUploadError,
     NoImagesError,
     OverloadedError,
+    RefusedMemberError,
     TooManyImagesError,
     UnavailableError,
     UndecodableImageError,
@@ -21,9 +23,12 @@ from app.errors import (
     UnknownVersionError,
     UnsupportedImageError,
     UnsupportedMediaTypeError,
+    UploadTooLargeError,
 )
+from app.parameters import made
 from app.problems import docs
 from app.schemas.base import DetectorName
+from app.schemas.bodies import IMAGE_BODY, IMAGES_BODY
 from app.schemas.scores import Comparison, Explanation, GroupQuery, ScoreQuery, Scores
 from app.scoring import inspection, overlay
 from detector.errors import (
@@ -50,6 +55,9 @@ IMAGE_ERRORS = (
     MalformedUploadError,
     NoImagesError,
     TooManyImagesError,
+    UploadTooLargeError,
+    CompressionRatioError,
+    RefusedMemberError,
     UnsupportedMediaTypeError,
     UndecodableImageError,
     UnsupportedImageError,
@@ -78,11 +86,11 @@ async def score(
     name: DetectorName,
     upload: UploadDep,
     service: ServiceDep,
-    answer: Annotated[ScoreAnswer, Depends()],
+    answer: ScoreAnswerDep,
     which: WhichDep,
-    how: Annotated[ScoreQuery, Depends()],
+    how: Annotated[ScoreQuery, made(ScoreQuery)],
 ) -> Scores:
-    """Score one image (raw body) or many (multipart); in a form a bad image fails alone."""
+    """Score one image (raw body) or many (form, zip, JSON, NDJSON), where a bad one fails alone."""
     return Scores.of(answer.of(await service.score(name, upload, **vars(which), **vars(how))))
 
 

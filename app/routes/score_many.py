@@ -2,15 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from app.access.credentials import Role
 from app.access.guard import ERRORS as ACCESS_ERRORS
 from app.access.guard import needs
-from app.dependencies import IMAGES_BODY, AllowStale, ScoreAnswer, ServiceDep, UploadDep
+from app.dependencies import AllowStale, ScoreAnswerDep, ServiceDep, UploadDep
 from app.errors import InvalidGroupError, StorageUnavailableError
+from app.parameters import made
 from app.problems import docs
 from app.routes.score import IMAGE_ERRORS
+from app.schemas.bodies import IMAGES_BODY
 from app.schemas.score_many import DetectorNames, ManyScores
 from app.schemas.scores import ScoreQuery
 from app.scoring.many import score_many
@@ -30,8 +32,8 @@ async def score(
     detectors: DetectorNames,
     upload: UploadDep,
     service: ServiceDep,
-    answer: Annotated[ScoreAnswer, Depends()],
-    how: Annotated[ScoreQuery, Depends()],
+    answer: ScoreAnswerDep,
+    how: Annotated[ScoreQuery, made(ScoreQuery)],
     allow_stale: AllowStale = False,
 ) -> ManyScores:
     """Score images by many detectors; those of one size and mask share one backbone pass.

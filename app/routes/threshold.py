@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Body
 
 from app.access.credentials import Role
 from app.access.guard import ERRORS, ByDep, needs
@@ -13,6 +13,7 @@ from app.errors import (
     UnknownDetectorError,
     UnknownVersionError,
 )
+from app.parameters import made
 from app.problems import docs
 from app.schemas.base import DetectorName
 from app.schemas.thresholds import (
@@ -70,7 +71,7 @@ def change(
     body: Annotated[NewThreshold, Body()],
     service: ServiceDep,
     by: ByDep,
-    how: Annotated[RedrawQuery, Depends()],
+    how: Annotated[RedrawQuery, made(RedrawQuery)],
 ) -> DrawnThreshold:
     """Draw the line elsewhere, which makes a version; in service, the next score uses it."""
     return DrawnThreshold.by(service.set_threshold(name, by, body.line(), **vars(how)))

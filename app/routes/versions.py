@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, status
 from app.access.credentials import Role
 from app.access.guard import ERRORS as ACCESS_ERRORS
 from app.access.guard import ByDep, needs
-from app.dependencies import IMAGES_BODY, ServiceDep, UploadDep
+from app.dependencies import ServiceDep, UploadDep
 from app.errors import (
     ConflictError,
     InServiceError,
@@ -18,6 +18,7 @@ from app.errors import (
 from app.problems import docs
 from app.routes.score import ERRORS as SCORE_ERRORS
 from app.schemas.base import DetectorName
+from app.schemas.bodies import IMAGES_BODY
 from app.schemas.detectors import DetectorInfo
 from app.schemas.scores import GroupQuery
 from app.schemas.versions import FittedImages, VersionComparison, VersionDetail, VersionList

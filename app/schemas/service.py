@@ -1,14 +1,74 @@
 """The service as a whole."""
 
-from typing import Literal
+import math
+import time
+from typing import Literal, TypeVar
 
-from app.schemas.base import Body
+from fastapi import Response
+
+from app.health.state import Health
+from app.schemas.base import Body, WholeNumber
 
 
-class Health(Body):
-    """Whether the service serves."""
+class StageHealth(Body):
+    """Where one stage of the service stands."""
+
+    calls: WholeNumber
+    """How many of its calls are under way."""
+    longest_s: float
+    """For how many seconds the oldest of them has been."""
+    progress_s_ago: float
+    """How long ago it last finished something."""
+
+
+class Life(Body):
+    """Whether the process can go on."""
 
     status: Literal["ok", "unavailable"]
+    reasons: list[str]
+    """Why only another process could; none if it is ok."""
+
+    @classmethod
+    def of(cls, health: Health) -> "Life":
+        """Return what a liveness probe is answered."""
+        reasons = health.why_not_alive()
+        return cls(status="unavailable" if reasons else "ok", reasons=reasons)
+
+
+class Readiness(Life):
+    """Whether an image sent now would be scored."""
+
+    image_s_ago: float | None
+    """How long ago an image last went through; null if none ever did."""
+    stages: dict[str, StageHealth]
+
+    @classmethod
+    def of(cls, health: Health) -> "Readiness":
+        """Return what a readiness probe is answered."""
+        reasons = health.why_not_ready()
+        now = time.time()
+        return cls(
+            status="unavailable" if reasons else "ok",
+            reasons=reasons,
+            image_s_ago=None if math.isinf(health.age_s) else round(health.age_s, 3),
+            stages={
+                stage.name: StageHealth(
+                    calls=stage.calls,
+                    longest_s=round(stage.longest_s, 3),
+                    progress_s_ago=round(max(0.0, now - stage.progress_at), 3),
+                )
+                for stage in health.heartbeats.stages
+            },
+        )
+
+
+L = TypeVar("L", bound=Life)
+
+
+def answered(life: L, response: Response) -> L:
+    """Return what a probe is answered, its status set: 503 unless all is well."""
+    response.status_code = 200 if life.status == "ok" else 503
+    return life
 
 
 class Info(Body):

@@ -14,12 +14,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from app.errors import InferenceError, OverloadedError, UnavailableError
+from app.health.heartbeats import Heartbeats
 from app.scoring.pace import Pace
 from app.scoring.queue import Embedded, Item, Prepared, Queue
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
+from detector.embedding import Embedding
 from detector.errors import DeviceLostError, DeviceMemoryError
 
 log = logging.getLogger(__name__)
@@ -29,13 +32,20 @@ class Batcher:
     """The queue in front of an embedder; ``start`` it in the event loop that will use it."""
 
     def __init__(
-        self, embedder: Embedder, telemetry: Telemetry, *, max_batch: int, max_queue: int
+        self,
+        embedder: Embedder,
+        telemetry: Telemetry,
+        *,
+        max_batch: int,
+        max_queue: int,
+        heartbeats: Heartbeats | None = None,
     ) -> None:
         self.on_fatal: Callable[[], None] = lambda: None
         """Called once if nothing can be embedded any more: only another process can."""
         self._embedder = embedder
         self._telemetry = telemetry
         self._lanes = embedder.lanes
+        self._heartbeats = heartbeats or Heartbeats()
         self._pace = Pace(max_batch, self._lanes)
         self._queue = Queue(max_queue)
         self._under_way: dict[int, list[Item]] = {}
@@ -155,6 +165,7 @@ class Batcher:
                     lanes.create_task(self._embed_for_ever(lane), name=f"lane {lane}")
         except Exception:
             log.critical("nothing can be embedded any more", exc_info=True)
+            self._heartbeats.died("device", "nothing can be embedded any more")
             self._fail_all("the device failed: the service has to be started again")
             self.on_fatal()
         finally:  # cancelled, or by what ends the process
@@ -202,14 +213,14 @@ class Batcher:
         started_s = time.perf_counter()
         # Outside of the try: a thread that takes no more work is no fault of these images.
         call = asyncio.get_running_loop().run_in_executor(
-            self._device, self._embedder.embed, images
+            self._device, self._heartbeats.device.run, partial(self._embed_each, images)
         )
         try:
-            embedding = await call
+            embeddings = await call
             forward_s = time.perf_counter() - started_s
             results = [
-                Embedded(embedding.image(index), started_s - item.entered_s, forward_s)
-                for index, item in enumerate(items)
+                Embedded(embedding, started_s - item.entered_s, forward_s)
+                for embedding, item in zip(embeddings, items, strict=True)
             ]
         except DeviceLostError:
             raise
@@ -229,6 +240,11 @@ class Batcher:
         middle = len(items) // 2
         await self._embed(items[:middle])
         await self._embed(items[middle:])
+
+    def _embed_each(self, images: list[Prepared]) -> list[Embedding]:
+        """Return every image's embedding; taken apart here, too, for the loop has enough to do."""
+        embedding = self._embedder.embed(images)
+        return [embedding.image(index) for index in range(len(images))]
 
     def _failure(self, error: Exception) -> Exception:
         """Return what the caller is told of an image that failed alone."""

@@ -7,6 +7,7 @@ fitting: a stream of any length in bounded memory, on half of the decode threads
 
 import asyncio
 import hashlib
+import logging
 import math
 import time
 from collections import deque
@@ -20,15 +21,20 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import ImageError, InferenceError
+from app.errors import ImageError, InferenceError, UnavailableError
+from app.health.heartbeats import Heartbeats, Stage
 from app.images import imaging
 from app.images.sources import Source
+from app.scoring.admission import Admission
 from app.scoring.batching import Batcher
 from app.scoring.queue import Embedded, Prepared
 from app.settings import Settings
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
 from detector.embedding import Embedding, mirrored
+from detector.errors import DetectorError
+
+log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 Failure = ImageError | InferenceError
@@ -57,12 +63,32 @@ class Arrived:
 class Ingest:
     """The decode pool and the batcher behind it."""
 
-    def __init__(self, settings: Settings, embedder: Embedder, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        embedder: Embedder,
+        telemetry: Telemetry,
+        heartbeats: Heartbeats | None = None,
+    ) -> None:
+        self._heartbeats = heartbeats or Heartbeats()
+        self._stopping = False
         max_batch = settings.max_batch or embedder.best_batch
         self.batcher = Batcher(
-            embedder, telemetry, max_batch=max_batch, max_queue=settings.queue_images
+            embedder,
+            telemetry,
+            max_batch=max_batch,
+            max_queue=settings.queue_images,
+            heartbeats=self._heartbeats,
         )
         self._window = 2 * max_batch
+        at_once = embedder.lanes * max_batch
+        self.admission = Admission(
+            telemetry,
+            images=settings.queue_images + at_once,
+            total_bytes=settings.queue_bytes,
+            seconds=settings.queue_seconds,
+            enough=2 * at_once,
+        )
         self._settings = settings
         self._embedder = embedder
         self._telemetry = telemetry
@@ -75,12 +101,37 @@ class Ingest:
 
     async def stop(self) -> None:
         """Stop the batcher, then the pool."""
+        self._stopping = True
         await self.batcher.stop()
         self._pool.shutdown(wait=True)
 
-    async def in_pool(self, call: Callable[[], R]) -> R:
-        """Run a call on the pool, off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+    async def in_pool(self, call: Callable[[], R], stage: Stage | None = None) -> R:
+        """Run a call on the pool, off the event loop; ``stage`` is learning unless told.
+
+        Raises:
+            UnavailableError: if the pool takes no more work.
+        """
+        run = (stage or self._heartbeats.learn).run
+        try:
+            running = asyncio.get_running_loop().run_in_executor(self._pool, run, call)
+        except RuntimeError as error:
+            if not self._stopping:
+                self._pool_is_gone()
+            raise UnavailableError("the service is stopping") from error
+        try:
+            return await running
+        except DetectorError:
+            raise
+        except Exception:
+            self._heartbeats.doubt()
+            raise
+
+    def _pool_is_gone(self) -> None:
+        is_news = "decode" not in self._heartbeats.dead
+        self._heartbeats.died("decode", "nothing can be decoded any more")
+        if is_news:
+            log.critical("nothing can be decoded any more", exc_info=True)
+            self.batcher.on_fatal()
 
     async def embed_now(
         self, sources: Sequence[Source], look: Look, deadline_s: float = math.inf
@@ -93,11 +144,13 @@ class Ingest:
             UnavailableError: if the service is starting or stopping.
         """
         self.batcher.require_room(len(sources), deadline_s)
-        tasks = (self._decode(source, look, deadline_s) for source in sources)
+        # One request does not fill the pool's line, or an image of another would stand behind all.
+        turns = asyncio.Semaphore(self._settings.decode_threads)
+        tasks = (self._decode(source, look, deadline_s, turns) for source in sources)
         decoded = await asyncio.gather(*tasks)
         usable = [item for item in decoded if isinstance(item, _Decoded)]
         futures = self.batcher.submit([item.image for item in usable], deadline_s)
-        waits = [_arrival(future, item) for future, item in zip(futures, usable, strict=True)]
+        waits = [self._arrival(future, item) for future, item in zip(futures, usable, strict=True)]
         arrivals = iter(await asyncio.gather(*waits))
         return [next(arrivals) if isinstance(item, _Decoded) else item for item in decoded]
 
@@ -138,7 +191,7 @@ class Ingest:
             return item
         views = mirrored(item.image) if look.mirrored else [item.image]
         futures = [await self.batcher.submit_when_room(view) for view in views]
-        arrivals = await asyncio.gather(*(_arrival(future, item) for future in futures))
+        arrivals = await asyncio.gather(*(self._arrival(future, item) for future in futures))
         arrived = [each.embedding for each in arrivals if isinstance(each, Arrived)]
         failed = [each for each in arrivals if not isinstance(each, Arrived)]
         return failed[0] if failed else Embedding.concatenate(arrived)
@@ -152,21 +205,37 @@ class Ingest:
     ) -> "_Decoded | ImageError":
         """Return the prepared image, or why there is none."""
         try:
-            content = await source.read()
             async with threads or nullcontext():
+                content = await source.read()
                 started_s = time.perf_counter()
                 prepare = partial(self._prepare, content, look, deadline_s)
-                image, sha256 = await self.in_pool(prepare)
+                image, sha256 = await self.in_pool(prepare, self._heartbeats.decode)
         except ImageError as error:
             self._telemetry.images_rejected.labels(error.reason).inc()
             return error
         return _Decoded(image, sha256, time.perf_counter() - started_s)
 
+    async def _arrival(
+        self, future: "asyncio.Future[Embedded]", item: "_Decoded"
+    ) -> Arrived | InferenceError:
+        try:
+            embedded = await future
+        except InferenceError as error:
+            self._heartbeats.doubt()
+            return error
+        self._heartbeats.proved()
+        return Arrived(
+            embedded.embedding, item.sha256, item.decode_s, embedded.queue_s, embedded.forward_s
+        )
+
     def _prepare(self, content: bytes, look: Look, deadline_s: float) -> tuple[Prepared, str]:
         self.batcher.require_time(deadline_s)  # it may have waited long for this thread
         limits = self._settings
         pixels = imaging.decode(
-            content, max_pixels=limits.max_image_pixels, min_side=limits.min_image_side
+            content,
+            max_pixels=limits.max_image_pixels,
+            min_side=limits.min_image_side,
+            side_px=look.side_px,
         )
         prepared = self._embedder.prepare(pixels, look.side_px, look.mask)
         return prepared, hashlib.sha256(content).hexdigest()
@@ -179,13 +248,3 @@ class _Decoded:
     image: Prepared
     sha256: str
     decode_s: float
-
-
-async def _arrival(future: "asyncio.Future[Embedded]", item: _Decoded) -> Arrived | InferenceError:
-    try:
-        embedded = await future
-    except InferenceError as error:
-        return error
-    return Arrived(
-        embedded.embedding, item.sha256, item.decode_s, embedded.queue_s, embedded.forward_s
-    )

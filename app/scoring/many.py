@@ -5,6 +5,7 @@ service, is wrong for all of them and refuses the whole: nothing is judged or ke
 image was embedded for every look.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from http import HTTPStatus
 
 from app import problems
 from app.errors import StorageUnavailableError, TooManyImagesError
-from app.images.sources import Source, Upload, from_bytes
+from app.images.sources import Source, Upload
 from app.results import Scored
 from app.scoring.ingest import Arrived, Failure, Look
 from app.scoring.looking import look_of, same
@@ -65,6 +66,7 @@ async def score_many(
         OverloadedError, UnavailableError, StorageUnavailableError
     """
     mask = await service.read_mask(upload.mask)
+    await service.catalogue.look_up(names)
     answers: dict[str, Scored | Refused] = {}
     passes: dict[tuple[object, ...], _Pass] = {}
     for name in names:
@@ -77,26 +79,33 @@ async def score_many(
             answers[name] = _refused(name, error)
         else:
             passes.setdefault(same(look), _Pass(look)).detectors[name] = stored
-    sources = await _sources(service, upload, len(passes))
+    sources = _sources(service, upload, len(passes))
     for each in passes.values():
         each.arrivals = await service.ingest.embed_now(sources, each.look, upload.deadline_s)
-    for each in passes.values():
-        for name, stored in each.detectors.items():
-            try:
-                answers[name] = await service.verdicts.of(
-                    stored,
-                    sources,
-                    each.arrivals,
-                    group=group,
-                    false_discovery_rate=false_discovery_rate,
-                )
-            except DetectorError as error:
-                answers[name] = _refused(name, error)
+
+    async def judge(each: _Pass, stored: Stored) -> Scored | Refused:
+        try:
+            return await service.verdicts.of(
+                stored,
+                sources,
+                each.arrivals,
+                group=group,
+                false_discovery_rate=false_discovery_rate,
+            )
+        except DetectorError as error:
+            return _refused(stored.entry.name, error)
+
+    judged = {
+        name: judge(each, stored)
+        for each in passes.values()
+        for name, stored in each.detectors.items()
+    }
+    answers |= zip(judged, await asyncio.gather(*judged.values()), strict=True)
     return [answers[name] for name in names]
 
 
-async def _sources(service: Service, upload: Upload, looks: int) -> list[Source]:
-    """Return the images so that they can be read once for every look."""
+def _sources(service: Service, upload: Upload, looks: int) -> list[Source]:
+    """Return the images, which are read once for every look."""
     most, images = service.settings.max_request_images, len(upload.images)
     if images * looks > most:
         raise TooManyImagesError(
@@ -104,9 +113,7 @@ async def _sources(service: Service, upload: Upload, looks: int) -> list[Source]
             f"{images * looks}; at most {most} in one request: send fewer, or name detectors that "
             "look alike"
         )
-    if looks <= 1:
-        return upload.images
-    return [from_bytes(image.name, await image.read()) for image in upload.images]
+    return upload.images
 
 
 def _refused(name: str, error: DetectorError) -> Refused:

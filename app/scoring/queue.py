@@ -1,15 +1,22 @@
 """Who waits for the device: two lines, scoring before fitting, nine images to one.
 
-While both wait, fitting gets one batch after nine times as many images of scoring; what the device
-has left over is fitting's. The lines share no batch: an image that is fitted would keep those that
-are scored beside it waiting, and may be of another size, which is a pass of its own.
+In the line of scoring no request stands behind the whole of a larger one: with D the images that
+were taken so far when a request came, its i-th image (from 0) has its turn at D + 4 i, and the
+lowest turn is taken first. So one that brings a single image waits for those who came before it,
+each about once, and a large request still gets every fourth image when the others are many.
+
+While both lines wait, fitting gets one batch after nine times as many images of scoring; what the
+device has left over is fitting's. The lines share no batch: an image that is fitted would keep
+those that are scored beside it waiting, and may be of another size, which is a pass of its own.
 """
 
 import asyncio
+import heapq
+import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +26,8 @@ from app.errors import UnavailableError
 from detector.embedding import Embedding
 
 SCORED_PER_FITTED = 9
+TURNS_APART = 4
+"""Between the turns of two images of one request."""
 Prepared = NDArray[np.uint8]
 
 
@@ -51,7 +60,10 @@ class Queue:
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._scoring: deque[Item] = deque()
+        self._scoring: list[tuple[int, int, Item]] = []
+        """A heap: turn, order of arrival, image."""
+        self._arrivals = itertools.count()
+        self._taken = 0
         self._fitting: deque[Item] = deque()
         self._scored = 0
         """Images of scoring that were taken since fitting had its turn."""
@@ -72,8 +84,9 @@ class Queue:
         return self._room - len(self._scoring)
 
     def put(self, items: Sequence[Item]) -> None:
-        """Let images of scoring wait, for which there is room."""
-        self._scoring.extend(items)
+        """Let the images of a request wait to be scored, for which there is room."""
+        for turn, item in zip(itertools.count(self._taken, TURNS_APART), items, strict=False):
+            heapq.heappush(self._scoring, (turn, next(self._arrivals), item))
         self._filled.set()
 
     async def put_when_room(self, item: Item) -> None:
@@ -100,20 +113,24 @@ class Queue:
             most = share()
             is_due = self._scored >= SCORED_PER_FITTED * most
             fits = bool(self._fitting) and (is_due or not self._scoring)
-            line = self._fitting if fits else self._scoring
+            line: Sized = self._fitting if fits else self._scoring
             while line and len(taken) < most:
-                item = line.popleft()
+                item = self._fitting.popleft() if fits else self._pop()
                 if is_wanted(item):
                     taken.append(item)
             self._scored = 0 if fits else self._scored + len(taken)
             self._freed.set()
         return taken
 
+    def _pop(self) -> Item:
+        self._taken += 1
+        return heapq.heappop(self._scoring)[-1]
+
     def close(self) -> list[Item]:
         """Take nothing more; return who waited. Those who wait for room get their error."""
         self._closed = True
         self._freed.set()
-        waiting = [*self._scoring, *self._fitting]
+        waiting = [*(item for _, _, item in self._scoring), *self._fitting]
         self._scoring.clear()
         self._fitting.clear()
         return waiting

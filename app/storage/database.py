@@ -48,6 +48,8 @@ class Database:
         self._changing = engine.execution_options(**{_WRITES: True})
         self.is_shared = engine.dialect.name != "sqlite"
         """Whether other machines may use it too."""
+        self.writes = 0
+        """Changes that this process has committed, at least since one last looked."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -68,6 +70,7 @@ class Database:
         """
         with _reachable(), self._changing.begin() as connection:
             yield connection
+        self.writes += 1  # two at once may count as one, but only after both have committed
 
     def close(self) -> None:
         """Release all connections."""

@@ -45,6 +45,10 @@ class DetectorFiles:
         fit = had.fit if had and old and _same_fit(new, old) else self._put(detector_id, "fit", new)
         return Files(fit, self._put(detector_id, "decision", new))
 
+    def at_hand(self, files: Files, version: int) -> Detector | None:
+        """Return a version if it is in memory."""
+        return self._versions.get(_name(files, version))
+
     def read(self, files: Files, version: int) -> Detector:
         """Return a version.
 
@@ -53,7 +57,7 @@ class DetectorFiles:
             MissingBlobError: if one is not there.
             StorageUnavailableError: if the bucket cannot be reached.
         """
-        name = f"{files.decision}#{version}"
+        name = _name(files, version)
         known = self._versions.get(name)
         if known is not None:
             return known
@@ -91,6 +95,10 @@ class DetectorFiles:
         if fitted.statistics:
             fitted.ready()  # once here, not once in every version that shares it
         return self._fits.keep(name, fitted)
+
+
+def _name(files: Files, version: int) -> str:
+    return f"{files.decision}#{version}"
 
 
 def _same_fit(one: Detector, other: Detector) -> bool:

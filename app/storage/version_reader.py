@@ -1,17 +1,27 @@
 """Reading detectors and their versions; no listing reads a file."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app.errors import MissingBlobError
 from app.storage import lineage
+from app.storage.cache import Cache
 from app.storage.database import Database
 from app.storage.detector_files import DetectorFiles
 from app.storage.lineage import Image
 from app.storage.tables import DETECTORS, VERSIONS
 from app.storage.version_rows import Entry, Version, entry_of, find, joined, version_of
 from detector.detector import Detector
+
+FRESH_S = 0.5
+"""How long what was read serves those who score, if this process changes nothing meanwhile."""
+MOST_RECENT = 4096
+_IN_SERVICE = joined(DETECTORS.c.in_service).where(
+    DETECTORS.c.name.in_(bindparam("names", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +34,22 @@ class Stored:
     """Of a version just made: why it does not serve, if another was put in service meanwhile."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An entry, when it was read, and after how many changes of this process."""
+
+    entry: Entry
+    at_s: float
+    writes: int
+
+
 class VersionReader:
-    """Every read sees what was committed last, by any process."""
+    """Every read sees what was committed last, by any process; ``recent`` what was, lately."""
 
     def __init__(self, database: Database, files: DetectorFiles) -> None:
         self._database = database
         self._files = files
+        self._recent: Cache[_Read] = Cache(MOST_RECENT)
 
     def all(self) -> list[Entry]:
         """Return every detector at its version in service, by name; no file is read."""
@@ -53,12 +73,40 @@ class VersionReader:
             UnknownDetectorError, UnknownVersionError
             ArtefactError, MissingBlobError: if its file is damaged or missing.
         """
+        at_s, writes = time.monotonic(), self._database.writes
         entry = self.entry(name, version)
         try:
-            return self._stored(entry)
+            stored = self._stored(entry)
         except MissingBlobError:
             self.entry(name, version)  # deleted meanwhile: say so
             raise
+        self._recent.keep(_key(name, version), _Read(entry, at_s, writes))
+        return stored
+
+    def recent(self, name: str, version: int | None = None) -> Stored | None:
+        """Return what ``get`` would have returned a moment ago, if it is in memory.
+
+        It is as old as ``FRESH_S`` at most, and no older than the last change of this process.
+        """
+        read = self._recent.get(_key(name, version))
+        if read is None or not self._is_fresh(read):
+            return None
+        kept = read.entry.version
+        detector = self._files.at_hand(kept.files, kept.version)
+        return None if detector is None else Stored(detector, read.entry)
+
+    def refresh(self, names: Sequence[str]) -> None:
+        """Read what is in service of many detectors at once, for ``recent``."""
+        at_s, writes = time.monotonic(), self._database.writes
+        known = (self._recent.get(_key(name, None)) for name in names)
+        if all(read is not None and self._is_fresh(read) for read in known):
+            return
+        with self._database.read() as connection:
+            for row in connection.execute(_IN_SERVICE, {"names": list(names)}):
+                self._recent.keep(_key(row.name, None), _Read(entry_of(row), at_s, writes))
+
+    def _is_fresh(self, read: _Read) -> bool:
+        return read.writes == self._database.writes and time.monotonic() - read.at_s < FRESH_S
 
     def versions(self, name: str) -> list[Version]:
         """Return all versions of a detector, oldest first. Raises UnknownDetectorError."""
@@ -85,3 +133,7 @@ class VersionReader:
 
     def _stored(self, entry: Entry) -> Stored:
         return Stored(self._files.read(entry.version.files, entry.version.version), entry)
+
+
+def _key(name: str, version: int | None) -> str:
+    return f"{version}@{name}"

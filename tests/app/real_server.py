@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,25 +39,27 @@ class Server:
     Attributes:
         directory: of its data.
         settings: environment variables on top of the tests' own.
+        command: what is started; it takes ``--port``.
     """
 
     directory: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    command: Sequence[str] = tuple(SERVE)
 
     def start(self) -> "Server":
         """Start it and wait until it is ready."""
         self.port = free_port()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
         self.log = self.directory.parent / "server.log"
-        variables = environment(
-            GATEWATCH_DATA_DIR=str(self.directory),
-            GATEWATCH_MAX_BODY_BYTES=str(MAX_BODY_BYTES),
-            GATEWATCH_DRAIN_SECONDS="60",
-            GATEWATCH_JOB_LEASE_S=str(LEASE_S),
-            **self.settings,
-        )
+        ours = {
+            "GATEWATCH_DATA_DIR": str(self.directory),
+            "GATEWATCH_MAX_BODY_BYTES": str(MAX_BODY_BYTES),
+            "GATEWATCH_DRAIN_SECONDS": "60",
+            "GATEWATCH_JOB_LEASE_S": str(LEASE_S),
+        }
+        variables = environment(**ours | dict(self.settings))
         with self.log.open("ab") as log:
-            command = [*SERVE, "--port", str(self.port)]
+            command = [*self.command, "--port", str(self.port)]
             self.process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
         deadline = time.monotonic() + 120
         while not self.is_ready():

@@ -116,7 +116,7 @@ def test_no_lane_is_idle_while_somebody_waits(double: Double) -> None:
             assert [level(result.embedding) for result in results] == list(range(8))
 
     run(test())
-    assert sorted(map(len, double.batches[:2])) == [2, 2]
+    assert sorted(map(len, double.batches)) == [2, 2, 4]
 
 
 def test_shapes_are_not_mixed(double: Double) -> None:
@@ -188,7 +188,7 @@ def test_full_queue_refuses_whole_requests(double: Double, telemetry: Telemetry)
             assert [level(result.embedding) for result in results] == [1, 2, 3, 4]
 
     run(test())
-    assert double.seen == [0, 1, 2, 3, 4]
+    assert sorted(double.seen) == [0, 1, 2, 3, 4]
     rejected = telemetry.registry.get_sample_value(
         "gatewatch_images_rejected_total", {"reason": "overload"}
     )

@@ -240,3 +240,37 @@ def test_late_images_are_not_decoded() -> None:
         assert rejected(ingest.telemetry, "deadline") == 1
 
     run(test())
+
+
+def test_one_image_does_not_wait_for_the_whole_of_a_large_request(double: Double) -> None:
+    """Contract: requests take turns, whatever their size; the large one goes on beside them."""
+
+    async def test() -> None:
+        async with occupied(double, max_batch=1, max_queue=100) as (batcher, _):
+            large = batcher.submit([image(grey) for grey in range(100, 120)])
+            singles = [batcher.submit([image(grey)])[0] for grey in range(1, 9)]
+            double.gate.set()
+            await asyncio.gather(*singles)
+            assert not large[-1].done()
+            await asyncio.gather(*large)
+
+    run(test())
+    assert double.seen[:13] == [0, 100, 1, 2, 3, 4, 5, 6, 7, 8, 101, 102, 103]
+
+
+def test_a_large_request_gets_on_among_many_small_ones(double: Double) -> None:
+    """Contract: however many single images keep coming, every fourth is the large one's."""
+
+    async def test() -> None:
+        async with occupied(double, max_batch=1, max_queue=100) as (batcher, _):
+            large = batcher.submit([image(100) for _ in range(10)])
+            waiting = [batcher.submit([image(1)])[0] for _ in range(4)]
+            double.gate.set()
+            while not large[-1].done():  # there are always some who wait
+                await waiting.pop(0)
+                waiting.append(batcher.submit([image(1)])[0])
+            await asyncio.gather(*waiting)
+
+    run(test())
+    until_done = double.seen[: len(double.seen) - double.seen[::-1].index(100)]
+    assert 30 <= len(until_done) <= 50

@@ -130,7 +130,9 @@ def test_a_lost_device_is_told_to_all_and_to_the_probe(
     problem(upload(client, "gravel", "score", pngs[:3]), 503, "unavailable")
     assert ended.is_set()
     assert client.get("/readyz").status_code == 503
-    assert strict(client.get("/livez")) == {"status": "ok"}
+    dead = client.get("/livez")
+    assert dead.status_code == 503
+    assert strict(dead)["reasons"] == ["device: nothing can be embedded any more"]
     refused = send(client, "gravel", pngs[0])
     found = problem(refused, 503, "unavailable")
     assert "CUDA" not in found["detail"]

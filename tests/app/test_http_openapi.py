@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from upload_helpers import tarred, zipped
 
 from app.cli import cli
 from app.deadlines import MAX_TIMEOUT_MS
+from app.images.sources import NDJSON
 from app.intake.spooling import TAR, ZIP
 from app.main import describe
 from app.problems import MEDIA_TYPE
@@ -44,6 +46,9 @@ for media_types, archive in ((ZIP, zipped(PACKED)), (TAR, tarred(PACKED))):
     for media_type in media_types:
         schemathesis.openapi.media_type(media_type, st.just(archive))
         schemathesis.serializer(media_type)(lambda _context, content: content)
+LINES = "\n".join(json.dumps({"name": n, "data": b64encode(c).decode()}) for n, c in PACKED)
+schemathesis.openapi.media_type(NDJSON, st.just(LINES))
+schemathesis.serializer(NDJSON)(lambda _context, content: str(content).encode())
 UNSAYABLE = {
     f"urn:gatewatch:problem:{kind}"
     for kind in (

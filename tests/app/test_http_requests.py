@@ -85,6 +85,8 @@ def test_a_service_that_has_not_started_is_alive_but_not_ready(
     assert idle.get("/livez").status_code == 200
     for path in ("/readyz", "/health"):
         response = idle.get(path)
-        assert (response.status_code, strict(response)) == (503, {"status": "unavailable"})
+        said = strict(response)
+        assert (response.status_code, said["status"]) == (503, "unavailable")
+        assert said["reasons"] == ["starting or stopping"]
     problem(send(idle, "whole", pngs[0]), 503, "unavailable")
     assert strict(idle.get("/v1/detectors/whole"))["image_size"] == SIDE_PX

@@ -118,7 +118,7 @@ def test_overload_is_refused_whole_and_nothing_taken_is_lost(
         assert "later" in found["detail"]
         problem(upload(client, "gravel", "score", pngs[:2]), 503, "overloaded")
         now = value(client, "gatewatch_images_rejected_total", reason="overload")
-        assert now - refused == 3
+        assert now - refused == 2  # how many are in a form is not known before it is read
         assert client.get("/readyz").status_code == 200
         gate.is_open.set()
         answers = [strict(future.result(30))["results"] for future in taken]

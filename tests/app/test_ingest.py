@@ -173,6 +173,7 @@ def test_leaving_a_stream_cleans_up(double: Double) -> None:
     async def test() -> None:
         counted = Counted(40)
         async with Running(double) as ingest:
+            await turns()  # and the lanes have begun
             before = _tasks()
             stream: Any = ingest.embed_all(counted.sources, LOOK)
             await anext(stream)

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from app.health.heartbeats import Heartbeats
 from app.jobs.runner import JobRunner
 from app.service import Service
 
@@ -19,7 +20,8 @@ def test_it_stops_though_it_was_just_woken(turns: int) -> None:
 
     jobs = SimpleNamespace(claim=none, release_all=none)
     settings = SimpleNamespace(job_lease_s=1.0, jobs_at_once=1)
-    service = SimpleNamespace(storage=SimpleNamespace(jobs=jobs), settings=settings)
+    storage = SimpleNamespace(jobs=jobs)
+    service = SimpleNamespace(storage=storage, settings=settings, heartbeats=Heartbeats())
 
     async def stop() -> None:
         runner = JobRunner(cast(Service, service))

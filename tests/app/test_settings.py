@@ -25,6 +25,8 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "decode_threads": ("5", 5),
     "max_batch": ("7", 7),
     "queue_images": ("2000", 2000),
+    "queue_bytes": ("600000000", 600_000_000),
+    "queue_seconds": ("2.5", 2.5),
     "max_body_bytes": ("1048576", 1048576),
     "max_request_images": ("9", 9),
     "max_upload_bytes": ("10", 10),
@@ -42,6 +44,8 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "history_days": ("7", 7),
     "job_lease_s": ("5", 5.0),
     "job_days": ("5", 5),
+    "health_seconds": ("7.5", 7.5),
+    "body_seconds": ("2.5", 2.5),
     "drain_seconds": ("30", 30),
     "log_level": ("debug", "debug"),
 }
@@ -62,6 +66,7 @@ def test_defaults_are_safe(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
     assert settings.host == "127.0.0.1"
     assert settings.queue_images >= settings.max_request_images
+    assert settings.queue_bytes >= settings.max_body_bytes
     assert all(bound > 0 for bound in settings.limits.values())
     assert set(settings.limits) <= set(Settings.model_fields)
     for name, field in Settings.model_fields.items():
@@ -117,6 +122,13 @@ def test_queue_must_hold_the_largest_request() -> None:
     with pytest.raises(ValidationError, match="queue_images must be at least max_request_images"):
         Settings(queue_images=9, max_request_images=10)
     assert Settings(queue_images=10, max_request_images=10).queue_images == 10
+
+
+def test_a_body_as_large_as_allowed_must_fit() -> None:
+    """Contract: else a request could be within every limit and never be taken."""
+    with pytest.raises(ValidationError, match="queue_bytes must be at least max_body_bytes"):
+        Settings(queue_bytes=9, max_body_bytes=10)
+    assert Settings(queue_bytes=10, max_body_bytes=10).queue_bytes == 10
 
 
 def test_settings_do_not_change() -> None:

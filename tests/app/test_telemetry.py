@@ -27,6 +27,7 @@ SERIES: dict[str, tuple[str, set[str], tuple[float, ...]]] = {
     "gatewatch_calibration_images": ("gauge", {"model"}, ()),
     "gatewatch_build_info": ("gauge", {"version", "backbone", "device"}, ()),
     "gatewatch_queue_images": ("gauge", set(), ()),
+    "gatewatch_admitted_bytes": ("gauge", set(), ()),
     "gatewatch_requests": ("counter", {"route", "method", "status"}, ()),
     "gatewatch_request_duration_seconds": ("histogram", {"route"}, ()),
     "gatewatch_jobs": ("counter", {"kind", "state"}, ()),

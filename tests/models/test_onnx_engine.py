@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from models import onnx_engine, onnx_export
+from models import graph_engine, onnx_export
 from models.backbone import Backbone
 from models.engines import TorchEngine
-from models.onnx_engine import TOLERANCE, OnnxEngine
-from models.onnx_export import to_names
+from models.graph_engine import TOLERANCE
+from models.onnx_engine import OnnxEngine
 from models.preprocess import LITE0
 from models.squeeze_excite import SqueezeExcite
-from models.taps import Taps
+from models.taps import Taps, to_names
 
 CPU = torch.device("cpu")
 SIDE_PX = 64
@@ -178,7 +178,7 @@ def test_what_cannot_be_exported_runs_on_torch(caplog: pytest.LogCaptureFixture)
     samples = pictures(3, 2, 3)
 
     assert not odd.engine.warm(3, SIDE_PX, wait=True)
-    assert "no ONNX engine for pictures of 64 px, torch does it" in caplog.text
+    assert "no onnx engine for pictures of 64 px, torch does it" in caplog.text
     assert_close(odd.embed(samples), TorchEngine(Odd(), LITE0, CPU).embed(samples), tolerance=0)
 
 
@@ -194,7 +194,7 @@ def test_what_differs_from_torch_is_not_used(
 
     with caplog.at_level(logging.WARNING):
         assert not backbone_of(None, other).engine.warm(3, SIDE_PX, wait=True)
-    assert "ONNX differs from torch by" in caplog.text
+    assert "onnx differs from torch by" in caplog.text
 
 
 def test_a_folder_that_cannot_be_written_costs_a_warning_only(
@@ -248,7 +248,7 @@ def test_few_graphs_stay_in_memory(
 ) -> None:
     """Law: the one not used for longest goes, and comes back when it is asked for."""
     monkeypatch.setattr(onnx_export, "export_apart", None)
-    monkeypatch.setattr(onnx_engine, "MAX_GRAPHS", 1)
+    monkeypatch.setattr(graph_engine, "MAX_GRAPHS", 1)
     made = backbone_of(folder)
 
     for channels in (3, 4, 3):
@@ -275,7 +275,7 @@ def test_an_export_leaves_this_process_as_it_was(folder: Path) -> None:
 
 def test_photographs_are_pictures() -> None:
     """Contract: what is compared has the detail of the world, not of noise or of one colour."""
-    for sample in onnx_engine._photographs(LITE0, 4, 96):
+    for sample in graph_engine._photographs(LITE0, 4, 96):
         assert sample.shape == (4, 96, 96)
         assert sample[:3].std() > 15
         assert np.abs(np.diff(sample[:3].astype(float))).mean() < sample[:3].std()

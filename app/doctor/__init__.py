@@ -1,0 +1,1 @@
+"""``gatewatch doctor``: what this machine can do, what holds it up, and which settings fit it."""

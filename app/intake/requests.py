@@ -1,0 +1,82 @@
+"""The images of a request that is answered at once, whatever carried them.
+
+One image as it is; a form; a zip file, which lies on the disk until the request is answered, by
+the rules of ``app.intake.archives``; JSON or NDJSON, parsed on a thread.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from starlette.requests import Request
+
+from app.errors import TooManyImagesError, UploadTooLargeError
+from app.images import documents, sources
+from app.images.sources import JSON, NDJSON, Upload, media_type
+from app.intake.limits import Limits
+from app.intake.spool import SpoolFile, as_sources
+from app.intake.spooling import ZIP, spool
+from app.settings import Settings
+
+
+class RequestLimits(Limits):
+    """What one such request may bring: as a job, but less, and other settings say how much."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "RequestLimits":
+        """Return those of the settings; what is unpacked counts like a body that is not packed."""
+        return cls(
+            images=settings.max_request_images,
+            total_bytes=settings.max_body_bytes,
+            image_bytes=settings.max_image_bytes,
+            ratio=settings.max_compression_ratio,
+            body_bytes=settings.max_body_bytes,
+        )
+
+    def check_count(self, count: int) -> None:
+        """Refuse more images than a request may have. Raises TooManyImagesError."""
+        if count > self.images:
+            raise TooManyImagesError(
+                f"at most {self.images} images in one request (max_request_images): send the rest "
+                "in another"
+            )
+
+    def check_total(self, size: int) -> None:
+        """Refuse more bytes than all images may have. Raises UploadTooLargeError."""
+        if size > self.total_bytes:
+            raise UploadTooLargeError(
+                f"more than {self.total_bytes} bytes unpacked in one request (max_body_bytes): "
+                "send some of the images in another"
+            )
+
+
+@asynccontextmanager
+async def from_request(request: Request, settings: Settings) -> AsyncIterator[Upload]:
+    """Give the images of a request, and the mask that came with them.
+
+    Raises:
+        RequestValidationError: if JSON is not as described.
+        RefusedMemberError: if a zip file holds what it may not.
+        TooManyImagesError, UploadTooLargeError, CompressionRatioError: if it is over a limit.
+        as ``app.images.sources.from_request``.
+    """
+    kind, limits = media_type(request), RequestLimits.of(settings)
+    if kind in ZIP:
+        incoming = settings.data_dir / "incoming"
+        incoming.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=incoming) as folder:
+            spooled = await spool(request, limits, Path(folder) / "images.zip")
+            with await asyncio.to_thread(SpoolFile, spooled.path) as images:
+                yield Upload(as_sources(images))
+    elif kind in {JSON, NDJSON}:
+        body = await sources.whole_body(request)
+        parse = documents.parse if kind == JSON else documents.parse_lines
+        yield await asyncio.to_thread(partial(parse, body, limits))
+    else:
+        async with sources.from_request(request, limits.images) as upload:
+            yield upload

@@ -1,0 +1,77 @@
+"""The server process: how it listens, how it ends on a signal, and how when nothing works any more.
+
+First SIGTERM or SIGINT: it drains (``app.health.draining``) and then ends. Second: it ends at once.
+When the device is lost it drains, too, and ends with exit code 1, for whoever started it to start
+another. It ends in any case: what hangs beyond drain and ``GRACE_S`` is left behind.
+"""
+
+import os
+import signal
+import threading
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from app import slow_bodies
+from app.health.draining import Drain
+from app.settings import Settings
+
+GRACE_S = 10.0
+"""How long a server may take to stop its parts after the drain."""
+
+
+class Server(uvicorn.Server):
+    """Drains between the signal and uvicorn's own end."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, drain_s: float) -> None:
+        super().__init__(config)
+        self.failed = False
+        """Whether it ends because it can serve no more."""
+        self._drain = drain
+        self._drain_s = drain_s
+        self._signal: int | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: the drain begins with the next tick, some 0.1 s later at most."""
+        if self._signal is not None:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        self._signal = sig
+
+    def fail(self) -> None:
+        """End, because nothing can be scored any more."""
+        self.failed = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Begin the drain when it is asked for, and end once it is over."""
+        asked = self.failed or self._signal is not None
+        if asked and not self._drain.begun.is_set():
+            self._drain.begin()
+            end = threading.Timer(self._drain_s + GRACE_S, os._exit, [1])
+            end.daemon = True
+            end.start()
+        if asked and self._drain.done:
+            if self._signal is None:
+                self.should_exit = True
+            else:  # which is passed on in the end, as a shell would have it
+                super().handle_exit(self._signal, None)
+        return await super().on_tick(counter)
+
+
+def serve(app: FastAPI, settings: Settings) -> bool:
+    """Serve until a signal; return whether it ended in good order."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=slow_bodies.protocol(settings.body_seconds),
+        log_level=settings.log_level,
+        access_log=False,  # the middleware writes one line per request
+        timeout_keep_alive=65,  # longer than a load balancer's usual 60 s
+        timeout_graceful_shutdown=1,  # for answers on their way: the drain is over by then
+    )
+    server = Server(config, app.state.drain, settings.drain_seconds)
+    app.state.service.ingest.batcher.on_fatal = server.fail
+    server.run()
+    return not server.failed

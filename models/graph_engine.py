@@ -1,0 +1,220 @@
+"""Engines that run a network's exported graph on the CPU, in a fraction of torch's time.
+
+For every size of picture, with or without a mask, the network is exported once
+(``models.onnx_export``), kept in a folder under its fingerprint, and compared with torch on real
+photographs before it is used: for every block and statistic,
+
+    max |graph - torch| <= tolerance * max |torch|
+
+What cannot be exported, or differs more, runs on torch with a warning. So does what is not ready
+yet: graphs are read and made in the background, and nobody waits for one who does not ask to; but
+in bfloat16, where rows of two runtimes must not meet, those who embed wait too.
+"""
+
+import atexit
+import hashlib
+import logging
+import threading
+import uuid
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from models import onnx_export
+from models.cores import cores
+from models.engines import TorchEngine
+from models.packed import PackedNetwork
+from models.precision import BFLOAT16_TOLERANCE, Precision, PrecisionError
+from models.preprocess import Preprocessing
+from models.taps import Taps, to_names
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = 1e-4
+"""In float32."""
+MAX_GRAPHS = 8
+"""Most graphs in memory, some tens of megabytes each; those not used for longest go first."""
+PHOTOGRAPHS = Path(__file__).parent / "weights" / "photographs.safetensors"
+"""Four small photographs (CC0 or public domain; their sources stand in the file's metadata)."""
+
+Key = tuple[int, int]  # channels, side
+Runner = Callable[[np.ndarray], Taps]
+"""From prepared pixels, uint8 (b, c, s, s), to their taps; for use by several threads."""
+
+_ending = threading.Event()
+atexit.register(_ending.set)
+
+
+class GraphEngine(ABC):
+    """A runtime on the CPU for networks that see images; torch for what it cannot do.
+
+    Args:
+        network: before taps are put on it.
+        preprocessing: of the network.
+        fingerprint: of the backbone; part of the name of kept files.
+        folder: where exported graphs are kept; None keeps none.
+        threads: of one pass; None is one, and as many passes at a time as there are cores: threads
+            of one pass wait for each other after every layer, passes do not.
+        exports: whether graphs that are not kept yet are made.
+        precision: what the runtime computes in; taps are float32 always.
+
+    Raises:
+        NoGatesError: if the network has no SE block.
+        PrecisionError: if the runtime does not compute in that precision here.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        network: nn.Module,
+        preprocessing: Preprocessing,
+        *,
+        fingerprint: str,
+        folder: Path | None = None,
+        threads: int | None = None,
+        exports: bool = True,
+        precision: Precision = "float32",
+    ) -> None:
+        if precision not in self._precisions():
+            raise PrecisionError(
+                f"the engine '{self.name}' computes in {' or '.join(self._precisions())} on this "
+                f"machine, not in {precision}"
+            )
+        self._packed = PackedNetwork(network)
+        self._preprocessing = preprocessing
+        self._precision = precision
+        self.reference = TorchEngine(network, preprocessing, torch.device("cpu"), precision)
+        self._fingerprint, self._folder, self._exports = fingerprint, folder, exports
+        self._threads = threads or 1
+        self.lanes = max(1, cores() // self._threads)
+        self._graphs: OrderedDict[Key, Future[Runner | None]] = OrderedDict()
+        self._lock, self._exporting = threading.Lock(), threading.Lock()
+        self.channels = self.reference.channels
+
+    @abstractmethod
+    def _precisions(self) -> tuple[Precision, ...]:
+        """Return what the runtime computes in on this machine."""
+
+    @abstractmethod
+    def _open(self, content: bytes) -> Runner:
+        """Return what runs a graph, given as the bytes of an ONNX file."""
+
+    def embed(self, samples: Sequence[np.ndarray]) -> Taps:
+        """Return the taps of a batch of prepared pictures of one size."""
+        pixels = np.stack(samples)
+        graph = self._graph((pixels.shape[1], pixels.shape[2]))
+        waits = self._precision == "bfloat16"
+        run = graph.result() if waits or graph.done() else None
+        return self.reference.embed(samples) if run is None else run(pixels)
+
+    def warm(self, channels: int, side_px: int, *, wait: bool) -> bool:
+        """Make ready for pictures of that many channels (3, or 4 with a mask) and that size.
+
+        Returns whether the runtime sees them; torch does otherwise.
+        """
+        graph = self._graph((channels, side_px))
+        return (wait or graph.done()) and graph.result() is not None
+
+    def _graph(self, key: Key) -> "Future[Runner | None]":
+        """Return the graph of that key, on its way if it was not asked for before."""
+        with self._lock:
+            if key not in self._graphs:
+                future: Future[Runner | None] = Future()
+                self._graphs[key] = future
+                while len(self._graphs) > MAX_GRAPHS:
+                    self._graphs.popitem(last=False)
+                make = threading.Thread(
+                    target=self._make, args=(key, future), name=self.name, daemon=True
+                )
+                make.start()
+            self._graphs.move_to_end(key)
+            return self._graphs[key]
+
+    def _make(self, key: Key, future: "Future[Runner | None]") -> None:
+        what = f"pictures of {key[1]} px" + (" with a mask" if key[0] == 4 else "")
+        run = None
+        try:
+            run = self._read(key) or self._made(key, what)
+        except Exception as error:  # exporter and runtime raise whatever their layers raise
+            if not _ending.is_set():  # which ends exports
+                log.warning("no %s engine for %s, torch does it: %s", self.name, what, error)
+        future.set_result(run)
+
+    def _read(self, key: Key) -> Runner | None:
+        """Return the kept graph, if there is one that is still right."""
+        file = self._file(key)
+        if file is None or not file.exists():
+            return None
+        try:
+            return self._checked(file.read_bytes(), key)
+        except Exception as error:  # damaged, or of another time
+            log.warning("the kept graph %s is not used: %s", file, error)
+            return None
+
+    def _made(self, key: Key, what: str) -> Runner | None:
+        if not self._exports:
+            return None
+        with self._exporting:  # one at a time: an export takes all of a core for many seconds
+            log.info("exporting the network for %s, once", what)
+            content = onnx_export.export_apart(self._packed, self._preprocessing, *key)
+        run = self._checked(content, key)
+        self._keep(key, content)
+        return run
+
+    def _keep(self, key: Key, content: bytes) -> None:
+        file = self._file(key)
+        if file is None:
+            return
+        half = file.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            half.write_bytes(content)
+            half.replace(file)
+        except OSError as error:
+            log.warning("the graph is made anew at the next start, it cannot be kept: %s", error)
+            with suppress(OSError):
+                half.unlink(missing_ok=True)
+
+    def _file(self, key: Key) -> Path | None:
+        if self._folder is None:
+            return None
+        makers = [f"{package} {version(package)}" for package in ("torch", "onnx", "onnxscript")]
+        made = f"{self._fingerprint} {makers} {onnx_export.VERSION}"
+        digest = hashlib.sha256(made.encode()).hexdigest()[:16]
+        return self._folder / f"{digest}-{key[0]}x{key[1]}.onnx"
+
+    def _checked(self, content: bytes, key: Key) -> Runner:
+        """Return what runs the graph. Raises ValueError if it differs from torch in float32."""
+        run = self._open(content)
+        samples = _photographs(self._preprocessing, *key)
+        # Not on the reference, which may be at work in another thread, or computes in halves.
+        apart = self._packed.unpack()
+        reference = TorchEngine(apart, self._preprocessing, torch.device("cpu"))
+        tolerance = TOLERANCE if self._precision == "float32" else BFLOAT16_TOLERANCE
+        ours = to_names(run(np.stack(samples)))
+        for name, wanted in to_names(reference.embed(samples)).items():
+            scale = float(wanted.nan_to_num().abs().max()) or 1.0
+            error = float((ours[name] - wanted).nan_to_num().abs().max()) / scale
+            if not error <= tolerance or bool((wanted.isnan() != ours[name].isnan()).any()):
+                raise ValueError(f"{self.name} differs from torch by {error:.1e} in {name}")
+        return run
+
+
+def _photographs(preprocessing: Preprocessing, channels: int, side_px: int) -> list[np.ndarray]:
+    pictures = load_file(PHOTOGRAPHS).values()
+    samples = [preprocessing.resize(picture.numpy(), side_px) for picture in pictures]
+    if channels == 3:
+        return samples
+    weights = np.zeros((1, side_px, side_px), np.uint8)
+    weights[:, side_px // 8 : side_px // 2, side_px // 4 :] = 200
+    return [np.concatenate([sample, weights]) for sample in samples]

@@ -1,0 +1,70 @@
+"""The arithmetic of the serving benchmark."""
+
+import numpy as np
+import pytest
+
+from benchmarks.serving import figures
+from benchmarks.serving.load import Measured, Sample
+
+
+def test_a_summary_by_hand() -> None:
+    """Reference: rates by when answers came, latencies by when requests were due."""
+    samples = [
+        Sample(0.5, 0.1, 200, False),  # before the first tenth is over
+        Sample(2.0, 0.1, 200, False),
+        Sample(3.0, 0.3, 200, False),
+        Sample(4.0, 0.002, 503, True),
+        Sample(5.0, 0.004, 503, False),
+        Sample(9.5, 2.0, 200, False),  # due in time, answered after the end
+        Sample(6.0, 0.1, 500, False),
+    ]
+    found = figures.summary(Measured(samples, cpu_s=1.0, wall_s=10.0), 10.0)
+    assert found.offered_per_s == pytest.approx(6 / 9)
+    assert found.served_per_s == pytest.approx(2 / 9)
+    assert found.refused_per_s == pytest.approx(2 / 9)
+    assert found.broken == 1
+    assert found.p50_ms == pytest.approx(300)
+    assert found.p99_ms == pytest.approx(1e3 * np.percentile([0.1, 0.3, 2.0], 99))
+    assert found.refusal_p50_ms == pytest.approx(3)
+    assert found.retry_after_share == pytest.approx(0.5)
+    assert found.generator_cores == pytest.approx(0.1)
+
+
+def test_nothing_served_has_no_latency() -> None:
+    """Contract: None, not zero."""
+    found = figures.summary(Measured([], cpu_s=0.0, wall_s=1.0), 1.0)
+    assert (found.p50_ms, found.refusal_p50_ms, found.retry_after_share) == (None, None, None)
+    assert found.served_per_s == 0
+
+
+def test_recovery_is_when_all_are_served_fast_again() -> None:
+    """Reference: a fast answer between slow ones or refusals is no recovery."""
+    after = [
+        Sample(10.1, 0.05, 200, False),
+        Sample(10.2, 3.0, 200, False),
+        Sample(13.3, 0.01, 503, True),
+        Sample(13.5, 0.05, 200, False),
+        Sample(13.6, 0.05, 200, False),
+    ]
+    assert figures.recovery_s(after, 10.0, 0.1) == pytest.approx(3.5)
+    assert figures.recovery_s(after[:3], 10.0, 0.1) is None
+    assert figures.recovery_s([], 10.0, 0.1) is None
+
+
+def test_medians_are_of_the_rounds_that_have_a_figure() -> None:
+    """Reference: the middle one; None only if no round has any."""
+    rounds: list[dict[str, figures.Summary | figures.Figures]] = [
+        {"load": {"rate": 3.0, "p99": None, "none": None}},
+        {"load": {"rate": 1.0, "p99": 5.0, "none": None}, "once": {"ratio": 2.0}},
+        {"load": {"rate": 2.0, "p99": 7.0, "none": None}},
+    ]
+    expected = {"load": {"rate": 2.0, "p99": 6.0, "none": None}, "once": {"ratio": 2.0}}
+    assert figures.medians(rounds) == expected
+
+
+def test_ratios_of_nothing_are_nothing() -> None:
+    """Contract: neither a missing figure nor a zero ends a report."""
+    assert figures.ratio(3.0, 2.0) == 1.5
+    assert figures.ratio(None, 2.0) is None
+    assert figures.ratio(3.0, None) is None
+    assert figures.ratio(3.0, 0.0) is None
