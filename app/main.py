@@ -86,6 +86,7 @@ def create_service(settings: Settings, *, exports: bool = True) -> Service:
         settings.threads,
         weights=settings.weights,
         engine=settings.engine,
+        precision=settings.precision,
         cache=settings.data_dir / "engines",
         exports=exports,
     )

@@ -48,9 +48,13 @@ class Settings(BaseSettings):
     whole network for the others; unset: the shipped gates, or timm's hub."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the backbone runs; auto takes CUDA when there is one."""
-    engine: Literal["auto", "torch", "onnx"] = "auto"
+    engine: Literal["auto", "torch", "onnx", "openvino"] = "auto"
     """What runs the backbone; auto takes ONNX Runtime on the CPU, some three times as fast as
-    torch, once its graph is made and agrees with torch, and torch on CUDA."""
+    torch, once its graph is made and agrees with torch, and torch on CUDA; openvino needs the
+    extra [openvino]."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What the backbone computes in; bfloat16 is another backbone to detectors, which must be
+    fitted anew, and needs CUDA, or openvino on a CPU that has it."""
     threads: PositiveInt | None = None
     """CPU threads of one backbone pass; unset: ONNX Runtime takes one, and as many passes at a time as
     there are cores; torch takes its own choice."""

@@ -21,6 +21,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "weights": ("/srv/network.safetensors", Path("/srv/network.safetensors")),
     "device": ("cuda", "cuda"),
     "engine": ("onnx", "onnx"),
+    "precision": ("bfloat16", "bfloat16"),
     "threads": ("3", 3),
     "decode_threads": ("5", 5),
     "max_batch": ("7", 7),
