@@ -73,10 +73,11 @@ REFUSED = (
 BODY = described(InferRequest)
 
 
-@router.get("/health/live")
-async def live() -> Live:
-    """Say that the process answers."""
-    return Live(live=True)
+@router.get("/health/live", responses={503: {"model": Live, "description": "Start it again."}})
+async def live(service: ServiceDep, response: Response) -> Live:
+    """Say whether the process can go on, or only another one could."""
+    response.status_code = 503 if service.health.why_not_alive() else 200
+    return Live(live=response.status_code == 200)
 
 
 @router.get(

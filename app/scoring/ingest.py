@@ -126,6 +126,10 @@ class Ingest:
             self._heartbeats.doubt()
             raise
 
+    async def judged(self, call: Callable[[], R]) -> R:
+        """Judge on the pool, as ``in_pool``."""
+        return await self.in_pool(call, self._heartbeats.judge)
+
     def _pool_is_gone(self) -> None:
         is_news = "decode" not in self._heartbeats.dead
         self._heartbeats.died("decode", "nothing can be decoded any more")

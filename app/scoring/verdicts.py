@@ -7,6 +7,7 @@ from functools import partial
 
 from app.catalogue import Catalogue
 from app.images.sources import Source
+from app.monitoring.watch import Watch
 from app.past.history import History
 from app.results import Judged, Scored, Timings
 from app.scoring import judging
@@ -26,11 +27,17 @@ class Verdicts:
     """What every route that scores ends in; used in the event loop."""
 
     def __init__(
-        self, catalogue: Catalogue, ingest: Ingest, history: History, telemetry: Telemetry
+        self,
+        catalogue: Catalogue,
+        ingest: Ingest,
+        history: History,
+        drift: Watch,
+        telemetry: Telemetry,
     ) -> None:
         self._catalogue = catalogue
         self._ingest = ingest
         self._history = history
+        self._drift = drift
         self._telemetry = telemetry
 
     async def of(
@@ -78,9 +85,10 @@ class Verdicts:
             names = [sources[place].name for place, _ in part]
             started_s = time.perf_counter()
             call = partial(judging.judge, stored, shadow, names, [a for _, a in part], group)
-            seen = await self._ingest.in_pool(call)
+            seen = await self._ingest.judged(call)
             judge_s = (time.perf_counter() - started_s) / len(part)
             self._history.note(seen)
+            self._drift.note(seen)
             for image, (place, item) in zip(seen.images, part, strict=True):
                 timings = Timings(item.decode_s, item.queue_s, item.forward_s, judge_s)
                 results[place] = Judged(image.name, image.verdict, timings, id=image.id)

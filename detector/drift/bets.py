@@ -9,7 +9,7 @@ so that nothing under- or overflows; ``evidence`` keeps the capital itself, as a
 
 The bets on a rank p are f = 1 + e1 sqrt(3) (2p - 1) + e2 sqrt(5) (6p^2 - 6p + 1): the first two
 shifted Legendre polynomials, of mean 0 and variance 1. e1 wins when scores move, e2 when their
-spread changes, which linear bets hardly see. They are +-0.5, and 0.6 or -0.4.
+spread changes, which linear bets hardly see. They are +-0.5 and +-0.4.
 Source: Vovk et al., "Retrain or not retrain: conformal test martingales for change-point
 detection", arXiv:2102.10439 (the Simple Jumper); Hallberg Szabadváry, "Betting on Moments",
 arXiv:2606.20859 (Legendre jumpers). Ours: both orders in one jumper that bets on one at a time, so
@@ -22,7 +22,7 @@ JUMP = 0.01
 """Share of the capital that is spread evenly again before each bet."""
 
 _MOVE = 0.5 * sqrt(3)
-_WIDER, _NARROWER = 0.6 * sqrt(5), 0.4 * sqrt(5)
+_SPREAD = 0.4 * sqrt(5)
 
 
 Five = tuple[float, float, float, float, float]
@@ -57,10 +57,10 @@ class Jumper:
 
 
 def legendre(p: float) -> Five:
-    """Return what each bet on a rank pays: none, higher, lower, wider and narrower; 0.1 to 2.4."""
+    """Return what each bet on a rank pays: none, higher, lower, wider and narrower; 0.1 to 1.9."""
     move = _MOVE * (2 * p - 1)
     spread = 6 * p * (p - 1) + 1
-    return 1.0, 1 - move, 1 + move, 1 + _WIDER * spread, 1 - _NARROWER * spread
+    return 1.0, 1 - move, 1 + move, 1 + _SPREAD * spread, 1 - _SPREAD * spread
 
 
 def share_bets(rate: float) -> tuple[Five, Five]:

@@ -1,11 +1,11 @@
 """The promise on false alarms in the user's units, and the thresholds that keep it.
 
 "At most one false alarm per N images on average" means: while nothing changes, the mean number of
-alarms within any t images is at most t / N. One in ``every`` images is monitored, alarms are raised
-by K monitors, a monitor consists of s streams, and a stream's alarms within m monitored images
-have a mean of at most m / c (``evidence``). So it holds with::
+alarms within any t images is at most t / N. One in ``every`` images is monitored, each stream has
+its share w of the promise, and a stream's alarms within m monitored images have a mean of at most
+m / c (``evidence``). So it holds with::
 
-    c = (N / every) K s            for the sum of K s streams over t / every images is t / N
+    c = N / (every w)              for the shares add up to 1, and the streams over t images to t / N
 
 It holds however the streams depend on each other. So does P(an alarm within t images) <= t / N. The
 mean time to the first alarm of a stream is at least its own c monitored images; of the first of all
@@ -43,13 +43,12 @@ class Promise:
         """
         return cls(days * images_per_day)
 
-    def threshold_log10(self, every: float, monitors: int, streams: int) -> float:
-        """Return log10 c of a stream, one of ``streams`` of one of ``monitors``.
+    def threshold_log10(self, every: float, share: float = 1.0) -> float:
+        """Return log10 c of a stream.
 
         Args:
             every: images per monitored image, at least 1.
-            monitors: how many share the promise.
-            streams: how many share that monitor's part.
+            share: of the promise that is the stream's, above 0 and at most 1.
 
         Raises:
             InvalidSpecError: if less than one monitored image per false alarm is left.
@@ -59,7 +58,7 @@ class Promise:
                 f"one in {every:g} images is monitored, so a promise must be of more than "
                 f"{every:g} images per false alarm, got {self.images:g}"
             )
-        return log10(self.images / every * monitors * streams)
+        return log10(self.images / every / share)
 
     @property
     def statement(self) -> str:

@@ -20,6 +20,8 @@ from detector.drift.uniforms import Uniforms
 from detector.errors import InvalidSpecError
 
 INPUTS = ("brightness", "contrast", "sharpness")
+SHARES = {"bulk": 3.0, "rate": 1.0, "frozen": 1.0} | dict.fromkeys(INPUTS, 1 / 3)
+"""Of the promise, to one another: most for the one that sees most."""
 MONITORS = {"bulk": "bulk", "rate": "rate", "frozen": "frozen"} | dict.fromkeys(INPUTS, "input")
 """The monitor of each stream."""
 
@@ -182,7 +184,7 @@ class DriftState:
         """
         thinning = thinning or self.thinning
         kept = baseline.kept(thinning)
-        self.promise.threshold_log10(thinning.every, 1, 1)
+        self.promise.threshold_log10(thinning.every)
         self.thinning, self._group = thinning, None
         self._watch(kept)
         self.latched = {}
@@ -238,11 +240,9 @@ class DriftState:
             columns = zip(INPUTS, kept.inputs.T, strict=True)
             self.streams |= {name: Ranked(column) for name, column in columns}
         self._inputs = INPUTS if kept.inputs is not None else ()
-        watched = [MONITORS[name] for name in self.streams]
+        whole = sum(SHARES[name] for name in self.streams)
         self.thresholds_log10 = {
-            name: self.promise.threshold_log10(
-                self.thinning.every, len(set(watched)), watched.count(MONITORS[name])
-            )
+            name: self.promise.threshold_log10(self.thinning.every, SHARES[name] / whole)
             for name in self.streams
         }
         self._uniforms = {name: Uniforms(self._seed, i) for i, name in enumerate(MONITORS)}

@@ -10,7 +10,7 @@ EXPORT_S = 240
 
 
 def test_it_is_ready_before_its_graph_and_the_same_after(tmp_path: Path, pngs: list[bytes]) -> None:
-    """Contract: warm is whoever can answer; scores agree, and a restart finds the graph made."""
+    """Contract: warm is whoever can answer; scores agree, and the graph is kept."""
     server = Server(tmp_path / "data", {"GATEWATCH_ENGINE": "onnx"})
     with server.serving():
         body = {"name": "gravel", "scorer": "prototype"}
@@ -25,5 +25,5 @@ def test_it_is_ready_before_its_graph_and_the_same_after(tmp_path: Path, pngs: l
         after = [server.score("gravel", png)["score"] for png in pngs[40:43]]
         assert after == pytest.approx(before, rel=1e-3)
         assert server.is_ready()
-        assert list((tmp_path / "data" / "engines").glob("*-3x224.onnx"))
+        assert list((tmp_path / "data" / "engines").glob("*-3x256.onnx"))
         assert "Traceback" not in server.log.read_text()

@@ -20,7 +20,7 @@ def written_out(p: float) -> Five:
     """The bets on a rank from SciPy's Legendre polynomials."""
     move = 0.5 * ROOT_3 * float(eval_legendre(1, 2 * p - 1))
     spread = ROOT_5 * float(eval_legendre(2, 2 * p - 1))
-    return 1.0, 1 - move, 1 + move, 1 + 0.6 * spread, 1 - 0.4 * spread
+    return 1.0, 1 - move, 1 + move, 1 + 0.4 * spread, 1 - 0.4 * spread
 
 
 @pytest.mark.parametrize("bet", range(5))

@@ -13,7 +13,7 @@ from detector.detector import Detector
 from detector.drift.autocorrelation import Thinning
 from detector.drift.monitors import Frozen, Ranked, Rate, Stream
 from detector.drift.promise import Promise
-from detector.drift.state import Baseline, DriftState
+from detector.drift.state import SHARES, Baseline, DriftState
 from detector.drift.uniforms import Uniforms
 from detector.embedder import Embedder
 from detector.spec import Spec
@@ -91,9 +91,9 @@ def test_all_monitors_together_keep_the_promise(calibration: int, inputs: bool) 
     allowed = images / promise
     assert at_most(found.sum(axis=1), allowed)
     assert found.sum() > 0.1 * allowed * repeats
-    for column in (0, 1, 2):  # bulk, rate and frozen, of three or four monitors
-        assert at_most(found[:, column], allowed / (4 if inputs else 3))
-    assert at_most(found[:, 3:].sum(axis=1), allowed / 4)
+    parts = [SHARES[name] for name in state.alarms]
+    for column, part in enumerate(parts):
+        assert at_most(found[:, column], allowed * part / sum(parts))
 
 
 def test_defects_do_not_raise_bulk_beyond_its_promise() -> None:

@@ -18,9 +18,9 @@ def correlated(rho: float, images: int, seed: int = 0) -> np.ndarray:
 def test_thresholds_share_the_promise() -> None:
     """Law: the alarms of all streams, each 1 / c per monitored image, add up to 1 / N."""
     promise = Promise(10_000.0)
-    parts = [1, 1, 1, 3, 3, 3]
+    shares = [1 / 2, 1 / 6, 1 / 6, 1 / 18, 1 / 18, 1 / 18]
     for every in (1.0, 2.5, 20.0):
-        rates = [10 ** -promise.threshold_log10(every, 4, streams) for streams in parts]
+        rates = [10 ** -promise.threshold_log10(every, share) for share in shares]
         assert sum(rates) / every == pytest.approx(1 / 10_000)
 
 
@@ -41,7 +41,7 @@ def test_promises_that_cannot_be_are_refused(images: float) -> None:
 def test_a_promise_of_fewer_images_than_are_skipped_is_refused() -> None:
     """Contract: it says how many it would take."""
     with pytest.raises(InvalidSpecError, match="more than 20 images per false alarm, got 15"):
-        Promise(15.0).threshold_log10(20.0, 4, 1)
+        Promise(15.0).threshold_log10(20.0, 0.25)
 
 
 def test_autocorrelation_is_numpys() -> None:
