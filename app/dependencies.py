@@ -1,9 +1,9 @@
 """What a route may ask for: the service, and the images of the request."""
 
+import asyncio
 import pathlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Annotated, Literal, TypeVar, cast
 
 from fastapi import Depends, Header, Path, Query, Request, Response
@@ -52,7 +52,7 @@ async def _inference(request: Request, service: ServiceDep, deadline_s: Deadline
     allow_body(request.scope, service.settings.max_body_bytes)
     body = await tensors.body_of(request)
     most = service.settings.max_request_images
-    asked = await service.in_pool(partial(tensors.parse, body, most, deadline_s))
+    asked = await asyncio.to_thread(tensors.parse, body, most, deadline_s)
     arrived(request.scope, len(asked.how["upload"].images))
     return asked
 

@@ -235,6 +235,10 @@ class NoProposalError(ServiceError):
     """The reviews give no reason for this change, or the detector cannot be changed this way."""
 
 
+class DriftNotWatchedError(ServiceError):
+    """Monitoring is switched off by its setting."""
+
+
 class ShadowInServiceError(ServiceError):
     """The version is the one in service; a shadow is another one."""
 

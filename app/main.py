@@ -22,6 +22,7 @@ from app.routes import (
     audit,
     bundles,
     detectors,
+    drift,
     health,
     images,
     jobs,
@@ -52,6 +53,7 @@ ROUTES = (
     versions,
     shadow,
     threshold,
+    drift,
     score,
     score_many,
     v2,
@@ -146,7 +148,12 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     app.state.service, app.state.runner, app.state.drain = service, runner, drain
     api = (each for part in ROUTES for each in part.router.routes if isinstance(each, APIRoute))
     posts = [route.path_regex for route in api if takes_images(route)]
-    app.add_middleware(middleware.Admit, admission=service.ingest.admission, paths=posts)
+    app.add_middleware(
+        middleware.Admit,
+        admission=service.ingest.admission,
+        paths=posts,
+        max_bytes=settings.max_body_bytes,
+    )
     guard.install(app, settings, service.storage.database)
     # Ours, not FastAPI's, whose answer is no problem document and bears no request id.
     most = min(middleware.DOCUMENT_BYTES, settings.max_body_bytes)

@@ -1,5 +1,6 @@
 """Around every request: an id, a log line, a count and a duration; a limit on its body; a door."""
 
+import asyncio
 import json
 import logging
 import math
@@ -8,10 +9,12 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import problems
@@ -26,6 +29,9 @@ log = logging.getLogger("gatewatch.access")
 REQUEST_ID = "x-request-id"
 LIMIT, TICKET = "gatewatch.body_limit", "gatewatch.ticket"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+MOST_DIGITS = 10
+CLIENT_GONE = 499
+"""Status of a request whose client has gone, for the log and the metrics: nobody gets it."""
 DOCUMENT_BYTES = 4 * 2**20
 """Largest body of a route that takes no images: a mask image of 3 MB in base64, or 20,000 digests
 and 1,000 groups to forget. JSON is parsed in the event loop, at its worst (nothing but brackets)
@@ -137,46 +143,84 @@ def _announced(scope: Scope) -> int:
 class Admit:
     """Lets requests to score in or refuses them, before anything of their bodies is read.
 
-    Inside of ``Guard``: who may not come in at all takes no place from others.
+    Inside of ``Guard``: who may not come in at all takes no place from others. Whose client has
+    gone is not worked for any longer.
     """
 
     def __init__(
-        self, app: ASGIApp, admission: Admission, paths: Sequence[re.Pattern[str]]
+        self, app: ASGIApp, admission: Admission, paths: Sequence[re.Pattern[str]], max_bytes: int
     ) -> None:
         self._app = app
         self._admission = admission
         self._paths = paths
+        self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a ticket in ``scope``, or answer when to come again."""
         if scope["type"] != "http" or not self._is_ours(scope):
             await self._app(scope, receive, send)
             return
-        timeout = Headers(scope=scope).get(TIMEOUT, "")
-        timeout_s = 1e-3 * int(timeout) if timeout.isdecimal() else math.inf
         try:
-            ticket = self._admission.enter(_announced(scope), timeout_s)
+            ticket = self._admission.enter(self._size(scope), _timeout_s(scope))
         except OverloadedError as error:
             await problems.answer(Request(scope), error)(scope, receive, send)
             return
-        received = 0
-
-        async def held() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            ticket.hold(size=max(0, received - ticket.size))  # of what did not say how long it is
-            return message
-
         scope[TICKET] = ticket
         try:
-            await self._app(scope, held, send)
+            await self._attended(ticket, scope, receive, send)
         finally:
             ticket.leave()
+
+    async def _attended(self, ticket: Ticket, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for as long as the client is there; what is answered makes room at once."""
+        is_here = asyncio.Event()
+
+        async def held() -> Message:
+            message = await receive()
+            ticket.hold(len(message.get("body", b"")))
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                is_here.set()
+            return message
+
+        async def answered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                ticket.leave(scored=message["status"] == HTTPStatus.OK)
+            await send(message)
+
+        async def until_gone() -> None:
+            await is_here.wait()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        work = asyncio.ensure_future(self._app(scope, held, answered))
+        gone = asyncio.ensure_future(until_gone())
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                work.cancel()
+                await asyncio.wait((work,))
+                await Response(status_code=CLIENT_GONE)(scope, receive, send)
+            else:
+                await work
+        finally:
+            for task in (work, gone):
+                task.cancel()
+            await asyncio.gather(work, gone, return_exceptions=True)
+
+    def _size(self, scope: Scope) -> int:
+        """Return what a request announces; what is over the limit is refused as it is read."""
+        announced = _announced(scope)
+        return announced if announced <= self._max_bytes else 0
 
     def _is_ours(self, scope: Scope) -> bool:
         path = scope["path"]
         return scope["method"] == "POST" and any(pattern.match(path) for pattern in self._paths)
+
+
+def _timeout_s(scope: Scope) -> float:
+    """Return how long the answer is of use; the route refuses what is no time at all."""
+    sent = Headers(scope=scope).get(TIMEOUT, "")
+    return 1e-3 * int(sent) if sent.isdecimal() and len(sent) < MOST_DIGITS else math.inf
 
 
 def arrived(scope: Scope, images: int) -> None:

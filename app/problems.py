@@ -70,6 +70,7 @@ STATUS: dict[type[DetectorError], int] = {
     errors.ReviewMismatchError: 409,
     errors.NoProposalError: 409,
     errors.ShadowInServiceError: 409,
+    errors.DriftNotWatchedError: 409,
     errors.InvalidBundleError: 422,
     errors.ParityError: 409,
     domain.NotFittedError: 409,

@@ -15,6 +15,7 @@ from app.images import masks
 from app.images.sources import Upload
 from app.learning.collecting import Collector
 from app.lines import Line, decided
+from app.monitoring.watch import Watch
 from app.past.history import History
 from app.results import Previewed, Scored
 from app.scoring.ingest import Arrived, Failure, Ingest, Look, R
@@ -48,7 +49,8 @@ class Service:
         self.heartbeats = Heartbeats(telemetry)
         self.ingest = Ingest(settings, embedder, telemetry, self.heartbeats)
         self.history = History(settings, storage, telemetry, self.heartbeats)
-        self.verdicts = Verdicts(self.catalogue, self.ingest, self.history, telemetry)
+        self.drift = Watch(settings, storage, telemetry, self.heartbeats)
+        self.verdicts = Verdicts(self.catalogue, self.ingest, self.history, self.drift, telemetry)
         self.collector = Collector(self.ingest, self.chunks)
         canary = Canary(settings, self.catalogue, self.ingest, self.heartbeats)
         self.health = Health(self.heartbeats, canary, settings.health_seconds, self._is_embedding)
@@ -56,6 +58,7 @@ class Service:
     async def __aenter__(self) -> "Service":
         self.ingest.start()
         self.history.start()
+        self.drift.start()
         try:
             await self._warm_up()
         except BaseException:
@@ -67,6 +70,7 @@ class Service:
         self.health.warm = False
         await self.ingest.stop()
         await self.history.stop()
+        await self.drift.stop()
         self.storage.close()
 
     async def _warm_up(self) -> None:
@@ -203,10 +207,10 @@ class Service:
         """
         if mask is None:
             return None
-        return await self.in_pool(
+        return await self.ingest.judged(
             partial(masks.from_upload, mask, max_pixels=self.settings.max_image_pixels)
         )
 
     async def in_pool(self, call: Callable[[], R]) -> R:
-        """Run a call off the event loop."""
+        """Run a call of learning off the event loop."""
         return await self.ingest.in_pool(call)

@@ -1,6 +1,7 @@
 """The server process: how it listens, how it ends on a signal, and how when nothing works any more.
 
-First SIGTERM or SIGINT: it drains (``app.health.draining``) and then ends. Second: it ends at once.
+First SIGTERM or SIGINT: it drains (``app.health.draining``) and then ends. Second, or while it still
+starts: it ends at once.
 When the device is lost it drains, too, and ends with exit code 1, for whoever started it to start
 another. It ends in any case: what hangs beyond drain and ``GRACE_S`` is left behind.
 """
@@ -33,8 +34,12 @@ class Server(uvicorn.Server):
         self._signal: int | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal: the drain begins with the next tick, some 0.1 s later at most."""
-        if self._signal is not None:
+        """Take a signal: the drain begins with the next tick, some 0.1 s later at most.
+
+        Before the server has started nothing is under way, and there are no ticks: it ends at once,
+        whatever it waits for, and what it did to the database is undone like after a crash.
+        """
+        if self._signal is not None or not self.started:
             signal.signal(sig, signal.SIG_DFL)
             signal.raise_signal(sig)
         self._signal = sig

@@ -56,17 +56,18 @@ class Settings(BaseSettings):
     """What the backbone computes in; bfloat16 is another backbone to detectors, which must be
     fitted anew, and needs CUDA, or openvino on a CPU that has it."""
     threads: PositiveInt | None = None
-    """CPU threads of one backbone pass; unset: ONNX Runtime takes one, and as many passes at a time as
-    there are cores; torch takes its own choice."""
+    """CPU threads of one backbone pass; unset: ONNX Runtime takes one, and as many passes at a time
+    as there are cores; torch takes its own choice."""
     decode_threads: PositiveInt = 2
     """Images decoded at the same time."""
     max_batch: PositiveInt | None = None
-    """Most images in one backbone pass; unset: 4 on the CPU, 32 on CUDA."""
-    queue_images: PositiveInt = 1024
+    """Most images in one backbone pass; unset: 32 on CUDA, 4 on the CPU, or 1 where several passes run
+    at a time."""
+    queue_images: PositiveInt = 2048
     """Most images that wait to be scored, and most that wait to be fitted; beyond it a request is
     refused with 503, and a fit waits. At least max_request_images, else such a request could never
     be taken."""
-    queue_bytes: PositiveInt = 512 * 1024**2
+    queue_bytes: PositiveInt = 1024**3
     """Most bytes of the bodies of all requests to score that are not answered yet; beyond it a
     request is refused with 503. At least max_body_bytes."""
     queue_seconds: PositiveFloat = 1.5
@@ -105,6 +106,9 @@ class Settings(BaseSettings):
     oldest go first. 0: none, and what was said of an image is kept nowhere."""
     history_days: PositiveInt = 30
     """Days that scored images' rows are kept at most."""
+    drift_false_alarm_images: NonNegativeInt = 10_000
+    """Images among which at most one false alarm of drift may be expected, for each detector; more
+    images are slower to see a change. 0: the traffic is not watched."""
     job_lease_s: PositiveFloat = 30
     """Seconds after which a job is taken up again whose process says nothing any more."""
     job_days: PositiveInt = 30
@@ -132,6 +136,13 @@ class Settings(BaseSettings):
             if not root.is_absolute():
                 raise ValueError(f"{root} is not an absolute path")
         return roots
+
+    @field_validator("drift_false_alarm_images")
+    @classmethod
+    def _promises(cls, images: int) -> int:
+        if images == 1:
+            raise ValueError("one false alarm per image promises nothing: give more, or 0")
+        return images
 
     @model_validator(mode="after")
     def _largest_request_fits(self) -> "Settings":

@@ -12,6 +12,7 @@ from prometheus_client import (
     exposition,
 )
 
+from app.drift_telemetry import DriftTelemetry
 from app.results import Timings
 from app.storage.version_rows import Entry
 from detector.verdict import Verdict
@@ -133,6 +134,7 @@ class Telemetry:
             ["version", "backbone", "device"],
             registry=registry,
         )
+        self.drift = DriftTelemetry(registry)
         for reason in REJECTIONS:
             self.images_rejected.labels(reason)
 
@@ -151,6 +153,7 @@ class Telemetry:
             self.calibration_images.labels(name).set(summary["calibration_images"])
         for verdict in VERDICTS:
             self.images_scored.labels(name, verdict)
+        self.drift.watch(name)
 
     def scored(self, name: str, verdict: Verdict, timings: Timings) -> None:
         """Count one scored image."""
@@ -179,6 +182,7 @@ class Telemetry:
             series.remove_by_labels({"model": name})
         self.images_scored.remove_by_labels({"model": name})
         self.shadow_disagreements.remove_by_labels({"model": name})
+        self.drift.forget(name)
 
 
 def scrape(telemetry: Telemetry, accept: str) -> Response:

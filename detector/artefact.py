@@ -3,8 +3,8 @@
 The *fit* holds spec, mask and statistics. Each statistic ``name`` gives tensors ``name/...``: the
 mean and the scatter's upper triangle row by row (of every cell), counts of cells, keys and columns
 of samples; ``mask`` (h, w) stands beside them. Statistics are float64. The *decision* holds the
-calibration, ``scores`` (m,) and ``anomalies`` (a,), and the threshold: it is small, so that a new
-threshold costs a small file.
+calibration, ``scores`` (m,), ``anomalies`` (a,) and, if they are known, ``inputs`` (m, 3), and the
+threshold: it is small, so that a new threshold costs a small file.
 """
 
 from collections.abc import Callable, Mapping
@@ -58,6 +58,8 @@ def decision_bytes(detector: Detector) -> bytes:
     if known is not None:
         header["calibration"] = {"groups": known.groups, "elsewhere": known.elsewhere}
         tensors = {"scores": known.scores, "anomalies": known.anomalies}
+        if known.inputs is not None:
+            tensors["inputs"] = known.inputs
     return pack(_DECISION, FORMAT, header, tensors)
 
 
@@ -87,7 +89,11 @@ def with_decision(fitted: Detector, content: bytes, version: int) -> Detector:
             threshold=Threshold(**drawn) if drawn else None,
             calibration=known
             and Calibration(
-                tensors["scores"], tuple(known["groups"]), tensors["anomalies"], known["elsewhere"]
+                tensors["scores"],
+                tuple(known["groups"]),
+                tensors["anomalies"],
+                known["elsewhere"],
+                tensors.get("inputs"),
             ),
         )
 

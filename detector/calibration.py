@@ -1,6 +1,7 @@
 """Calibration: the scores of held-out normal images, from which every threshold is chosen."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,16 +59,18 @@ class Calibration:
         groups: lot, session or camera of each, "" where unknown; () if all are unknown.
         anomalies: scores of known anomalies, (a,); often there are none.
         elsewhere: what all but the regional part adds to the score of a typical one of them.
+        inputs: brightness, contrast and sharpness of each, (m, 3); None if they are not known.
 
     Raises:
-        InvalidSpecError: if there are not as many groups as scores, or a number is not finite
-            or beyond 1e300.
+        InvalidSpecError: if there are not as many groups or inputs as scores, or a number is not
+            finite or beyond 1e300.
     """
 
     scores: Float[np.ndarray, " m"]
     groups: tuple[str, ...] = ()
     anomalies: Float[np.ndarray, " a"] = field(default_factory=lambda: np.zeros(0))
     elsewhere: float = 0.0
+    inputs: Float[np.ndarray, "k 3"] | None = None
 
     def __post_init__(self) -> None:
         for name in ("scores", "anomalies"):
@@ -84,6 +87,18 @@ class Calibration:
             )
         if not np.isfinite(self.elsewhere):
             raise InvalidSpecError("calibration: elsewhere must be a finite number")
+        if self.inputs is not None:
+            inputs = np.array(self.inputs, dtype=np.float64)
+            if inputs.shape != (len(self.scores), 3) or not np.isfinite(inputs).all():
+                raise InvalidSpecError("calibration: give three finite inputs per score, or none")
+            inputs.setflags(write=False)
+            object.__setattr__(self, "inputs", inputs)
+
+    def looking(self, parts: Sequence[Float[np.ndarray, "_ 3"] | None]) -> "Calibration":
+        """Return it with the inputs of its images, in their order; None for a part forgets all."""
+        known = [part for part in parts if part is not None]
+        whole = len(known) == len(parts) and known
+        return replace(self, inputs=np.concatenate(known) if whole else None)
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -129,7 +129,7 @@ class Detector:
             everywhere = replace(spec.options, blocks=())
             blocks = {**blocks, **descriptors.rows(images, REGIONAL, everywhere)}
         squeeze = np.concatenate(list(images.mean.values()), axis=1)
-        return Rows(blocks, squeeze, images.thumbnail)
+        return Rows(blocks, squeeze, images.thumbnail, images.inputs)
 
     @cached_property
     def _scorer(self) -> Scorer:

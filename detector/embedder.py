@@ -17,6 +17,7 @@ from detector.errors import (
     DeviceMemoryError,
     InvalidMaskError,
 )
+from detector.input_statistics import input_statistics
 from models import backbone
 from models.checkpoints import WeightsError
 from models.gate_finder import NoGatesError
@@ -76,8 +77,9 @@ class Embedder:
         self.lanes = network.engine.lanes
         self.regional = network.regional
         # On a CPU larger batches cost more per image: their activations leave the caches and are
-        # allocated anew each time. A GPU wants them larger.
-        self.best_batch = 32 if self.device == "cuda" else 4
+        # allocated anew each time. Where passes run beside each other, one image each is as fast,
+        # and nobody waits for another's. A GPU wants them larger.
+        self.best_batch = 32 if self.device == "cuda" else 4 if self.lanes == 1 else 1
 
     @classmethod
     def load(
@@ -217,8 +219,10 @@ class Embedder:
             for name in ("gate", "mean", "std", "maximum")
         )
         regional = {block: _array(cells) for block, cells in taps.regional.items()}
-        thumbnails = self._backbone.preprocessing.thumbnails(samples)
-        return Embedding(gate, mean, std, maximum, regional, thumbnails)
+        preparation = self._backbone.preprocessing
+        inputs = input_statistics(samples) if isinstance(preparation, Preprocessing) else None
+        thumbnails = preparation.thumbnails(samples)
+        return Embedding(gate, mean, std, maximum, regional, thumbnails, inputs)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

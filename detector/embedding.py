@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from detector.input_statistics import Inputs
+
 Vectors = Float32[np.ndarray, "n c"]
 Cells = Float32[np.ndarray, "n k d"]  # d is c of a block of its own
 Thumbnails = UInt8[np.ndarray, "n 3 t t"]
@@ -24,6 +26,7 @@ class Embedding:
 
     ``regional`` holds the last block of each stage; its k = side^2 cells lie row by row over the
     image, and those outside the image's region of interest are NaN.
+    ``inputs`` says how the pictures look; None of what is no picture.
     """
 
     gate: dict[str, Vectors]
@@ -32,6 +35,7 @@ class Embedding:
     maximum: dict[str, Vectors]
     regional: dict[str, Cells]
     thumbnail: Thumbnails
+    inputs: Inputs | None = None
 
     def __len__(self) -> int:
         return len(self.thumbnail)
@@ -57,7 +61,9 @@ def _combine(
     combined: dict[str, Any] = {}
     for field in fields(Embedding):
         first = getattr(parts[0], field.name)
-        if isinstance(first, dict):
+        if any(getattr(part, field.name) is None for part in parts):
+            combined[field.name] = None
+        elif isinstance(first, dict):
             combined[field.name] = {
                 block: combine([getattr(part, field.name)[block] for part in parts])
                 for block in first

@@ -22,6 +22,8 @@ def rows_bytes(rows: Rows | None, header: Mapping[str, Any]) -> bytes:
             tensors["squeeze"] = rows.squeeze
         if rows.thumbnail is not None:
             tensors["thumbnail"] = rows.thumbnail
+        if rows.inputs is not None:
+            tensors["inputs"] = rows.inputs
     about = {"about": dict(header), "blocks": [] if rows is None else list(rows.blocks)}
     return pack(_KIND, FORMAT, about, tensors)
 
@@ -35,7 +37,7 @@ def read_rows(content: bytes) -> tuple[Rows | None, dict[str, Any]]:
     header, tensors = unpack(_KIND, FORMAT, content)
     try:
         blocks = {name: tensors[f"{_BLOCK}{name}"] for name in header["blocks"]}
-        rows = Rows(blocks, tensors.get("squeeze"), tensors.get("thumbnail")) if blocks else None
-        return rows, dict(header["about"])
+        others = (tensors.get(name) for name in ("squeeze", "thumbnail", "inputs"))
+        return Rows(blocks, *others) if blocks else None, dict(header["about"])
     except (KeyError, TypeError, ValueError) as error:
         raise ArtefactError(f"it does not describe rows: {error}") from error

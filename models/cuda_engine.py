@@ -14,6 +14,8 @@ In float32 cuDNN is kept from rounding to TF32, so that detectors fitted on a CP
 """
 
 import logging
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 MAX_GRAPHS = 2 * len(BUCKETS)
 """Most passes that stay recorded: all buckets of two sizes, or of one with a mask and without."""
+AGAIN_S = 300.0
+"""How long a pass that could not be recorded runs as it comes: memory may be free again later."""
 WARM_UPS = 3
 """Passes before the recording, in which libraries choose their algorithms and take memory."""
 
@@ -91,6 +95,7 @@ class CudaEngine(TorchEngine):
         device: a GPU.
         precision: what it computes in; taps are float32 always.
         recorder: makes a pass one that can be played back; None records CUDA graphs.
+        clock: seconds that never go back.
 
     Raises:
         NoGatesError: if the network has no SE block.
@@ -103,11 +108,15 @@ class CudaEngine(TorchEngine):
         device: torch.device,
         precision: Precision = "float32",
         recorder: Recorder | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(network, preparation, device, precision)
         exact_convolutions()
         self._record = recorder or CudaRecorder()
-        self._graphs: OrderedDict[Key, _Graph | None] = OrderedDict()
+        self._graphs: OrderedDict[Key, _Graph] = OrderedDict()
+        self._failed: dict[Key, float] = {}
+        """When it is tried again."""
+        self._clock = clock
 
     def embed(self, samples: Sequence[np.ndarray]) -> Taps:
         """Return the taps of a batch of prepared samples; those of pictures lie on the CPU."""
@@ -151,7 +160,14 @@ class CudaEngine(TorchEngine):
             return None
         key = 3 if weights is None else 4, x.shape[2], bucket
         if key not in self._graphs:
-            self._graphs[key] = self._recorded(x, weights, bucket)
+            if self._clock() < self._failed.get(key, -math.inf):
+                return None
+            graph = self._recorded(x, weights, bucket)
+            if graph is None:
+                self._failed[key] = self._clock() + AGAIN_S
+                return None
+            self._failed.pop(key, None)
+            self._graphs[key] = graph
             while len(self._graphs) > MAX_GRAPHS:
                 self._graphs.popitem(last=False)
         self._graphs.move_to_end(key)

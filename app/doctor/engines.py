@@ -25,7 +25,7 @@ def load(engine: EngineChoice, threads: int | None, settings: Settings, cache: P
     """Return the settings' backbone on an engine that is ready.
 
     Raises:
-        BackboneError: if there is no such engine for this device and backbone.
+        BackboneError: if there is no such engine for this device, backbone and precision.
     """
     embedder = Embedder.load(
         settings.backbone,
@@ -34,6 +34,7 @@ def load(engine: EngineChoice, threads: int | None, settings: Settings, cache: P
         weights=settings.weights,
         engine=engine,
         cache=cache,
+        precision=settings.precision,
     )
     if engine != "torch" and not embedder.warm(DEFAULT_IMAGE_SIZE, wait=True):
         raise BackboneError("it does not run this backbone: see the warning above")

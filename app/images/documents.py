@@ -76,7 +76,7 @@ def parse(body: bytes, limits: Limits) -> Upload:
 
 
 def parse_lines(body: bytes, limits: Limits) -> Upload:
-    """Return the images of a document that has one on every line.
+    """Return the images of a document that has one on every line; blank lines are passed over.
 
     Raises:
         RequestValidationError: if a line is not as described.
@@ -84,8 +84,8 @@ def parse_lines(body: bytes, limits: Limits) -> Upload:
         TooManyImagesError, UploadTooLargeError: if it is over a limit.
     """
     check_size(body, limits.images)
-    lines = enumerate(io.BytesIO(body.strip()), 1)
-    images = (checked(SentImage, line, f"line {number}") for number, line in lines)
+    lines = enumerate(io.BytesIO(body), 1)
+    images = (checked(SentImage, line, f"line {number}") for number, line in lines if line.strip())
     sources = _sources(images, limits)
     if not sources:
         raise NoImagesError('no image: send one on every line, {"name": ..., "data": base64}')

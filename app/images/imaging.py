@@ -54,6 +54,7 @@ def decode(content: bytes, *, max_pixels: int, min_side: int, side_px: int | Non
         UndecodableImageError: if it is empty, truncated, damaged or not an image.
         UnsupportedImageError: if its format, mode, frames or smallness are not accepted.
         ImageTooLargeError: if it has more than ``max_pixels``.
+        MemoryError: if there is too little for it now.
     """
     if not content:
         raise UndecodableImageError("the image is empty (0 bytes)")
@@ -61,7 +62,7 @@ def decode(content: bytes, *, max_pixels: int, min_side: int, side_px: int | Non
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check(image, max_pixels, min_side)
             return _pixels(image, content, side_px)
-    except ImageError:
+    except (ImageError, MemoryError):  # the latter no fault of the image
         raise
     except UnidentifiedImageError as error:
         raise UndecodableImageError(f"not an image of the formats {', '.join(FORMATS)}") from error

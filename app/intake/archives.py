@@ -79,6 +79,8 @@ class Counted:
         self.delivered = 0
         self.most: int | None = None
         """Most bytes of one reading; None for any number."""
+        self.advice = ""
+        """The end of what is said of more."""
         self.seek = file.seek
         self.tell = file.tell
         self.seekable = file.seekable
@@ -92,8 +94,8 @@ class Counted:
         """
         if self.most is not None and size > self.most:
             raise TooManyImagesError(
-                f"the archive's list of members has {size} bytes, more than {self.most}: that is "
-                "more images than one job may have (max_job_images), send the rest in another job"
+                f"the archive's list of members has {size} bytes, more than {self.most}"
+                + self.advice
             )
         content = self._file.read(size)
         self.delivered += len(content)

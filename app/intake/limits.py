@@ -1,6 +1,7 @@
 """What one job may bring; refusals of more name the setting and what to do."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from app.errors import CompressionRatioError, TooManyImagesError, UploadTooLargeError
 from app.settings import Settings
@@ -18,6 +19,11 @@ class Limits:
     image_bytes: int
     ratio: int
     body_bytes: int
+
+    TOO_LONG: ClassVar[str] = (
+        ": that is more images than one job may have (max_job_images), send the rest in another job"
+    )
+    """What is said of an archive whose list of members is longer than ``label_bytes``."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":

@@ -1,14 +1,16 @@
 """The images of a request that is answered at once, whatever carried them.
 
 One image as it is; a form; a zip file, which lies on the disk until the request is answered, by
-the rules of ``app.intake.archives``; JSON or NDJSON, parsed on a thread.
+the rules of ``app.intake.archives``, no more of them unpacked at the same time than there are
+threads that decode; JSON or NDJSON, parsed on a thread.
 """
 
 import asyncio
 import tempfile
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from starlette.requests import Request
@@ -26,6 +28,10 @@ class RequestLimits(Limits):
     """What one such request may bring: as a job, but less, and other settings say how much."""
 
     __slots__ = ()
+    TOO_LONG = (
+        ": that is more images than one request may have (max_request_images), send the rest in "
+        "another"
+    )
 
     @classmethod
     def of(cls, settings: Settings) -> "RequestLimits":
@@ -55,6 +61,15 @@ class RequestLimits(Limits):
             )
 
 
+@cache
+def unpacking(most: int) -> threading.BoundedSemaphore:
+    """Return what those of this process hold who unpack, so many at the same time.
+
+    Of threads, not of the event loop: it is held while a file is unpacked, not while it arrives.
+    """
+    return threading.BoundedSemaphore(most)
+
+
 @asynccontextmanager
 async def from_request(request: Request, settings: Settings) -> AsyncIterator[Upload]:
     """Give the images of a request, and the mask that came with them.
@@ -70,7 +85,8 @@ async def from_request(request: Request, settings: Settings) -> AsyncIterator[Up
         incoming = settings.data_dir / "incoming"
         incoming.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=incoming) as folder:
-            spooled = await spool(request, limits, Path(folder) / "images.zip")
+            path, slot = Path(folder) / "images.zip", unpacking(settings.decode_threads)
+            spooled = await spool(request, limits, path, unpacking=slot)
             with await asyncio.to_thread(SpoolFile, spooled.path) as images:
                 yield Upload(as_sources(images))
     elif kind in {JSON, NDJSON}:

@@ -2,13 +2,14 @@
 
 import hashlib
 import re
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from app.errors import NoImagesError, RefusedMemberError
+from app.errors import MalformedUploadError, NoImagesError, RefusedMemberError
 from app.intake.grouping import Grouping
 from app.intake.limits import Limits, quoted
 from app.intake.signatures import HEAD_BYTES, archive_kind
@@ -51,11 +52,12 @@ class SpoolWriter:
     """``begin``, ``write`` and ``end`` for each image, then ``finish``; see ``app.intake.spool``.
 
     Used as a context manager it leaves no file behind unless it was finished. It blocks: keep it
-    off the event loop.
+    off the event loop. Once ``stopped`` is set, by another thread, nothing more is written.
     """
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: Limits, stopped: threading.Event | None = None) -> None:
         self.path = path
+        self._stopped = stopped or threading.Event()
         self.limits = limits
         self.total_bytes = 0
         """Of images and mask, so far."""
@@ -99,7 +101,10 @@ class SpoolWriter:
 
         Raises:
             UploadTooLargeError: if it, or all together, has more bytes than allowed.
+            MalformedUploadError: if it was stopped.
         """
+        if self._stopped.is_set():
+            raise MalformedUploadError("the upload was cancelled")
         member = self._begun
         member.size += len(content)
         self.total_bytes += len(content)

@@ -11,6 +11,7 @@ import io
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +46,7 @@ async def spool(
     *,
     grouping: Grouping | None = None,
     anomalies: bool = False,
+    unpacking: AbstractContextManager[object] | None = None,
 ) -> Spooled:
     """Write the images of a request's body to a new file; on any failure there is none.
 
@@ -57,6 +59,7 @@ async def spool(
         path: Of the file; nothing may be there yet.
         grouping: Which group each image belongs to; none unless given.
         anomalies: Whether a form may bring known anomalies.
+        unpacking: What is held, on the upload's thread, while a zip file is unpacked.
 
     Raises:
         UnsupportedMediaTypeError: if the body is none of those.
@@ -74,7 +77,14 @@ async def spool(
         )
     allow_body(request.scope, limits.body_bytes)
     content_type = request.headers["content-type"]
-    read = partial(_read, kind, content_type, grouping=grouping or Grouping(), anomalies=anomalies)
+    read = partial(
+        _read,
+        kind,
+        content_type,
+        grouping=grouping or Grouping(),
+        anomalies=anomalies,
+        unpacking=unpacking or nullcontext(),
+    )
     return await _on_thread(request, partial(_fill, path, limits, read))
 
 
@@ -86,12 +96,13 @@ def _read(
     *,
     grouping: Grouping,
     anomalies: bool,
+    unpacking: AbstractContextManager[object],
 ) -> Grouping:
     """Write a body's images; return the grouping with what the body says of groups."""
     if kind == MULTIPART:
         return read_form(body, content_type, writer, grouping, anomalies=anomalies)
     if kind in ZIP:
-        read_zip(body, writer)
+        read_zip(body, writer, unpacking)
     elif kind in TAR:
         read_tar(body, writer)
     else:
@@ -108,7 +119,7 @@ def _fill(
     read: Callable[[io.BufferedReader, SpoolWriter], Grouping],
     body: "_Body",
 ) -> Spooled:
-    with SpoolWriter(path, limits) as writer:
+    with SpoolWriter(path, limits, body.stopped) as writer:
         grouping = read(io.BufferedReader(body, CHUNK), writer)
         return writer.finish(grouping)
 
@@ -142,7 +153,7 @@ class _Body(io.RawIOBase):
         self._lock = threading.Lock()
         self._chunk = memoryview(b"")
         self._coming: concurrent.futures.Future[bytes] | None = None
-        self._stopped = False
+        self.stopped = threading.Event()
 
     def readable(self) -> bool:
         """It is."""
@@ -162,15 +173,15 @@ class _Body(io.RawIOBase):
         return size
 
     def stop(self) -> None:
-        """End the body here, as if the client had gone."""
+        """End the body here, as if the client had gone; what has come is not written either."""
         with self._lock:
-            self._stopped = True
+            self.stopped.set()
             if self._coming:
                 self._coming.cancel()
 
     def _next(self) -> bytes:
         with self._lock:
-            if self._stopped:
+            if self.stopped.is_set():
                 raise MalformedUploadError("the upload was cancelled")
             self._coming = asyncio.run_coroutine_threadsafe(self._some(), self._loop)
         try:

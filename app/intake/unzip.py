@@ -5,6 +5,7 @@ Its list of members is at its end, so the whole file lies on the disk, without a
 
 import shutil
 import stat
+from contextlib import AbstractContextManager
 from tempfile import TemporaryFile
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
@@ -18,8 +19,12 @@ _KIND = "zip file"
 _ENCRYPTED = 0x1
 
 
-def read_zip(body: IO[bytes], writer: SpoolWriter) -> None:
+def read_zip(
+    body: IO[bytes], writer: SpoolWriter, unpacking: AbstractContextManager[object]
+) -> None:
     """Write the images of a zip file to a spool, in the order of its list.
+
+    ``unpacking`` is entered once the whole body is there: clients that are slow hold up nobody.
 
     Raises:
         MalformedUploadError: if it is damaged or cut short.
@@ -30,12 +35,12 @@ def read_zip(body: IO[bytes], writer: SpoolWriter) -> None:
         shutil.copyfileobj(body, file, CHUNK)
         packed = file.tell()
         counted = Counted(file)
-        counted.most = writer.limits.label_bytes
+        counted.most, counted.advice = writer.limits.label_bytes, writer.limits.TOO_LONG
         with readable(_KIND):
             archive = ZipFile(counted)
         counted.most = None
         names = Names(writer.limits)
-        with archive:
+        with archive, unpacking:
             for info in archive.infolist():
                 path = info.orig_filename  # as it stands there; ``filename`` ends at a zero byte
                 name = names.take(path, is_folder=path.endswith("/"))

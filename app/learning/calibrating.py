@@ -38,6 +38,7 @@ class _Seen:
 
     normal: list[Image] = field(default_factory=list)
     contributions: list[Contributions] = field(default_factory=list)
+    inputs: list[np.ndarray | None] = field(default_factory=list)
     anomalous: list[Image] = field(default_factory=list)
     anomalies: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0)])
     rejected: list[Rejected] = field(default_factory=list)
@@ -85,7 +86,8 @@ async def calibrate(
         groups=[image.group for image in seen.normal],
         anomalies=np.concatenate(seen.anomalies),
     )
-    calibrated = decided(calibrated, line)
+    seen_so = calibrated.require_calibrated().looking(seen.inputs)
+    calibrated = decided(calibrated.having(calibration=seen_so), line)
     report = await leaving_out.report(service, calibrated, fitted, seen.normal)
     deltas = [
         Delta("calibrate", added=as_kept(service, seen.normal)),
@@ -133,6 +135,7 @@ async def _score(service: Service, detector: Detector, chunks: AsyncIterator[Chu
             seen.normal += chunk.images("normal")
             parts = await service.in_pool(partial(detector.contributions, normal))
             seen.contributions.append(parts)
+            seen.inputs.append(normal.inputs)
         if anomalous is not None:
             seen.anomalous += chunk.images("anomaly")
             seen.anomalies.append(await service.in_pool(partial(detector.scores, anomalous)))

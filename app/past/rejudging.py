@@ -196,13 +196,15 @@ async def recalibrated(service: Service, stored: Stored, detector: Detector) -> 
             "the rows of the calibration images were not kept (GATEWATCH_KEEP_FITTED_ROWS): give a "
             "threshold by value, or calibrate again"
         )
-    contributions, groups = [], []
+    contributions, groups, inputs = [], [], []
     async for part, rows in rows_of(service, images):
         contributions.append(await service.in_pool(partial(detector.contributions, rows)))
         groups += [image.group for image in part]
+        inputs.append(rows.inputs)
     anomalies = [np.zeros(0)]
     async for _, rows in rows_of(service, odd):
         anomalies.append(await service.in_pool(partial(detector.scores, rows)))
-    return detector.calibrate(
+    calibrated = detector.calibrate(
         np.concatenate(contributions), groups=groups, anomalies=np.concatenate(anomalies)
     )
+    return calibrated.having(calibration=calibrated.require_calibrated().looking(inputs))

@@ -18,6 +18,7 @@ from functools import partial
 
 from app.errors import InferenceError, OverloadedError, UnavailableError
 from app.health.heartbeats import Heartbeats
+from app.priority import give_way
 from app.scoring.pace import Pace
 from app.scoring.queue import Embedded, Item, Prepared, Queue
 from app.telemetry import Telemetry
@@ -52,6 +53,10 @@ class Batcher:
         """What each lane that is at work works on."""
         telemetry.queue_images.set_function(self._queue.__len__)  # as it is when it is asked for
         self._device = ThreadPoolExecutor(self._lanes, thread_name_prefix="device")
+        # Fitting takes what scoring leaves it of the cores, too.
+        self._idle = ThreadPoolExecutor(
+            self._lanes, thread_name_prefix="idle-device", initializer=give_way
+        )
         self._worker: asyncio.Task[None] | None = None
 
     @property
@@ -70,6 +75,7 @@ class Batcher:
             await asyncio.gather(self._worker, return_exceptions=True)
         self._fail_all("the service is stopping")
         self._device.shutdown(wait=True)
+        self._idle.shutdown(wait=True)
 
     def submit(
         self, images: Sequence[Prepared], deadline_s: float = math.inf
@@ -136,7 +142,7 @@ class Batcher:
             UnavailableError: if the batcher does not run.
         """
         self._require_alive()
-        item = Item(image, _future())
+        item = Item(image, _future(), fits=True)
         await self._queue.put_when_room(item)
         return item.future
 
@@ -186,8 +192,8 @@ class Batcher:
             for _, group in itertools.groupby(sorted(batch, key=_shape), key=_shape):
                 await self._embed(list(group))
             del self._under_way[lane]
-            if has_followers:
-                self._pace.took(len(batch), time.perf_counter() - started_s)
+            took_s = time.perf_counter() - started_s
+            self._pace.took(len(batch), took_s, followed=has_followers)
 
     def _share(self) -> int:
         """Return how many of those who wait a free lane takes: no more than leaves others idle."""
@@ -212,8 +218,9 @@ class Batcher:
         images = [item.image for item in items]
         started_s = time.perf_counter()
         # Outside of the try: a thread that takes no more work is no fault of these images.
+        threads = self._idle if items[0].fits else self._device
         call = asyncio.get_running_loop().run_in_executor(
-            self._device, self._heartbeats.device.run, partial(self._embed_each, images)
+            threads, self._heartbeats.device.run, partial(self._embed_each, images)
         )
         try:
             embeddings = await call

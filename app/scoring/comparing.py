@@ -52,7 +52,9 @@ async def _judged(
         part = usable[start : start + FOLD_IMAGES]
         arrived = [item for _, item in part]
         named = [names[place] for place, _ in part]
-        seen = await service.in_pool(partial(judging.judge, stored, None, named, arrived, group))
+        seen = await service.ingest.judged(
+            partial(judging.judge, stored, None, named, arrived, group)
+        )
         for (place, _), image in zip(part, seen.images, strict=True):
             results[place] = Judged(image.name, image.verdict)
     return [

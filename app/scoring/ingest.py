@@ -30,6 +30,7 @@ from app.scoring.batching import Batcher
 from app.scoring.queue import Embedded, Prepared
 from app.settings import Settings
 from app.telemetry import Telemetry
+from app.unbroken import together
 from detector.embedder import Embedder
 from detector.embedding import Embedding, mirrored
 from detector.errors import DetectorError
@@ -61,7 +62,10 @@ class Arrived:
 
 
 class Ingest:
-    """The decode pool and the batcher behind it."""
+    """The decode pool, which judges too, and the batcher behind it; beside it one for learning.
+
+    Learning has threads of its own: merging rows and writing them to a slow bucket may take long.
+    """
 
     def __init__(
         self,
@@ -80,20 +84,22 @@ class Ingest:
             max_queue=settings.queue_images,
             heartbeats=self._heartbeats,
         )
-        self._window = 2 * max_batch
         at_once = embedder.lanes * max_batch
+        self._window = 2 * at_once
         self.admission = Admission(
             telemetry,
             images=settings.queue_images + at_once,
             total_bytes=settings.queue_bytes,
             seconds=settings.queue_seconds,
-            enough=2 * at_once,
+            enough=4 * at_once,
         )
         self._settings = settings
         self._embedder = embedder
         self._telemetry = telemetry
         self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
-        self._fitting = asyncio.Semaphore(max(1, settings.decode_threads // 2))
+        half = max(1, settings.decode_threads // 2)
+        self._learning = ThreadPoolExecutor(half, thread_name_prefix="learn")
+        self._fitting = asyncio.Semaphore(half)
 
     def start(self) -> None:
         """Begin to embed."""
@@ -104,16 +110,18 @@ class Ingest:
         self._stopping = True
         await self.batcher.stop()
         self._pool.shutdown(wait=True)
+        self._learning.shutdown(wait=True)
 
     async def in_pool(self, call: Callable[[], R], stage: Stage | None = None) -> R:
-        """Run a call on the pool, off the event loop; ``stage`` is learning unless told.
+        """Run a call off the event loop: on the pool of its stage, which is learning unless told.
 
         Raises:
             UnavailableError: if the pool takes no more work.
         """
+        pool = self._learning if stage is None else self._pool
         run = (stage or self._heartbeats.learn).run
         try:
-            running = asyncio.get_running_loop().run_in_executor(self._pool, run, call)
+            running = asyncio.get_running_loop().run_in_executor(pool, run, call)
         except RuntimeError as error:
             if not self._stopping:
                 self._pool_is_gone()
@@ -127,7 +135,7 @@ class Ingest:
             raise
 
     async def judged(self, call: Callable[[], R]) -> R:
-        """Judge on the pool, as ``in_pool``."""
+        """Judge, or look at what came with images to be scored, as ``in_pool``."""
         return await self.in_pool(call, self._heartbeats.judge)
 
     def _pool_is_gone(self) -> None:
@@ -151,11 +159,11 @@ class Ingest:
         # One request does not fill the pool's line, or an image of another would stand behind all.
         turns = asyncio.Semaphore(self._settings.decode_threads)
         tasks = (self._decode(source, look, deadline_s, turns) for source in sources)
-        decoded = await asyncio.gather(*tasks)
+        decoded = await together(tasks)
         usable = [item for item in decoded if isinstance(item, _Decoded)]
         futures = self.batcher.submit([item.image for item in usable], deadline_s)
         waits = [self._arrival(future, item) for future, item in zip(futures, usable, strict=True)]
-        arrivals = iter(await asyncio.gather(*waits))
+        arrivals = iter(await together(waits))
         return [next(arrivals) if isinstance(item, _Decoded) else item for item in decoded]
 
     async def embed_all(

@@ -46,12 +46,12 @@ async def inspect(
     detector = stored.detector
     if not isinstance(arrived, Arrived):
         raise arrived
-    (verdict,) = await service.in_pool(partial(detector.judge, arrived.embedding, [group]))
+    (verdict,) = await service.ingest.judged(partial(detector.judge, arrived.embedding, [group]))
     if needs_map and verdict.cells is None:
         raise NoMapError(
             f"scorer {detector.spec.scorer!r} has no map; 'fusion' and 'regional' have one"
         )
-    (nearest,) = await service.in_pool(partial(detector.nearest, arrived.embedding, NEAREST))
+    (nearest,) = await service.ingest.judged(partial(detector.nearest, arrived.embedding, NEAREST))
     limits = service.settings
     decode = partial(
         imaging.decode,
@@ -59,7 +59,7 @@ async def inspect(
         max_pixels=limits.max_image_pixels,
         min_side=limits.min_image_side,
     )
-    pixels = await service.in_pool(decode)
+    pixels = await service.ingest.judged(decode)
     judged = Judged(source.name, verdict)
     return Inspected(name, detector.version, judged, verdict, pixels, nearest)
 
@@ -89,7 +89,7 @@ async def draw(
         allow_stale=allow_stale,
         group=group,
     )
-    return await service.in_pool(partial(overlay.of, inspected, kind))
+    return await service.ingest.judged(partial(overlay.of, inspected, kind))
 
 
 async def compare(
@@ -116,5 +116,7 @@ async def compare(
         raise DegenerateDataError(
             f"{len(usable)} usable image(s): a divergence needs a batch of at least 2"
         )
-    divergences = await service.in_pool(lambda: detector.divergence(Embedding.concatenate(usable)))
+    divergences = await service.ingest.judged(
+        lambda: detector.divergence(Embedding.concatenate(usable))
+    )
     return Compared(name, detector.version, len(usable), rejected, divergences)

@@ -19,6 +19,7 @@ from app.scoring.ingest import Arrived, Failure, Look
 from app.scoring.looking import look_of, same
 from app.service import Service
 from app.storage.version_reader import Stored
+from app.unbroken import together
 from detector.errors import DetectorError
 
 log = logging.getLogger(__name__)
@@ -83,15 +84,19 @@ async def score_many(
     for each in passes.values():
         each.arrivals = await service.ingest.embed_now(sources, each.look, upload.deadline_s)
 
+    # Others have images to decode on the same threads: not all detectors stand in line at once.
+    turns = asyncio.Semaphore(service.settings.decode_threads)
+
     async def judge(each: _Pass, stored: Stored) -> Scored | Refused:
         try:
-            return await service.verdicts.of(
-                stored,
-                sources,
-                each.arrivals,
-                group=group,
-                false_discovery_rate=false_discovery_rate,
-            )
+            async with turns:
+                return await service.verdicts.of(
+                    stored,
+                    sources,
+                    each.arrivals,
+                    group=group,
+                    false_discovery_rate=false_discovery_rate,
+                )
         except DetectorError as error:
             return _refused(stored.entry.name, error)
 
@@ -100,7 +105,7 @@ async def score_many(
         for each in passes.values()
         for name, stored in each.detectors.items()
     }
-    answers |= zip(judged, await asyncio.gather(*judged.values()), strict=True)
+    answers |= zip(judged, await together(judged.values()), strict=True)
     return [answers[name] for name in names]
 
 

@@ -27,13 +27,16 @@ class Pace:
             self.most = min(2 * self.most, self._max_batch)
             self._passes = 0
 
-    def took(self, images: int, seconds: float) -> None:
-        """Learn from a batch that left others waiting; one that did not says little of a queue.
+    def took(self, images: int, seconds: float, *, followed: bool) -> None:
+        """Learn from a batch that left others waiting; from one that did not, only to be faster.
 
         On a GPU an image alone takes nearly as long as a full batch: the time of lone images would
-        make a queue look many times as long as it is.
+        make a queue look many times as long as it is. But no queue is slower than they are.
         """
-        each = seconds / images / self._lanes  # while it took, the other lanes worked as well
+        # While it took and others waited, the other lanes worked as well.
+        each = seconds / images / (self._lanes if followed else 1)
+        if not followed and each >= self._image_s:
+            return
         self._image_s += (SMOOTHING if self._image_s else 1.0) * (each - self._image_s)
 
     def seconds(self, images: int) -> float:

@@ -1,9 +1,8 @@
 """Who waits for the device: two lines, scoring before fitting, nine images to one.
 
-In the line of scoring no request stands behind the whole of a larger one: with D the images that
-were taken so far when a request came, its i-th image (from 0) has its turn at D + 4 i, and the
-lowest turn is taken first. So one that brings a single image waits for those who came before it,
-each about once, and a large request still gets every fourth image when the others are many.
+In the line of scoring requests take turns, of at most four images each: one that brings a single
+image never stands behind the whole of a larger one, and a larger one never behind all that come
+after it.
 
 While both lines wait, fitting gets one batch after nine times as many images of scoring; what the
 device has left over is fitting's. The lines share no batch: an image that is fitted would keep
@@ -11,7 +10,6 @@ those that are scored beside it waiting, and may be of another size, which is a 
 """
 
 import asyncio
-import heapq
 import itertools
 import math
 import time
@@ -26,8 +24,8 @@ from app.errors import UnavailableError
 from detector.embedding import Embedding
 
 SCORED_PER_FITTED = 9
-TURNS_APART = 4
-"""Between the turns of two images of one request."""
+TURN = 4
+"""Most images of one request that are taken before it is the next one's turn."""
 Prepared = NDArray[np.uint8]
 
 
@@ -47,6 +45,7 @@ class Item:
     image: Prepared
     future: "asyncio.Future[Embedded]"
     deadline_s: float = math.inf
+    fits: bool = False
     entered_s: float = field(default_factory=time.perf_counter)
 
     def fail(self, error: Exception) -> None:
@@ -60,10 +59,12 @@ class Queue:
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._scoring: list[tuple[int, int, Item]] = []
-        """A heap: turn, order of arrival, image."""
-        self._arrivals = itertools.count()
-        self._taken = 0
+        self._scoring: deque[deque[Item]] = deque()
+        """What is left of each request, in the order of their turns."""
+        self._in_turn = 0
+        """Images of the first one that were taken in its turn."""
+        self._waiting = 0
+        """Images of all of them."""
         self._fitting: deque[Item] = deque()
         self._scored = 0
         """Images of scoring that were taken since fitting had its turn."""
@@ -71,23 +72,24 @@ class Queue:
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._scoring) + len(self._fitting)
+        return self._waiting + len(self._fitting)
 
     @property
     def scoring(self) -> int:
         """Images of scoring that wait."""
-        return len(self._scoring)
+        return self._waiting
 
     @property
     def room(self) -> int:
         """How many more images of scoring may wait."""
-        return self._room - len(self._scoring)
+        return self._room - self._waiting
 
     def put(self, items: Sequence[Item]) -> None:
         """Let the images of a request wait to be scored, for which there is room."""
-        for turn, item in zip(itertools.count(self._taken, TURNS_APART), items, strict=False):
-            heapq.heappush(self._scoring, (turn, next(self._arrivals), item))
-        self._filled.set()
+        if items:
+            self._scoring.append(deque(items))
+            self._waiting += len(items)
+            self._filled.set()
 
     async def put_when_room(self, item: Item) -> None:
         """Let an image of fitting wait, as soon as there is room.
@@ -123,14 +125,24 @@ class Queue:
         return taken
 
     def _pop(self) -> Item:
-        self._taken += 1
-        return heapq.heappop(self._scoring)[-1]
+        """Take the next image of scoring, of which there is one."""
+        request = self._scoring[0]
+        item = request.popleft()
+        self._waiting -= 1
+        self._in_turn += 1
+        if not request or self._in_turn >= TURN:
+            self._in_turn = 0
+            self._scoring.popleft()
+            if request:
+                self._scoring.append(request)
+        return item
 
     def close(self) -> list[Item]:
         """Take nothing more; return who waited. Those who wait for room get their error."""
         self._closed = True
         self._freed.set()
-        waiting = [*(item for _, _, item in self._scoring), *self._fitting]
+        waiting = [*itertools.chain.from_iterable(self._scoring), *self._fitting]
+        self._waiting = 0
         self._scoring.clear()
         self._fitting.clear()
         return waiting

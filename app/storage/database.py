@@ -6,6 +6,7 @@ on (``SELECT ... FOR UPDATE``, which SQLite leaves out).
 """
 
 import fcntl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,8 @@ class Database:
         self.is_shared = engine.dialect.name != "sqlite"
         """Whether other machines may use it too."""
         self.writes = 0
-        """Changes that this process has committed, at least since one last looked."""
+        """Changes that this process has committed."""
+        self._counting = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -70,7 +72,8 @@ class Database:
         """
         with _reachable(), self._changing.begin() as connection:
             yield connection
-        self.writes += 1  # two at once may count as one, but only after both have committed
+        with self._counting:
+            self.writes += 1
 
     def close(self) -> None:
         """Release all connections."""

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -182,6 +183,16 @@ SHADOWS = Table(
     Column("only_shadow", BigInteger, nullable=False),
     Column("first_at", Moment, nullable=False),
     Column("last_at", Moment, nullable=False),
+)
+
+# What the traffic was compared with and the evidence that it has changed.
+DRIFT_STATES = Table(
+    "drift_states",
+    METADATA,
+    Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), primary_key=True),
+    Column("counter", BigInteger, nullable=False),  # of writes: nobody replaces what is newer
+    Column("at", Moment, nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 CHUNKS = Table(

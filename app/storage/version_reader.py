@@ -78,8 +78,10 @@ class VersionReader:
         try:
             stored = self._stored(entry)
         except MissingBlobError:
-            self.entry(name, version)  # deleted meanwhile: say so
-            raise
+            again = self.entry(name, version)  # deleted meanwhile: say so
+            if again.version.files == entry.version.files:
+                raise
+            entry, stored = again, self._stored(again)  # another one was put in service
         self._recent.keep(_key(name, version), _Read(entry, at_s, writes))
         return stored
 

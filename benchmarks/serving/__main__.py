@@ -1,13 +1,15 @@
 """The service under load, beside its limit and a plain server, in one run.
 
-    python -m benchmarks.serving SHARED_DATA --out OUT [--seconds 10] [--rounds 3] [--quick]
+    python -m benchmarks.serving SHARED_DATA --out OUT [--seconds 10] [--rounds 3] [--soak 10]
+        [--quick]
 
 A real server on its defaults, with a default detector fitted to pictures of the shared data, and a
 plain FastAPI handler around the same network in torch. In rounds, so that a busy machine troubles
 all alike: the stages of a score without HTTP; 1, 8 and 64 clients of either server; 50 to 1000 % of
 the capacity of that round at random arrivals; scoring beside a fit. Once: one picture against 100
-detectors. OUT gets results.json (every round, and medians), serving.md and serving.png. ``--quick``
-is for trying it out: one short round, three detectors. Linux only.
+detectors; with ``--soak``, so many minutes at 1000 % and what memory grows by. OUT gets
+results.json (every round, and medians), serving.md and serving.png. ``--quick`` is for trying it
+out: one short round, three detectors. Linux only.
 """
 
 import argparse
@@ -22,7 +24,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.serving import many, plot, report, scene, stages
+from benchmarks.serving import many, plot, report, scene, soak, stages
 from benchmarks.serving.figures import Figures, Summary, as_figures, medians
 from benchmarks.serving.processes import gatewatch, started
 from benchmarks.serving.rounds import CLIENTS, SHARES, Bench
@@ -41,6 +43,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of each load")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--detectors", type=int, help="that one picture is scored against")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="of 1000 %%, in the end")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     seconds = options.seconds or (2.0 if options.quick else 10.0)
@@ -49,7 +52,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         chosen = scene.pictures(options.shared, Path(folder, "png"), quick=options.quick)
-        rounds = _rounds(Path(folder), chosen, seconds, count)
+        rounds = _rounds(Path(folder), chosen, seconds, count, options.soak)
         engines = Path("data", "engines")  # as they are: an export takes long
         shutil.copytree(Path(folder, "ours") / engines, Path(folder, "many") / engines)
         print(f"one picture against {detectors} detectors", file=sys.stderr)
@@ -74,7 +77,7 @@ def main() -> None:
 
 
 def _rounds(
-    folder: Path, chosen: scene.Pictures, seconds: float, count: int
+    folder: Path, chosen: scene.Pictures, seconds: float, count: int, minutes: float | None
 ) -> list[dict[str, Summary | Figures]]:
     plain = [str(path) for path in chosen.fit[:PLAIN_PICTURES]]
     with (
@@ -96,7 +99,12 @@ def _rounds(
         plan = stages.Plan(sent, str(folder / "ours" / "data"), scene.NAME, seconds)
         fitted = scene.uploads(chosen.fit)
         bench = Bench(ours, other, sent, fitted, plan, seconds, say)
-        return [bench.round(number) for number in range(count)]
+        rounds = [bench.round(number) for number in range(count)]
+        if minutes:
+            bar.set_description(soak.NAME)
+            rate = SHARES[-1] * report.capacity(medians(rounds))
+            rounds[0][soak.NAME] = soak.measured(ours, sent, rate, minutes)
+        return rounds
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """From samples to figures: rates, percentiles, refusals, recovery, medians over rounds."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +12,8 @@ from benchmarks.serving.load import Measured, Sample
 OK, OVERLOADED = 200, 503
 WARM = 0.1
 """The first part of a load that is left out: queues fill, threads wake up."""
+
+RECOVERY = "recovery_s"
 
 Figures = dict[str, float | None]
 
@@ -82,15 +85,36 @@ def recovery_s(after: Sequence[Sample], end_s: float, calm_s: float) -> float | 
 
 
 def medians(rounds: Sequence[Mapping[str, Summary | Figures]]) -> dict[str, Figures]:
-    """Return, for every measurement, the median of each figure over the rounds that have it."""
+    """Return, for every measurement, the median of each figure over the rounds that have it.
+
+    A round that never recovered counts as one that took for ever; None is a median of for ever.
+    """
     found: dict[str, Figures] = {}
     for name in dict.fromkeys(name for one in rounds for name in one):
         parts = [as_figures(one[name]) for one in rounds if name in one]
         found[name] = {}
         for figure in parts[0]:
-            values = [value for part in parts if (value := part[figure]) is not None]
-            found[name][figure] = statistics.median(values) if values else None
+            missing = math.inf if figure == RECOVERY else None
+            all_values = (missing if part[figure] is None else part[figure] for part in parts)
+            values = [value for value in all_values if value is not None]
+            middle = statistics.median(values) if values else math.inf
+            found[name][figure] = middle if math.isfinite(middle) else None
     return found
+
+
+def growth_per_minute(seen: Sequence[tuple[float, float]]) -> float | None:
+    """Return the slope of amounts over times in seconds, by least squares, per minute.
+
+    Of the second half only: the first fills queues and pools. None of fewer than two times.
+    """
+    if not seen:
+        return None
+    half_s = (seen[0][0] + seen[-1][0]) / 2
+    later = np.array([(at_s, amount) for at_s, amount in seen if at_s >= half_s])
+    if len(later) < 2:
+        return None
+    at_s, amount = (later - later.mean(0)).T
+    return float(60 * (at_s @ amount) / (at_s @ at_s))
 
 
 def as_figures(part: "Summary | Figures") -> Figures:

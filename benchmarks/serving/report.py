@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 
+from benchmarks.serving import soak
 from benchmarks.serving.figures import Figures, ratio
 from benchmarks.serving.rounds import CLIENTS, SHARES
 
 Medians = Mapping[str, Figures]
+MOST_GROWN_MIB = 64
+"""Of some thousand small pictures that wait, and what the allocator keeps of them."""
+MOST_GROWN_MIB_A_MINUTE = 1
+"""Of noise: what leaks a kilobyte a refusal grows by tens."""
 
 
 def capacity(found: Medians, server: str = "closed") -> float:
@@ -31,7 +36,17 @@ def ratios(found: Medians) -> dict[str, tuple[float | None, str]]:
         "refusals at 1000 % with Retry-After": (flood["retry_after_share"], "1"),
         "answers at 1000 % that are neither 200 nor 503": (flood["broken"], "0"),
         "recovery after 1000 %, s": (flood["recovery_s"], "<= 2"),
-        "memory grown at 1000 %, MiB": (flood["rss_growth_mib"], ""),
+        "memory grown at 1000 %, MiB": (flood["rss_growth_mib"], f"<= {MOST_GROWN_MIB}"),
+        **(
+            {
+                f"memory grown a minute, {found[soak.NAME]['minutes']:g} minutes at 1000 %, MiB": (
+                    found[soak.NAME]["rss_growth_mib_per_minute"],
+                    f"<= {MOST_GROWN_MIB_A_MINUTE}",
+                )
+            }
+            if soak.NAME in found
+            else {}
+        ),
         "p99 beside a fit / without, one client": (
             ratio(found["fit and closed 1"]["p99_ms"], idle["p99_ms"]),
             "<= 2",
@@ -54,7 +69,8 @@ def ratios(found: Medians) -> dict[str, tuple[float | None, str]]:
 def markdown(found: Medians, heading: str) -> str:
     """Return all tables."""
     stages = found["stages"]
-    loads = [name for name in found if name.startswith(("closed", "plain", "open", "fit"))]
+    kinds = ("closed", "plain", "open", "fit", soak.NAME)
+    loads = [name for name in found if name.startswith(kinds)]
     columns = {
         "served_per_s": "served/s",
         "refused_per_s": "refused/s",

@@ -7,9 +7,9 @@ Json = dict[str, Any]
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 COLOURS = {
     "normal": "green",
+    "uncertain": "orange",
     "anomalous": "red",
     "uncalibrated": "blue",
-    "invalid": "orange",
 }
 
 
@@ -44,6 +44,7 @@ def timeseries(
     *targets: Json,
     unit: str = "short",
     stacked: bool = False,
+    floor: float | None = 0,
     ceiling: float | None = None,
     line_at: float | None = None,
 ) -> Json:
@@ -62,10 +63,11 @@ def timeseries(
     defaults: Json = {
         "color": {"mode": "palette-classic"},
         "custom": custom,
-        "min": 0,
         "thresholds": {"mode": "absolute", "steps": steps},
         "unit": unit,
     }
+    if floor is not None:
+        defaults["min"] = floor
     if ceiling is not None:
         defaults["max"] = ceiling
     return _panel(
@@ -96,6 +98,66 @@ def coloured(panel: Json, colours: dict[str, str]) -> Json:
         for name, colour in colours.items()
     ]
     return panel
+
+
+def dashed(panel: Json, word: str) -> Json:
+    """Draw the lines with this word in their names dashed: what others are compared with."""
+    line = {"dash": [8, 6], "fill": "dash"}
+    properties = [
+        {"id": "custom.lineStyle", "value": line},
+        {"id": "custom.fillOpacity", "value": 0},
+    ]
+    matcher = {"id": "byRegexp", "options": f"/{word}/"}
+    panel["fieldConfig"]["overrides"].append({"matcher": matcher, "properties": properties})
+    return panel
+
+
+def logarithmic(panel: Json) -> Json:
+    """Give a panel of lines a logarithmic axis, which has no 0."""
+    defaults = panel["fieldConfig"]["defaults"]
+    defaults["custom"]["scaleDistribution"] = {"log": 10, "type": "log"}
+    defaults.pop("min", None)
+    return panel
+
+
+def stat(
+    title: str,
+    about: str,
+    *targets: Json,
+    unit: str = "none",
+    words: dict[str, tuple[str, str]] | None = None,
+    nothing: str = "-",
+) -> Json:
+    """The last values, large; `words` puts a text and a colour in a value's place."""
+    values = {
+        value: {"text": text, "color": colour, "index": index}
+        for index, (value, (text, colour)) in enumerate((words or {}).items())
+    }
+    instant = [{**item, "instant": True, "range": False} for item in targets]
+    return _panel(
+        "stat",
+        title,
+        about,
+        instant,
+        fieldConfig={
+            "defaults": {
+                "color": {"mode": "thresholds"},
+                "mappings": [{"type": "value", "options": values}] if words else [],
+                "noValue": nothing,
+                "thresholds": {"mode": "absolute", "steps": [{"color": "text", "value": None}]},
+                "unit": unit,
+            },
+            "overrides": [],
+        },
+        options={
+            "colorMode": "background" if words else "value",
+            "graphMode": "none",
+            "justifyMode": "auto",
+            "orientation": "auto",
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "textMode": "value_and_name",
+        },
+    )
 
 
 def heatmap(title: str, about: str, expr: str, scheme: str) -> Json:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from detector.embedder import Embedder
 from detector.embedding import Embedding
+from detector.input_statistics import input_statistics
 
 GRID = 16
 
@@ -67,7 +68,10 @@ class StubBackbone:
         }
         regional = {"early": flat.T[None].astype(np.float32)}
         thumbnail = image[:, :: max(image.shape[1] // 32, 1), :: max(image.shape[1] // 32, 1)]
-        return Embedding(**tables, regional=regional, thumbnail=thumbnail[None, :, :32, :32].copy())
+        small = thumbnail[None, :, :32, :32].copy()
+        return Embedding(
+            **tables, regional=regional, thumbnail=small, inputs=input_statistics([image])
+        )
 
 
 def stub_embedder() -> Embedder:

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.deadlines import TIMEOUT
 from app.errors import OverloadedError
-from app.middleware import TICKET, Admit, arrived
+from app.middleware import CLIENT_GONE, TICKET, Admit, arrived
 from app.scoring.admission import Admission
 from app.telemetry import Telemetry
 
@@ -24,7 +24,11 @@ def door() -> Admission:
 
 
 def ask(
-    admission: Admission, chunks: list[bytes], *, announce: bool = True, **headers: str
+    admission: Admission,
+    chunks: list[bytes],
+    *,
+    announce: bool = True,
+    headers: dict[str, str] | None = None,
 ) -> tuple[list[Message], list[int]]:
     """Send a body to a route that reads it; return the answer, and what was held at every chunk."""
     sent: list[Message] = []
@@ -32,8 +36,10 @@ def ask(
     left = iter(chunks)
 
     async def receive() -> Message:
-        chunk = next(left)
-        return {"type": "http.request", "body": chunk, "more_body": True}
+        chunk = next(left, None)
+        if chunk is None:  # all was sent, and the client waits
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": chunk, "more_body": chunk is not chunks[-1]}
 
     async def send(message: Message) -> None:
         sent.append(message)
@@ -45,45 +51,107 @@ def ask(
         arrived(scope, 2)
         held.append(admission.images)
 
-    if announce:
-        headers["content-length"] = str(sum(map(len, chunks)))
-    scope = {
+    sizes = {"content-length": str(sum(map(len, chunks)))} if announce else {}
+    scope = scope_of(sizes | (headers or {}))
+    asyncio.run(Admit(route, admission, [PATH], 100)(scope, receive, send))
+    return sent, held
+
+
+def scope_of(headers: dict[str, str]) -> Scope:
+    return {
         "type": "http",
         "method": "POST",
         "path": "/score",
         "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
     }
-    asyncio.run(Admit(route, admission, [PATH])(scope, receive, send))
-    return sent, held
 
 
-def test_an_announced_body_is_held_from_the_beginning() -> None:
-    """Contract: all of it before the first byte, and nothing once it is answered."""
-    admission = door()
-    assert ask(admission, [b"x" * 30, b"x" * 20]) == ([], [50, 50, 2])
-    assert (admission.bytes, admission.images) == (0, 0)
-
-
-def test_a_body_that_does_not_say_how_long_it_is_is_held_as_it_comes() -> None:
-    """Contract: chunk by chunk; and refused when there is no more room."""
-    admission = door()
-    assert ask(admission, [b"x" * 30, b"x" * 20], announce=False) == ([], [30, 50, 2])
+def test_a_body_is_held_as_it_comes() -> None:
+    """Contract: chunk by chunk, announced or not, and nothing of it once it is answered."""
+    for announce in (True, False):
+        admission = door()
+        found = ask(admission, [b"x" * 30, b"x" * 20], announce=announce)
+        assert found == ([], [30, 50, 2])
+        assert (admission.bytes, admission.images) == (0, 0)
     with pytest.raises(OverloadedError):
         ask(admission, [b"x" * 60, b"x" * 60], announce=False)
     assert (admission.bytes, admission.images) == (0, 0)
 
 
-@pytest.mark.parametrize("held", [{"size": 60}, {"images": 4}])
-def test_who_does_not_fit_is_refused_before_anything_is_read(held: dict[str, int]) -> None:
+@pytest.mark.parametrize(("size", "images"), [(60, 1), (0, 4)])
+def test_who_does_not_fit_is_refused_before_anything_is_read(size: int, images: int) -> None:
     """Contract: 503 with a time to come again; the route is not even reached."""
     admission = door()
     ticket = admission.enter()
-    ticket.hold(size=held.get("size", 0), images=held.get("images", 1) - 1)
+    ticket.hold(size)
+    ticket.arrive(images)
     (start, body), reached = ask(admission, [b"x" * 50])
     assert not reached
     assert start["status"] == 503
     assert dict(start["headers"])[b"retry-after"] == b"1"
     assert b"urn:gatewatch:problem:overloaded" in body["body"]
+
+
+def test_what_is_over_the_limit_is_left_to_the_limit() -> None:
+    """Contract: a body that may never come in is a 413 of the route, not a 503 for ever."""
+    _, reached = ask(door(), [b"x"], announce=False, headers={"content-length": "101"})
+    assert reached
+
+
+@pytest.mark.parametrize("timeout", ["9" * 5000, "\N{SUPERSCRIPT TWO}", "-1", "1.5", "soon"])
+def test_what_is_no_time_is_left_to_the_route(timeout: str) -> None:
+    """Contract: it says what is wrong with the header; here it limits nothing."""
+    admission = door()
+    admission.enter().arrive(1)
+    found, reached = ask(admission, [b"x"], headers={TIMEOUT: timeout})
+    assert (found, len(reached)) == ([], 2)
+
+
+def test_what_is_answered_makes_room_though_nobody_reads_the_answer() -> None:
+    """Contract: a client that does not read keeps its connection, and nobody out."""
+    admission = door()
+
+    async def route(scope: Scope, _receive: Receive, send: Send) -> None:
+        arrived(scope, 4)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        assert admission.images == 0
+
+    async def nothing(*_: Any) -> Any:
+        await asyncio.sleep(0)
+        return {"type": "http.request"}
+
+    asyncio.run(Admit(route, admission, [PATH], 100)(scope_of({}), nothing, nothing))
+
+
+def test_nobody_works_for_a_client_that_has_gone() -> None:
+    """Contract: the work is cancelled and its places given back; the log gets a status for it."""
+    admission = door()
+    sent: list[Message] = []
+    ended: list[str] = []
+
+    async def route(scope: Scope, receive: Receive, _send: Send) -> None:
+        await receive()
+        arrived(scope, 2)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    messages: Iterator[Message] = iter(
+        [{"type": "http.request", "body": b"x"}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> Message:
+        return next(messages)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(Admit(route, admission, [PATH], 100)(scope_of({}), receive, send))
+    assert ended == ["cancelled"]
+    assert sent[0]["status"] == CLIENT_GONE
+    assert (admission.images, admission.bytes, admission.requests) == (0, 0, 0)
 
 
 def test_other_requests_pass_without_a_ticket() -> None:
@@ -94,7 +162,7 @@ def test_other_requests_pass_without_a_ticket() -> None:
         seen.append(scope.get(TICKET))
 
     full = Admission(Telemetry(), images=0, total_bytes=0, seconds=1.0, enough=2)
-    admit: Any = Admit(route, full, [PATH])
+    admit: Any = Admit(route, full, [PATH], 100)
     for scope in (
         {"type": "http", "method": "GET", "path": "/score"},
         {"type": "http", "method": "POST", "path": "/scores"},
@@ -128,7 +196,7 @@ def test_every_route_that_takes_images_has_the_door(bolts: Line, route: str) -> 
     """Contract: while all places are taken each refuses; afterwards none is left taken."""
     admission: Admission = bolts.service.ingest.admission
     ticket = admission.enter()
-    ticket.hold(images=admission._most_images - 1)
+    ticket.arrive(admission._most_images)
     headers = {"content-type": "image/png", TIMEOUT: "5000"}
     try:
         answer = bolts.client.post(route, content=picture(1), headers=headers)

@@ -133,9 +133,9 @@ MALFORMED: dict[str, tuple[str, bytes, str]] = {
     "half a pair": (JSON, b'{"images": [{"data": "", "name": "\\ud800"}]}', "hex escape"),
     "deep": (JSON, b'{"images": ' + b"[" * 100_000, "recursion"),
     "line": (NDJSON, b'{"data": "YQ=="}\n{"data": \n', "body.line 2"),
-    "empty line": (NDJSON, b'{"data": "YQ=="}\n\n{"data": "YQ=="}', "body.line 2"),
+    "line after blank ones": (NDJSON, b'\n{"data": "YQ=="}\n \r\n{"data": \n', "body.line 4"),
     "array": (NDJSON, b'[{"data": "YQ=="}]', "body.line 1"),
-    "no UTF-8": (NDJSON, b'\n{"data": "\xff"}', "body.line 1"),
+    "no UTF-8": (NDJSON, b'\n{"data": "\xff"}', "body.line 2"),
 }
 
 

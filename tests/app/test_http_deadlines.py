@@ -87,7 +87,7 @@ def test_what_cannot_be_in_time_is_refused_at_once(
         try:
             first = pool.submit(send, client, "gravel", pngs[0])
             assert reached.wait(30)
-            batcher(client)._pace.took(1, 100.0)
+            batcher(client)._pace.took(1, 100.0, followed=True)
             refused = ask(client, route, pngs[1], 60_000)
             problem(refused, 503, "overloaded")
             assert refused.headers["retry-after"] == "100"

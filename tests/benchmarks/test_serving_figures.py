@@ -1,10 +1,14 @@
 """The arithmetic of the serving benchmark."""
 
+import collections
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from benchmarks.serving import figures
-from benchmarks.serving.load import Measured, Sample
+from benchmarks.serving import figures, report, soak
+from benchmarks.serving.load import Measured, Plan, Sample
 
 
 def test_a_summary_by_hand() -> None:
@@ -60,6 +64,57 @@ def test_medians_are_of_the_rounds_that_have_a_figure() -> None:
     ]
     expected = {"load": {"rate": 2.0, "p99": 6.0, "none": None}, "once": {"ratio": 2.0}}
     assert figures.medians(rounds) == expected
+
+
+def test_a_round_that_never_recovered_took_for_ever() -> None:
+    """Law: it is not left out, or the worst round would better the median."""
+
+    def median(*took_s: float | None) -> float | None:
+        return figures.medians([{"open": {"recovery_s": s}} for s in took_s])["open"]["recovery_s"]
+
+    assert median(1.0, None, 2.0) == 2.0
+    assert median(1.0, None, None) is None
+    assert median(1.0, None) is None
+
+
+def test_growth_is_the_slope_of_the_second_half() -> None:
+    """Reference: NumPy's least squares; how it begins does not matter."""
+    rng = np.random.default_rng(0)
+    at_s = np.arange(0.0, 610.0, 10.0)
+    mib = 300 + 0.05 * at_s + rng.normal(0, 1, at_s.size)
+    late = at_s >= 300
+    slope = float(np.polyfit(at_s[late], mib[late], 1)[0])
+    mib[~late] *= at_s[~late] / 300
+
+    seen = list(zip(at_s.tolist(), mib.tolist(), strict=True))
+    assert figures.growth_per_minute(seen) == pytest.approx(60 * slope)
+    assert figures.growth_per_minute(seen[:1]) is None
+    assert figures.growth_per_minute([]) is None
+
+
+def test_a_soak_is_watched_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: memory is looked at from the beginning to the end, and has a wish in the report."""
+    mib = iter(range(100, 200))
+    server = SimpleNamespace(port=1, rss_bytes=lambda: next(mib) * 2**20)
+
+    def generate(plan: Plan) -> Measured:
+        assert (plan.rate, plan.seconds) == (50.0, 6.0)
+        time.sleep(0.1)
+        return Measured([Sample(1.0, 0.1, 200, False)], wall_s=1.0)
+
+    monkeypatch.setattr(soak, "generate", generate)
+    monkeypatch.setattr(soak, "EVERY_S", 0.01)
+    found = soak.measured(server, [], 50.0, 0.1)  # type: ignore[arg-type]
+    grown = found["rss_growth_mib_per_minute"]
+    assert grown is not None
+    assert grown > 0
+    assert found["rss_growth_mib"] is not None
+    assert found["rss_growth_mib"] >= 2
+
+    nothing: dict[str, float | None] = collections.defaultdict(lambda: None)
+    ratios = report.ratios(collections.defaultdict(lambda: nothing, soak=found))
+    assert ratios["memory grown a minute, 0.1 minutes at 1000 %, MiB"] == (grown, "<= 1")
+    assert ratios["memory grown at 1000 %, MiB"] == (None, "<= 64")
 
 
 def test_ratios_of_nothing_are_nothing() -> None:

@@ -1,4 +1,4 @@
-"""The compose file, Prometheus and Grafana agree with one another and with the image."""
+"""The compose file, Prometheus, Alertmanager and Grafana agree with one another and the image."""
 
 import re
 from pathlib import Path
@@ -40,11 +40,14 @@ def listens(address: str) -> bool:
     return any(entry.endswith(f":{port}") for entry in SERVICES[host]["ports"])
 
 
-def test_services_are_the_three_expected() -> None:
-    assert set(SERVICES) == {"gatewatch", "prometheus", "grafana"}
+NAMES = ["gatewatch", "prometheus", "alertmanager", "grafana"]
 
 
-@pytest.mark.parametrize("name", ["gatewatch", "prometheus", "grafana"])
+def test_services_are_the_four_expected() -> None:
+    assert set(SERVICES) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_service_is_confined(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
@@ -54,14 +57,14 @@ def test_service_is_confined(name: str) -> None:
     assert "privileged" not in service
 
 
-@pytest.mark.parametrize("name", ["gatewatch", "prometheus", "grafana"])
+@pytest.mark.parametrize("name", NAMES)
 def test_ports_are_published_on_the_loopback_interface_only(name: str) -> None:
     assert SERVICES[name]["ports"]
     for port in SERVICES[name]["ports"]:
         assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port), port
 
 
-@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+@pytest.mark.parametrize("name", NAMES[1:])
 def test_images_from_others_are_pinned(name: str) -> None:
     assert re.search(r":v?\d+\.\d+\.\d+$", SERVICES[name]["image"])
 
@@ -103,6 +106,40 @@ def test_prometheus_scrapes_gatewatch() -> None:
     assert listens(address)
     assert flags["enable-feature"] == "exemplar-storage"
     assert flags["storage.tsdb.path"] in mounts(service)
+
+
+def flags(service: dict[str, Any]) -> dict[str, str]:
+    return dict(flag.lstrip("-").split("=", 1) for flag in service["command"])
+
+
+def test_prometheus_finds_its_rules_and_alertmanager() -> None:
+    """Contract: the rules lie beside the configuration; alerts go to the other container."""
+    service = SERVICES["prometheus"]
+    file = host_path(service, flags(service)["config.file"])
+    config = load(file)
+    found = {path.name for pattern in config["rule_files"] for path in file.parent.glob(pattern)}
+    assert found == {"alerts.yml", "recording.yml"}
+    ((targets,),) = (each["static_configs"] for each in config["alerting"]["alertmanagers"])
+    (address,) = targets["targets"]
+    assert address.startswith("alertmanager:")
+    assert listens(address)
+
+
+def test_alertmanager_reads_its_routes_and_reaches_this_machine() -> None:
+    """Contract: its configuration is mounted, its silences outlive it, webhooks find the host."""
+    service = SERVICES["alertmanager"]
+    config = load(host_path(service, flags(service)["config.file"]))
+    assert flags(service)["storage.path"] in mounts(service)
+    urls = [hook["url"] for each in config["receivers"] for hook in each.get("webhook_configs", [])]
+    assert {url.split("/")[2] for url in urls} == {"host.docker.internal:5001"}
+    assert service["extra_hosts"] == ["host.docker.internal:host-gateway"]
+
+
+def test_alerts_link_to_the_grafana_of_the_compose_file() -> None:
+    """Contract: the address that begins the links is one that is published."""
+    config = load(ROOT / "deploy" / "prometheus" / "prometheus.yml")
+    address = config["global"]["external_labels"]["grafana"].removeprefix("http://localhost:")
+    assert listens(f"grafana:{address}")
 
 
 def test_grafana_reads_from_the_prometheus_of_the_compose_file() -> None:

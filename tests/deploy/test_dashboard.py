@@ -1,4 +1,4 @@
-"""The Grafana dashboard is what its generator writes, provisions, and shows metrics that exist."""
+"""The Grafana dashboard is what its generator writes, provisions, and shows what there is."""
 
 import importlib
 import json
@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from filled_metrics import Exporter
 from prometheus_client import generate_latest
 
-from app.telemetry import Telemetry
+from app.drift_telemetry import STATES
 
-GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+GRAFANA = DEPLOY / "grafana"
 COMMITTED = GRAFANA / "dashboards" / "gatewatch.json"
 SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
+UNSEEN: dict[str, str] = {}
+"""Metrics that neither a panel nor a rule shows, and why not."""
 
 
 @pytest.fixture
@@ -29,32 +34,55 @@ def targets(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from panel.get("targets", [])
 
 
-def exported_series() -> set[str]:
-    """The names of the series that the service's own registry can export."""
-    text = generate_latest(Telemetry().registry).decode()
+def rules() -> list[dict[str, Any]]:
+    files = [yaml.safe_load(path.read_text()) for path in (DEPLOY / "prometheus").glob("rules/*")]
+    return [rule for file in files for group in file["groups"] for rule in group["rules"]]
+
+
+def exported() -> dict[str, set[str]]:
+    """Each metric of the service's own registry, with the names of its series."""
+    text = generate_latest(Exporter().service.registry).decode()
     kinds = re.findall(r"^# TYPE (\S+) (\S+)$", text, flags=re.MULTILINE)
-    return {name + suffix for name, kind in kinds for suffix in SUFFIXES.get(kind, ("",))}
+    return {name: {name + end for end in SUFFIXES.get(kind, ("",))} for name, kind in kinds}
+
+
+def asked(dashboard: dict[str, Any]) -> set[str]:
+    """What panels, annotations, variables and rules ask for: metrics and recorded series."""
+    queries = [target["expr"] for target in targets(dashboard)]
+    queries += [each["target"]["expr"] for each in dashboard["annotations"]["list"]]
+    queries += [str(item["query"]) for item in dashboard["templating"]["list"]]
+    queries += [rule["expr"] for rule in rules()]
+    return {name for query in queries for name in re.findall(r"[\w:]*\bgatewatch_[\w:]+", query)}
+
+
+def generated(monkeypatch: pytest.MonkeyPatch, folder: Path, module: str) -> Any:
+    monkeypatch.syspath_prepend(folder)
+    return importlib.import_module(module).render()
 
 
 def test_committed_dashboard_is_what_the_generator_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(GRAFANA)
-    generator = importlib.import_module("generate")
-    assert generator.render() == COMMITTED.read_text(encoding="utf-8"), (
-        "run python deploy/grafana/generate.py"
-    )
+    text = generated(monkeypatch, GRAFANA, "generate")
+    assert text == COMMITTED.read_text(encoding="utf-8"), "run python deploy/grafana/generate.py"
 
 
-def test_every_metric_on_the_dashboard_is_exported(dashboard: dict[str, Any]) -> None:
-    queries = [target["expr"] for target in targets(dashboard)]
-    queries += [str(item["query"]) for item in dashboard["templating"]["list"]]
-    named = {name for query in queries for name in re.findall(r"\bgatewatch_\w+", query)}
-    assert named, "the dashboard names no metric at all"
-    assert named <= exported_series()
+def test_everything_asked_for_is_exported_or_recorded(dashboard: dict[str, Any]) -> None:
+    """Contract: no panel and no rule asks for what nobody gives."""
+    recorded = {rule["record"] for rule in rules() if "record" in rule}
+    names = asked(dashboard)
+    assert names, "nothing is asked for at all"
+    assert names - recorded - set().union(*exported().values()) == set()
+
+
+def test_everything_exported_is_shown(dashboard: dict[str, Any]) -> None:
+    """Contract: a metric is on a panel, in a rule, or on the list of those that are not."""
+    names = asked(dashboard)
+    unseen = {metric for metric, series in exported().items() if not names & series}
+    assert unseen == UNSEEN.keys()
 
 
 def test_dashboard_provisions_without_an_import_dialogue(dashboard: dict[str, Any]) -> None:
     assert dashboard["id"] is None
-    assert dashboard["uid"] == "gatewatch"
+    assert dashboard["uid"] == "gatewatch-drift"
     text = COMMITTED.read_text(encoding="utf-8")
     assert "__inputs" not in text
     assert "${DS_" not in text
@@ -69,7 +97,7 @@ def test_every_query_uses_the_data_source_variable(dashboard: dict[str, Any]) ->
 
 def test_ranges_follow_the_scrape_interval(dashboard: dict[str, Any]) -> None:
     ranges = {span for item in targets(dashboard) for span in re.findall(r"\[.*?\]", item["expr"])}
-    assert ranges == {"[$__rate_interval]"}
+    assert ranges == {"[$__rate_interval]", "[$__range]", "[10m]", "[30d:10m]"}
 
 
 def test_heatmaps_are_given_counts_per_bucket(dashboard: dict[str, Any]) -> None:
@@ -97,6 +125,24 @@ def test_panels_are_distinct_and_do_not_overlap(dashboard: dict[str, Any]) -> No
             or other["y"] + other["h"] <= one["y"]
         )
         assert apart, (one, other)
+
+
+def test_the_four_questions_are_the_rows(dashboard: dict[str, Any]) -> None:
+    """Contract: what somebody asks who is called, in that order."""
+    assert [panel["title"] for panel in dashboard["panels"] if panel["type"] == "row"] == [
+        "Is it drifting?",
+        "What does the traffic look like?",
+        "What changed?",
+        "Is the service healthy?",
+    ]
+
+
+def test_each_state_has_its_word(dashboard: dict[str, Any]) -> None:
+    """Contract: the panel names as many states as the service can be in, an alarm in red."""
+    (panel,) = (panel for panel in dashboard["panels"] if panel["title"] == "State")
+    (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
+    assert list(mapping["options"]) == [str(number) for number in range(len(STATES))]
+    assert mapping["options"][str(STATES.index("alarm"))]["color"] == "red"
 
 
 def test_each_query_of_a_panel_has_its_own_letter(dashboard: dict[str, Any]) -> None:

@@ -33,12 +33,15 @@ def test_prometheus_accepts_its_configuration() -> None:
 
 def test_prometheus_parses_every_query_of_the_dashboard(tmp_path: Path) -> None:
     dashboard = ROOT / "deploy" / "grafana" / "dashboards" / "gatewatch.json"
-    panels = json.loads(dashboard.read_text(encoding="utf-8"))["panels"]
-    queries = [target["expr"] for panel in panels for target in panel.get("targets", [])]
+    shown = json.loads(dashboard.read_text(encoding="utf-8"))
+    queries = [target["expr"] for panel in shown["panels"] for target in panel.get("targets", [])]
+    queries += [each["target"]["expr"] for each in shown["annotations"]["list"]]
     rules = [
         {
             "record": f"dashboard:query{number}",
-            "expr": query.replace("$__rate_interval", "5m").replace("$model", ".*"),
+            "expr": query.replace("$__rate_interval", "5m")
+            .replace("$__range", "6h")
+            .replace("$model", ".*"),
         }
         for number, query in enumerate(queries)
     ]

@@ -38,6 +38,8 @@ def changed(embedding: Embedding, change: Callable[[str, np.ndarray], np.ndarray
         made[field.name] = (
             {block: change(field.name, rows) for block, rows in held.items()}
             if isinstance(held, dict)
+            else None
+            if held is None
             else change(field.name, held)
         )
     return Embedding(**made)
@@ -74,7 +76,9 @@ def synthetic(
         values: np.ndarray = (rng.normal(size=(n, *cells, c)) @ mixing + level).astype(np.float32)
         return values
 
-    parts = {part: {block: rows(c) for block, c in widths.items()} for part in PARTS}
+    parts: dict[str, Any] = {
+        part: {block: rows(c) for block, c in widths.items()} for part in PARTS
+    }
     parts["gate"] = {block: 1 / (1 + np.exp(-logit)) for block, logit in parts["gate"].items()}
     last = list(widths)[-1]
     size = (n, 3, THUMBNAIL_PX, THUMBNAIL_PX)

@@ -196,6 +196,28 @@ def test_few_passes_stay_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert recorder.recorded == [1, 2, 4, 2]
 
 
+def test_what_could_not_be_recorded_is_tried_again_later(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Law: memory that was short once does not cost the graphs until restart."""
+    now_s, tries, replays = [0.0], [], Replays()
+
+    def recorder(run: Callable[[], Named]) -> tuple[Callable[[], None], Named]:
+        tries.append(now_s[0])
+        if now_s[0] < 300:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return replays(run)
+
+    made = engine(recorder, clock=lambda: now_s[0])
+    samples, wanted = pictures(0, 2), TorchEngine(Small(), LITE0, CPU).embed(pictures(0, 2))
+    for now_s[0] in (0, 299, 300, 301):
+        assert_close(made.embed(samples), wanted, 1e-5)
+
+    assert tries == [0, 300]
+    assert replays.played == 2
+    assert "batches of 2 run without a CUDA graph" in caplog.text
+
+
 def test_bfloat16_is_near_float32_and_taps_are_float32() -> None:
     """Reference: float32; played back, the precision is that of the recording."""
     samples = pictures(8, 5)

@@ -1,5 +1,6 @@
 """The OpenVINO engine against torch: rows within the tolerance, on several threads, as asked."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from models import onnx_export
 from models.backbone import Backbone
 from models.engines import TorchEngine
-from models.graph_engine import TOLERANCE
+from models.graph_engine import TOLERANCE, NotReadyError
 from models.precision import PrecisionError
 from models.preprocess import LITE0
 from models.squeeze_excite import SqueezeExcite
@@ -145,12 +146,24 @@ def test_the_precision_is_always_said(small: Backbone, monkeypatch: pytest.Monke
 def test_in_bfloat16_nobody_gets_the_rows_of_torch(
     folder: Path, small: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Law: the first pictures wait for the graph: the rows of two runtimes do not mix."""
+    """Law: pictures are refused until the graph is made: the rows of two runtimes do not mix."""
     (kept,) = folder.glob("*-3x64.onnx")
-    monkeypatch.setattr(onnx_export, "export_apart", lambda *_what: kept.read_bytes())
+    content, go = kept.read_bytes(), threading.Event()
+
+    def export(*_what: object) -> bytes:
+        assert go.wait(60)
+        return content
+
+    monkeypatch.setattr(onnx_export, "export_apart", export)
     monkeypatch.setattr(type(small.engine), "_precisions", lambda _self: ("float32", "bfloat16"))
     halves = Backbone("small", Small(), LITE0, CPU, engine="openvino", precision="bfloat16")
-    # The rows of a runtime that has the graph, whatever this CPU computes in.
+    monkeypatch.setattr(halves.engine.reference, "embed", None)
     samples = pictures(9, 2)
+
+    with pytest.raises(NotReadyError, match="made ready for pictures of 64 px: repeat"):
+        halves.embed(samples)
+    go.set()
+    assert halves.engine.warm(3, SIDE_PX, wait=True)
+
+    # The rows of a runtime that has the graph, whatever this CPU computes in.
     assert_close(halves.embed(samples), small.embed(samples), tolerance=0.25)
-    assert halves.engine.warm(3, SIDE_PX, wait=False)

@@ -1,13 +1,15 @@
 """``gatewatch doctor`` from end to end, briefly: the real network, torch only, a real loopback."""
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.doctor import engines, examination, loopback
+from app.doctor import engines, examination, loopback, pictures
 from app.settings import Settings, check_environment
 from detector.embedder import Embedder
 
@@ -60,3 +62,55 @@ def test_a_machine_without_any_engine_is_told_why(monkeypatch: pytest.MonkeyPatc
     ended = CliRunner().invoke(cli, ["doctor"])
     assert ended.exit_code == 1
     assert "no backbone 'no-such-network'" in ended.output
+
+
+@pytest.mark.usefixtures("_brief")
+def test_engines_are_measured_in_the_settings_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: who serves in bfloat16 is told of bfloat16; what has it not is not available."""
+    in_halves = Settings(precision="bfloat16", device="cpu")
+
+    assert engines.load("torch", 1, in_halves, tmp_path).precision == "bfloat16"
+    points, missing = examination._engines(in_halves, tmp_path, _jpeg(), 1, lambda _: None)
+    assert {point.engine for point in points} == {"torch"}
+    assert "computes in float32" in missing["onnx"]
+
+
+def test_http_is_measured_on_a_detector_that_is_known(
+    tmp_path: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law: as in real traffic, ``recent`` knows the detector; another answer is no measurement."""
+    monkeypatch.setattr(loopback, "HTTP_REQUESTS", 20)
+    found: list[bool] = []
+    with loopback.running(Settings(data_dir=tmp_path, port=0), embedder) as served:
+        versions = served.service.storage.versions
+        recent = versions.recent
+
+        def seen(*what: Any) -> Any:
+            found.append((stored := recent(*what)) is not None)
+            return stored
+
+        monkeypatch.setattr(versions, "recent", seen)
+        assert served.http_s(_jpeg()) > 0
+        served.service.catalogue.delete(loopback.UNFITTED, loopback.BY)
+        with pytest.raises(OSError, match=r"answered \[404\], not 409"):
+            served.http_s(_jpeg())
+    assert found.count(True) >= 10
+
+
+def test_a_refused_client_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: it asks again after a while, not at once."""
+    monkeypatch.setattr(loopback, "LOAD_S", 0.1)
+    pauses: list[float] = []
+    asleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda s: pauses.append(s) or asleep(s))
+    monkeypatch.setattr(loopback.Loopback, "_ask", lambda *_: 503)
+    with pytest.raises(OSError, match="answered no request"):
+        loopback.Loopback(None, None, 1).load(b"", 1)  # type: ignore[arg-type]
+    assert pauses
+    assert set(pauses) == {loopback.REFUSED_PAUSE_S}
+
+
+def _jpeg() -> bytes:
+    return next(iter(pictures.kinds().values()))

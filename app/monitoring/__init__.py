@@ -1,0 +1,1 @@
+"""Drift of the traffic, watched image by image: what is fed, kept, told and acknowledged."""

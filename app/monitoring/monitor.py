@@ -1,0 +1,242 @@
+"""One detector's monitor: its drift state, and what only a service knows of it.
+
+The state is compared with the calibration of the version in service. A version that calibrated on
+other scores is another baseline; one with only another threshold is not, and the line of the
+baseline stays. Image ids and times belong to alarms, and the last images are at hand, so that the
+traffic itself can become the baseline.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from app.scoring.judging import Seen
+from app.storage.version_reader import Stored
+from detector.calibration import Calibration
+from detector.detector import Detector
+from detector.drift.autocorrelation import Thinning
+from detector.drift.promise import Promise
+from detector.drift.state import INPUTS, Baseline, DriftState
+from detector.errors import InsufficientCalibrationError, InvalidSpecError
+from detector.tensor_file import pack, unpack
+
+RECENT_IMAGES = 2000
+"""Last images at hand to be a baseline."""
+LEAST_IMAGES = 20
+"""Fewest images not above the line that can be a baseline of traffic."""
+TOLD_ALARMS = 20
+_KIND, _FORMAT = "drift", 1
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Images that were scored at one moment, in order: what a monitor needs of them."""
+
+    stored: Stored
+    at: datetime
+    ids: Sequence[str]
+    scores: Sequence[float]
+    inputs: Sequence[Sequence[float]] | None
+
+    @classmethod
+    def of(cls, seen: Seen) -> "Note":
+        """Return the note of what was judged, without its rows."""
+        looks = seen.rows.inputs
+        return cls(
+            seen.stored,
+            seen.at,
+            [image.id for image in seen.images],
+            [image.verdict.score for image in seen.images],
+            None if looks is None else looks.tolist(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An alarm: of which stream, and by which image, counted from 0, under which id, when."""
+
+    stream: str
+    image: int
+    id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the traffic is compared with: images of the calibration, or of the traffic, since when.
+
+    ``version`` was in service then, ``key`` tells its calibration from others, and ``medians`` are
+    those of the images' inputs, none if these are not known.
+    """
+
+    of: Literal["calibration", "traffic"]
+    version: int
+    images: int
+    at: datetime
+    key: str
+    medians: tuple[float, ...]
+
+
+class Monitor:
+    """What ``to_bytes`` keeps and ``from_bytes`` returns.
+
+    Attributes:
+        state: the evidence.
+        reference: what it is compared with.
+        raised: the last alarms, and all that are latched, in order.
+        dropped: images that came too fast to be taken in, or had no finite numbers.
+    """
+
+    def __init__(self, state: DriftState, reference: Reference) -> None:
+        self.state, self.reference = state, reference
+        self.raised: list[Raised] = []
+        self.dropped = 0
+        self._recent: deque[tuple[float, ...]] = deque(maxlen=RECENT_IMAGES)
+
+    @classmethod
+    def begun(cls, stored: Stored, promise: Promise, at: datetime) -> "Monitor":
+        """Return the monitor of a detector that was never watched.
+
+        Raises:
+            NotCalibratedError: if there are no calibration scores, or there is no line.
+            StaleCalibrationError: if they are of another fit.
+            InvalidSpecError: if they cannot be a baseline, or the promise is too short for them.
+        """
+        baseline = _of_calibration(stored.detector)
+        thinning = Thinning.of_scores(baseline.scores)
+        state = DriftState(baseline, promise, thinning, int(stored.entry.id, 16))
+        return cls(state, _reference(stored.detector, baseline, at))
+
+    def follow(self, detector: Detector, at: datetime) -> None:
+        """Take the calibration of the version in service as baseline, unless it is the same.
+
+        Raises:
+            as ``begun``.
+        """
+        baseline = _of_calibration(detector)
+        if key_of(detector.require_calibrated()) != self.reference.key:
+            self.state.rebaseline(baseline, Thinning.of_scores(baseline.scores))
+            self.reference = _reference(detector, baseline, at)
+            self._recent.clear()
+
+    def take(self, note: Note) -> list[Raised]:
+        """Take in images, in order, and return the alarms that they raise."""
+        found = []
+        looks = note.inputs or [(np.nan,) * len(INPUTS)] * len(note.scores)
+        watched = INPUTS[0] in self.state.streams
+        for identity, score, look in zip(note.ids, note.scores, looks, strict=True):
+            try:
+                alarms = self.state.update(score, look if watched else None)
+            except InvalidSpecError:
+                self.dropped += 1
+                continue
+            self._recent.append((score, *look))
+            found += [Raised(each.stream, each.image, identity, note.at) for each in alarms]
+        self._tell([*self.raised, *found])
+        return found
+
+    def rebaseline(self, detector: Detector, images: int, at: datetime) -> None:
+        """Compare with the last images from now on; those above the line are anomalies among them.
+
+        Raises:
+            InsufficientCalibrationError: if there were not so many since the version is in service,
+                or hardly any of them is normal.
+            NotCalibratedError: if there is no line.
+            InvalidSpecError: if the promise is too short for them.
+        """
+        last = np.array(self._recent, dtype=np.float64).reshape(-1, 1 + len(INPUTS))[-images:]
+        if len(last) < images:
+            raise InsufficientCalibrationError(
+                f"only {len(last)} images were seen of the version in service: ask for fewer, or "
+                "wait"
+            )
+        line = detector.require_threshold().value
+        normal = int(np.sum(last[:, 0] <= line))
+        if normal < LEAST_IMAGES:
+            raise InsufficientCalibrationError(
+                f"of these images {normal} are not above the line, and {LEAST_IMAGES} are needed: "
+                "the detector does not fit the traffic any more; fit or calibrate it again"
+            )
+        inputs = last[:, 1:] if np.isfinite(last).all() else None
+        baseline = Baseline(last[:, 0], line, inputs)
+        self.state.rebaseline(baseline, Thinning.of_scores(baseline.scores))
+        made = _reference(detector, baseline, at)
+        self.reference = replace(made, of="traffic")
+
+    def latched(self, stream: str) -> Raised | None:
+        """Return the alarm of a stream that nobody has acknowledged, if there is one."""
+        alarm = self.state.latched.get(stream)
+        same = (each for each in reversed(self.raised) if each.stream == stream)
+        return None if alarm is None else next(same, None)
+
+    def to_bytes(self) -> bytes:
+        """Return the file of everything."""
+        header, arrays = self.state.save()
+        about = {
+            "state": header,
+            "reference": _plain(self.reference),
+            "raised": [_plain(each) for each in self.raised],
+            "dropped": self.dropped,
+        }
+        recent = np.array(self._recent, dtype=np.float64).reshape(-1, 1 + len(INPUTS))
+        tensors = {f"state/{name}": values for name, values in arrays.items()}
+        return pack(_KIND, _FORMAT, about, {**tensors, "recent": recent})
+
+    @classmethod
+    def from_bytes(cls, content: bytes, promise: Promise) -> "Monitor":
+        """Return the monitor, under a promise that may be another one by now.
+
+        Raises:
+            ArtefactError: if the file is damaged or of another version of this program.
+            InvalidSpecError: if the promise is too short for its baseline.
+        """
+        about, tensors = unpack(_KIND, _FORMAT, content)
+        recent = tensors.pop("recent")
+        arrays = {name.removeprefix("state/"): values for name, values in tensors.items()}
+        header = {**about["state"], "promise": asdict(promise)}
+        reference = {**_timed(about["reference"]), "medians": tuple(about["reference"]["medians"])}
+        monitor = cls(DriftState.restored(header, arrays), Reference(**reference))
+        monitor.raised = [Raised(**_timed(each)) for each in about["raised"]]
+        monitor.dropped = about["dropped"]
+        monitor._recent.extend(map(tuple, recent.tolist()))
+        return monitor
+
+    def _tell(self, raised: list[Raised]) -> None:
+        """Keep the last alarms, and of each latched stream its own."""
+        last = len(raised) - TOLD_ALARMS
+        self.raised = raised
+        latched = {self.latched(stream) for stream in self.state.latched}
+        self.raised = [each for i, each in enumerate(raised) if i >= last or each in latched]
+
+
+def key_of(known: Calibration) -> str:
+    """Return what tells a calibration from those of other scores or pictures."""
+    digest = hashlib.sha256(known.scores.tobytes())
+    digest.update(b"" if known.inputs is None else known.inputs.tobytes())
+    return digest.hexdigest()
+
+
+def _of_calibration(detector: Detector) -> Baseline:
+    known = detector.require_calibrated()
+    detector.require_fresh()
+    return Baseline(known.scores, detector.require_threshold().value, known.inputs)
+
+
+def _reference(detector: Detector, baseline: Baseline, at: datetime) -> Reference:
+    looks = baseline.inputs
+    medians = () if looks is None else tuple(np.median(looks, axis=0).tolist())
+    key = key_of(detector.require_calibrated())
+    return Reference("calibration", detector.version, len(baseline.scores), at, key, medians)
+
+
+def _plain(value: Reference | Raised) -> dict[str, Any]:
+    return {**asdict(value), "at": value.at.isoformat()}
+
+
+def _timed(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, "at": datetime.fromisoformat(values["at"])}
