@@ -147,13 +147,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     app = describe(partial(_lifespan, service, runner, drain))
     app.state.service, app.state.runner, app.state.drain = service, runner, drain
     api = (each for part in ROUTES for each in part.router.routes if isinstance(each, APIRoute))
-    posts = [route.path_regex for route in api if takes_images(route)]
-    app.add_middleware(
-        middleware.Admit,
-        admission=service.ingest.admission,
-        paths=posts,
-        max_bytes=settings.max_body_bytes,
-    )
+    taking = {route.path_regex: route.path for route in api if takes_images(route)}
     guard.install(app, settings, service.storage.database)
     # Ours, not FastAPI's, whose answer is no problem document and bears no request id.
     most = min(middleware.DOCUMENT_BYTES, settings.max_body_bytes)
@@ -161,6 +155,13 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     app.add_middleware(slow_bodies.LimitWait, seconds=settings.body_seconds)
     app.add_middleware(Door, drain=drain)
     app.add_middleware(middleware.Observe, telemetry=service.telemetry)
+    app.add_middleware(
+        middleware.Admit,
+        admission=service.ingest.admission,
+        paths=taking,
+        max_bytes=settings.max_body_bytes,
+        telemetry=service.telemetry,
+    )
     return app
 
 

@@ -7,14 +7,13 @@ import math
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import problems
@@ -51,10 +50,7 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = Headers(scope=scope).get(REQUEST_ID, "")
-        harmless = _ACCEPTABLE.fullmatch(sent) and without_secrets(sent) == sent
-        request_id = sent if harmless else uuid.uuid4().hex
-        scope["request_id"] = request_id
+        request_id = scope["request_id"] = _request_id(scope)
         status = 500
         started_s = time.perf_counter()
 
@@ -67,6 +63,9 @@ class Observe:
 
         try:
             await self._app(scope, receive, observed)
+        except asyncio.CancelledError:
+            status = CLIENT_GONE
+            raise
         finally:
             self._count(scope, request_id, status, time.perf_counter() - started_s)
 
@@ -87,6 +86,13 @@ class Observe:
             "ms": round(1e3 * seconds, 2),
         }
         log.info(json.dumps(line))
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the id a client sent, if it is harmless, or a new one."""
+    sent = Headers(scope=scope).get(REQUEST_ID, "")
+    harmless = _ACCEPTABLE.fullmatch(sent) and without_secrets(sent) == sent
+    return sent if harmless else uuid.uuid4().hex
 
 
 def allow_body(scope: Scope, max_bytes: int) -> None:
@@ -141,28 +147,46 @@ def _announced(scope: Scope) -> int:
 
 
 class Admit:
-    """Lets requests to score in or refuses them, before anything of their bodies is read.
+    """Lets requests to score in or refuses them, before anything else is done for them.
 
-    Inside of ``Guard``: who may not come in at all takes no place from others. Whose client has
-    gone is not worked for any longer.
+    Around all others, with no line in the log: refusals come by the hundreds a second, and what
+    they cost is what the service has left to score with. Who is let in and turned away further in,
+    for want of a key, has held no place: a ticket holds what has come. Whose client has gone is not
+    worked for any longer.
+
+    Args:
+        app: behind the door.
+        admission: who decides.
+        paths: of the routes that take images, and their templates.
+        max_bytes: largest body of theirs.
+        telemetry: counts who is refused.
     """
 
     def __init__(
-        self, app: ASGIApp, admission: Admission, paths: Sequence[re.Pattern[str]], max_bytes: int
+        self,
+        app: ASGIApp,
+        admission: Admission,
+        paths: Mapping[re.Pattern[str], str],
+        max_bytes: int,
+        telemetry: Telemetry,
     ) -> None:
         self._app = app
         self._admission = admission
         self._paths = paths
         self._max_bytes = max_bytes
+        self._telemetry = telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a ticket in ``scope``, or answer when to come again."""
-        if scope["type"] != "http" or not self._is_ours(scope):
+        route = self._route(scope)
+        if route is None:
             await self._app(scope, receive, send)
             return
         try:
             ticket = self._admission.enter(self._size(scope), _timeout_s(scope))
         except OverloadedError as error:
+            self._telemetry.requests.labels(route, "POST", "503").inc()
+            scope["request_id"] = _request_id(scope)
             await problems.answer(Request(scope), error)(scope, receive, send)
             return
         scope[TICKET] = ticket
@@ -197,11 +221,8 @@ class Admit:
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                work.cancel()
-                await asyncio.wait((work,))
-                await Response(status_code=CLIENT_GONE)(scope, receive, send)
-            else:
-                await work
+                return
+            await work
         finally:
             for task in (work, gone):
                 task.cancel()
@@ -212,9 +233,12 @@ class Admit:
         announced = _announced(scope)
         return announced if announced <= self._max_bytes else 0
 
-    def _is_ours(self, scope: Scope) -> bool:
+    def _route(self, scope: Scope) -> str | None:
+        """Return the template of the route that takes this request's images, if one does."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return None
         path = scope["path"]
-        return scope["method"] == "POST" and any(pattern.match(path) for pattern in self._paths)
+        return next((t for pattern, t in self._paths.items() if pattern.match(path)), None)
 
 
 def _timeout_s(scope: Scope) -> float:

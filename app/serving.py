@@ -1,13 +1,14 @@
 """The server process: how it listens, how it ends on a signal, and how when nothing works any more.
 
-First SIGTERM or SIGINT: it drains (``app.health.draining``) and then ends. Second, or while it still
-starts: it ends at once.
-When the device is lost it drains, too, and ends with exit code 1, for whoever started it to start
-another. It ends in any case: what hangs beyond drain and ``GRACE_S`` is left behind.
+First SIGTERM or SIGINT: it drains (``app.health.draining``) and then ends. Second, or while it
+starts: it ends at once. When the device is lost it drains, too, and ends with exit code 1, for
+whoever started it to start another. It ends in any case: what hangs beyond drain and ``GRACE_S`` is
+left behind.
 """
 
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 
@@ -20,6 +21,7 @@ from app.settings import Settings
 
 GRACE_S = 10.0
 """How long a server may take to stop its parts after the drain."""
+SWITCH_S = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -36,12 +38,12 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal: the drain begins with the next tick, some 0.1 s later at most.
 
-        Before the server has started nothing is under way, and there are no ticks: it ends at once,
-        whatever it waits for, and what it did to the database is undone like after a crash.
+        A server that starts has nothing under way, and no ticks: it ends whatever it waits for.
         """
         if self._signal is not None or not self.started:
             signal.signal(sig, signal.SIG_DFL)
             signal.raise_signal(sig)
+            os._exit(128 + sig)  # the first process of a container, whom no default signal ends
         self._signal = sig
 
     def fail(self) -> None:
@@ -76,6 +78,9 @@ def serve(app: FastAPI, settings: Settings) -> bool:
         timeout_keep_alive=65,  # longer than a load balancer's usual 60 s
         timeout_graceful_shutdown=1,  # for answers on their way: the drain is over by then
     )
+    # Threads that decode, embed and judge ask for the interpreter some ten times an image, and the
+    # event loop of a service under load lets go of it only when it has to: by default after 5 ms.
+    sys.setswitchinterval(SWITCH_S)
     server = Server(config, app.state.drain, settings.drain_seconds)
     app.state.service.ingest.batcher.on_fatal = server.fail
     server.run()

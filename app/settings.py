@@ -61,8 +61,8 @@ class Settings(BaseSettings):
     decode_threads: PositiveInt = 2
     """Images decoded at the same time."""
     max_batch: PositiveInt | None = None
-    """Most images in one backbone pass; unset: 32 on CUDA, 4 on the CPU, or 1 where several passes run
-    at a time."""
+    """Most images in one backbone pass; unset: 32 on CUDA, 4 on the CPU, or 1 where several passes
+    run at a time."""
     queue_images: PositiveInt = 2048
     """Most images that wait to be scored, and most that wait to be fitted; beyond it a request is
     refused with 503, and a fit waits. At least max_request_images, else such a request could never

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.deadlines import TIMEOUT
 from app.errors import OverloadedError
-from app.middleware import CLIENT_GONE, TICKET, Admit, arrived
+from app.middleware import TICKET, Admit, Observe, arrived
 from app.scoring.admission import Admission
 from app.telemetry import Telemetry
 
@@ -21,6 +21,10 @@ PATH = re.compile("^/score$")
 
 def door() -> Admission:
     return Admission(Telemetry(), images=4, total_bytes=100, seconds=1.0, enough=2)
+
+
+def behind(route: Any, admission: Admission, telemetry: Telemetry | None = None) -> Admit:
+    return Admit(route, admission, {PATH: "/{what}"}, 100, telemetry or Telemetry())
 
 
 def ask(
@@ -53,7 +57,7 @@ def ask(
 
     sizes = {"content-length": str(sum(map(len, chunks)))} if announce else {}
     scope = scope_of(sizes | (headers or {}))
-    asyncio.run(Admit(route, admission, [PATH], 100)(scope, receive, send))
+    asyncio.run(behind(route, admission)(scope, receive, send))
     return sent, held
 
 
@@ -85,8 +89,9 @@ def test_who_does_not_fit_is_refused_before_anything_is_read(size: int, images: 
     ticket = admission.enter()
     ticket.hold(size)
     ticket.arrive(images)
-    (start, body), reached = ask(admission, [b"x" * 50])
+    (start, body), reached = ask(admission, [b"x" * 50], headers={"x-request-id": "part-17"})
     assert not reached
+    assert b'"request_id":"part-17"' in body["body"]
     assert start["status"] == 503
     assert dict(start["headers"])[b"retry-after"] == b"1"
     assert b"urn:gatewatch:problem:overloaded" in body["body"]
@@ -120,11 +125,11 @@ def test_what_is_answered_makes_room_though_nobody_reads_the_answer() -> None:
         await asyncio.sleep(0)
         return {"type": "http.request"}
 
-    asyncio.run(Admit(route, admission, [PATH], 100)(scope_of({}), nothing, nothing))
+    asyncio.run(behind(route, admission)(scope_of({}), nothing, nothing))
 
 
 def test_nobody_works_for_a_client_that_has_gone() -> None:
-    """Contract: the work is cancelled and its places given back; the log gets a status for it."""
+    """Contract: the work is cancelled and its places given back."""
     admission = door()
     sent: list[Message] = []
     ended: list[str] = []
@@ -148,9 +153,9 @@ def test_nobody_works_for_a_client_that_has_gone() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Admit(route, admission, [PATH], 100)(scope_of({}), receive, send))
+    asyncio.run(behind(route, admission)(scope_of({}), receive, send))
     assert ended == ["cancelled"]
-    assert sent[0]["status"] == CLIENT_GONE
+    assert not sent
     assert (admission.images, admission.bytes, admission.requests) == (0, 0, 0)
 
 
@@ -162,7 +167,7 @@ def test_other_requests_pass_without_a_ticket() -> None:
         seen.append(scope.get(TICKET))
 
     full = Admission(Telemetry(), images=0, total_bytes=0, seconds=1.0, enough=2)
-    admit: Any = Admit(route, full, [PATH], 100)
+    admit: Any = behind(route, full)
     for scope in (
         {"type": "http", "method": "GET", "path": "/score"},
         {"type": "http", "method": "POST", "path": "/scores"},
@@ -170,6 +175,28 @@ def test_other_requests_pass_without_a_ticket() -> None:
     ):
         asyncio.run(admit(scope, None, None))
     assert seen == [None] * 3
+
+
+def test_refusals_and_clients_that_have_gone_are_counted() -> None:
+    """Contract: by route, though a refusal never reaches one; 499 is who did not wait."""
+    telemetry = Telemetry()
+    count = telemetry.registry.get_sample_value
+    full = Admission(telemetry, images=0, total_bytes=0, seconds=1.0, enough=2)
+
+    async def ignored(*_: Any) -> Any:
+        return {"type": "http.request"}
+
+    asyncio.run(behind(None, full, telemetry)(scope_of({}), ignored, ignored))
+    labels = {"route": "/{what}", "method": "POST", "status": "503"}
+    assert count("gatewatch_requests_total", labels) == 1
+
+    async def gone(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(Observe(gone, telemetry)(scope_of({}), ignored, ignored))
+    labels = {"route": "unmatched", "method": "any", "status": "499"}
+    assert count("gatewatch_requests_total", labels) == 1
 
 
 @pytest.fixture(scope="module")

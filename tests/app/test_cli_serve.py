@@ -1,5 +1,8 @@
 """What the command line does around the server: a lost device ends the process with an error."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +34,32 @@ def test_a_lost_device_ends_the_server(
     ended = CliRunner().invoke(cli, ["serve"])
     assert ended.exit_code == int(lost), ended.output
     assert len(apps) == 1
+
+
+STARTING = """
+import asyncio, contextlib, uvicorn
+from app.serving import Server
+
+@contextlib.asynccontextmanager
+async def lifespan(_app):
+    print("starting", flush=True)
+    await asyncio.sleep(60)
+    yield
+
+from fastapi import FastAPI
+Server(uvicorn.Config(FastAPI(lifespan=lifespan), port=0, log_level="error"), None, 60.0).run()
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_server_that_starts(how: signal.Signals) -> None:
+    """Contract: whatever it waits for, a lock or a device; noted only, it would serve first."""
+    command = [sys.executable, "-c", STARTING]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "starting\n"
+            process.send_signal(how)
+            assert process.wait(30) == -how
+        finally:
+            process.kill()

@@ -4,6 +4,7 @@ import base64
 import json
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 from upload_helpers import ZIP, zipped
 
 from app.images import documents, masks, tensors
+from app.intake import requests
 from detector.embedder import Embedder
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -204,6 +206,44 @@ def test_a_zip_file_may_hold_what_a_job_s_may(client: TestClient, pngs: list[byt
     problem(post(client, zipped([("a.png", pngs[0])])[:-30], ZIP), 400, "malformed-upload")
     whole = zipped([("a.png", pngs[0])], zipfile.ZIP_STORED)
     assert post(client, whole, "Application/X-Zip-Compressed").status_code == 200
+
+
+def test_lines_may_be_blank(client: TestClient, pngs: list[bytes]) -> None:
+    """Contract: some writers end a document, or part it, with blank lines."""
+    line = json.dumps({"name": "a", "data": text(pngs[0])}).encode()
+    content = b"\n" + line + b"\r\n \r\n" + line + b"\n\n"
+    results = strict(post(client, content, NDJSON))["results"]
+    assert [item["problem"] for item in results] == [None, None]
+
+
+def test_zip_files_are_unpacked_few_at_a_time(
+    client: TestClient, pngs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: each holds a slot of the process meanwhile; there is one for each that decodes."""
+    taken: list[str] = []
+
+    @contextmanager
+    def slot(most: int) -> Iterator[None]:
+        assert most == client.app.state.service.settings.decode_threads  # type: ignore[attr-defined]
+        taken.append("taken")
+        yield
+        taken.append("given back")
+
+    assert requests.unpacking(3) is requests.unpacking(3)
+    with requests.unpacking(2), requests.unpacking(2):
+        assert not requests.unpacking(2).acquire(blocking=False)
+    monkeypatch.setattr(requests, "unpacking", slot)
+    assert post(client, zipped([("a.png", pngs[0])]), ZIP).status_code == 200
+    assert taken == ["taken", "given back"]
+
+
+def test_too_long_a_list_of_members_is_one_of_a_request(client: TestClient) -> None:
+    """Contract: who scores is told of requests, not of jobs."""
+    many = zipped([(f"{i}" + "x" * 900, b"") for i in range(100)])
+    told = problem(post(client, many, ZIP), 413, "too-many-images")["detail"]
+    assert "list of members" in told
+    assert "max_request_images" in told
+    assert "job" not in told
 
 
 def test_all_of_them_have_the_limit_of_bodies(

@@ -195,6 +195,24 @@ def test_damage_is_refused_or_decoded(
     outcome(bytes(content[: int(kept * len(content))]))
 
 
+@pytest.mark.parametrize(
+    ("kind", "module", "name"),
+    [("JPEG", imaging.simplejpeg, "decode_jpeg"), ("PNG", Image.Image, "convert")],
+)
+def test_want_of_memory_is_no_fault_of_the_image(
+    kind: str, module: object, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: it is not told to the client as a damaged image."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    content = encode(SMALL, kind)
+    monkeypatch.setattr(module, name, fails)
+    with pytest.raises(MemoryError):
+        decode(content)
+
+
 def test_every_format_has_a_media_type_and_is_in_the_fuzz() -> None:
     """Contract: what is announced is what is tried here."""
     assert {f"image/{kind.lower()}" for kind in imaging.FORMATS} == set(imaging.MEDIA_TYPES)

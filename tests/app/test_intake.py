@@ -2,6 +2,10 @@
 
 import asyncio
 import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +43,7 @@ from app.errors import (
 from app.intake import spooling
 from app.intake.folders import from_allowed_folder, open_images
 from app.intake.grouping import Grouping
+from app.intake.spool_writer import SpoolWriter
 from app.middleware import LimitBody
 
 
@@ -144,6 +149,79 @@ def test_cancelled_upload_leaves_nothing(media: str, tmp_path: Path) -> None:
         assert not list(tmp_path.iterdir())
 
     run(test())
+
+
+def test_unpacking_stops_with_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: at the next write, though all of the body has come; nothing is left."""
+    entered, go, begun = threading.Event(), threading.Event(), []
+    begin = SpoolWriter.begin
+
+    def slow(writer: SpoolWriter, name: str) -> None:
+        begun.append(name)
+        entered.set()
+        assert go.wait(30)
+        begin(writer, name)
+
+    monkeypatch.setattr(SpoolWriter, "begin", slow)
+
+    async def test() -> None:
+        coming = spooling.spool(request(zipped(FILES), ZIP), LIMITS, tmp_path / "spool")
+        filling = asyncio.create_task(coming)
+        assert await asyncio.to_thread(entered.wait, 30)
+        filling.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await filling
+
+    run(test())
+    assert begun == [FILES[0][0]]
+    assert not list(tmp_path.iterdir())
+
+
+def test_zip_files_take_turns_to_unpack_but_not_to_arrive(tmp_path: Path) -> None:
+    """Law: with one slot two never unpack together, and one that never arrives holds up none."""
+    most, at_once, slot = [0], [0], threading.BoundedSemaphore(1)
+
+    @contextmanager
+    def unpacking() -> Iterator[None]:
+        with slot:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+            time.sleep(0.02)
+            yield
+            at_once[0] -= 1
+
+    async def test() -> None:
+        stuck, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def receive() -> Any:
+            stuck.set()
+            await goes_on.wait()
+            return {"type": "http.disconnect"}
+
+        scope = {"type": "http", "headers": [(b"content-type", ZIP.encode())]}
+        slow = asyncio.create_task(
+            spooling.spool(
+                Request(scope, receive), LIMITS, tmp_path / "slow", unpacking=unpacking()
+            )
+        )
+        await stuck.wait()
+        bodies = [request(zipped(FILES), ZIP) for _ in range(4)]
+        spooled = await asyncio.gather(
+            *(
+                spooling.spool(body, LIMITS, tmp_path / str(n), unpacking=unpacking())
+                for n, body in enumerate(bodies)
+            )
+        )
+        assert [each.images for each in spooled] == [5] * 4
+        goes_on.set()
+        with pytest.raises(MalformedUploadError):
+            await slow
+
+    run(test())
+    assert most == [1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
