@@ -88,6 +88,7 @@ STATUS: dict[type[DetectorError], int] = {
     domain.BackboneError: 500,
     domain.DeviceMemoryError: 503,
     domain.DeviceLostError: 503,
+    domain.EngineNotReadyError: 503,
 }
 RETRY_AFTER_S = 1
 # RFC 6750, section 3: a request without a key learns the scheme, and no error code.

@@ -15,12 +15,14 @@ from detector.errors import (
     DetectorError,
     DeviceLostError,
     DeviceMemoryError,
+    EngineNotReadyError,
     InvalidMaskError,
 )
 from detector.input_statistics import input_statistics
 from models import backbone
 from models.checkpoints import WeightsError
 from models.gate_finder import NoGatesError
+from models.graph_engine import NotReadyError
 from models.precision import Precision, PrecisionError
 from models.preprocess import Preprocessing
 
@@ -200,9 +202,15 @@ class Embedder:
         Raises:
             DeviceMemoryError: if so many do not fit into the device's memory.
             DeviceLostError: if the device will fail at everything from now on.
+            EngineNotReadyError: if the engine is still being made ready for samples of this shape.
+            BackboneError: if the engine cannot be made ready for them.
         """
         try:
             return self._embed(samples)
+        except NotReadyError as error:
+            raise EngineNotReadyError(str(error)) from error
+        except PrecisionError as error:
+            raise BackboneError(str(error)) from error
         except Exception as error:
             failure = _of_device(error)
             if failure is None:

@@ -16,6 +16,7 @@
     ├── BackboneError               the backbone is unknown or its weights cannot be loaded
     ├── StaleCalibrationError       the calibration belongs to other moments
     ├── DeviceMemoryError           the images do not fit into the device's memory together
+    ├── EngineNotReadyError         the engine is being made ready for pictures of this size
     ├── DeviceLostError             the device fails at everything until the process ends
     └── MissingAnomaliesError       a threshold that is chosen from known anomalies, without any
 """
@@ -79,6 +80,10 @@ class StaleCalibrationError(DetectorError):
 
 class DeviceMemoryError(DetectorError):
     """The device has too little memory for so many images at once; send fewer, or repeat it."""
+
+
+class EngineNotReadyError(DetectorError):
+    """The engine is being made ready for pictures of this size; repeat it in a minute."""
 
 
 class DeviceLostError(DetectorError):

@@ -24,9 +24,12 @@ from app.scoring.queue import Embedded, Item, Prepared, Queue
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
 from detector.embedding import Embedding
-from detector.errors import DeviceLostError, DeviceMemoryError
+from detector.errors import DeviceLostError, DeviceMemoryError, EngineNotReadyError
 
 log = logging.getLogger(__name__)
+
+READY_S = 30
+"""After how long an engine that is being made ready may be asked again."""
 
 
 class Batcher:
@@ -258,6 +261,8 @@ class Batcher:
         if isinstance(error, DeviceMemoryError):  # no fault of the image: all are of one size
             text = "the device has no memory for even one image now: repeat the request later"
             return self._refusal("memory", text)
+        if isinstance(error, EngineNotReadyError):
+            return OverloadedError(str(error), READY_S)
         log.error("the backbone failed on an image", exc_info=error)
         failure = InferenceError("the backbone failed on this image")
         failure.__cause__ = error

@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import ImageError, InferenceError, UnavailableError
+from app.errors import ImageError, InferenceError, OverloadedError, UnavailableError
 from app.health.heartbeats import Heartbeats, Stage
 from app.images import imaging
 from app.images.sources import Source
@@ -202,8 +202,13 @@ class Ingest:
         if not isinstance(item, _Decoded):
             return item
         views = mirrored(item.image) if look.mirrored else [item.image]
-        futures = [await self.batcher.submit_when_room(view) for view in views]
-        arrivals = await asyncio.gather(*(self._arrival(future, item) for future in futures))
+        while True:
+            futures = [await self.batcher.submit_when_room(view) for view in views]
+            try:
+                arrivals = await together(self._arrival(future, item) for future in futures)
+                break
+            except OverloadedError as error:  # no memory just now, or no engine yet
+                await asyncio.sleep(error.retry_after_s)
         arrived = [each.embedding for each in arrivals if isinstance(each, Arrived)]
         failed = [each for each in arrivals if not isinstance(each, Arrived)]
         return failed[0] if failed else Embedding.concatenate(arrived)
@@ -214,7 +219,7 @@ class Ingest:
         look: Look,
         deadline_s: float = math.inf,
         threads: AbstractAsyncContextManager[object] | None = None,
-    ) -> "_Decoded | ImageError":
+    ) -> "_Decoded | Failure":
         """Return the prepared image, or why there is none."""
         try:
             async with threads or nullcontext():
@@ -225,6 +230,8 @@ class Ingest:
         except ImageError as error:
             self._telemetry.images_rejected.labels(error.reason).inc()
             return error
+        except MemoryError:
+            return InferenceError("there is no memory to decode this image now: repeat it later")
         return _Decoded(image, sha256, time.perf_counter() - started_s)
 
     async def _arrival(

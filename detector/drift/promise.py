@@ -5,7 +5,7 @@ alarms within any t images is at most t / N. One in ``every`` images is monitore
 its share w of the promise, and a stream's alarms within m monitored images have a mean of at most
 m / c (``evidence``). So it holds with::
 
-    c = N / (every w)              for the shares add up to 1, and the streams over t images to t / N
+    c = N / (every w)            for the shares add up to 1, and the streams over t images to t / N
 
 It holds however the streams depend on each other. So does P(an alarm within t images) <= t / N. The
 mean time to the first alarm of a stream is at least its own c monitored images; of the first of all

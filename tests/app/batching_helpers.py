@@ -14,7 +14,7 @@ from app.scoring.ingest import Ingest
 from app.settings import Settings
 from app.telemetry import Telemetry
 from detector.embedding import Embedding
-from detector.errors import DeviceLostError, DeviceMemoryError
+from detector.errors import DeviceLostError, DeviceMemoryError, EngineNotReadyError
 from models.preprocess import LITE0
 
 R = TypeVar("R")
@@ -73,6 +73,7 @@ class Double:
         self.batches: list[list[tuple[int, int]]] = []
         """Of every call: level and side of its images."""
         self.memory = 1000
+        self.is_ready = True
         self.lost = False
 
     def prepare(
@@ -92,6 +93,8 @@ class Double:
         self.batches.append([(int(one[0, 0, 0]), one.shape[-1]) for one in images])
         if self.lost:
             raise DeviceLostError("CUDA error: device-side assert triggered")
+        if not self.is_ready:
+            raise EngineNotReadyError("it is being made ready")
         if len(batch) > self.memory:
             raise DeviceMemoryError("CUDA out of memory")
         if (batch == POISON).any():

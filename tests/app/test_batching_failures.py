@@ -9,7 +9,7 @@ import pytest
 from batching_helpers import POISON, Double, Prepared, image, level, occupied, run, running, turns
 
 from app.errors import InferenceError, OverloadedError, UnavailableError
-from app.scoring.batching import Batcher
+from app.scoring.batching import READY_S, Batcher
 from app.scoring.pace import PASSES_BEFORE_MORE, Pace
 from app.telemetry import Telemetry
 from detector.embedding import Embedding
@@ -109,6 +109,26 @@ def test_no_memory_for_one_image_is_no_fault_of_the_image(
     run(test())
     sample = telemetry.registry.get_sample_value
     assert sample("gatewatch_images_rejected_total", {"reason": "memory"}) == 1
+
+
+def test_an_engine_that_is_not_ready_is_told_and_not_logged(
+    double: Double, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Contract: every image of it is refused for the time being; it is no fault of any."""
+
+    async def test() -> None:
+        double.is_ready = False
+        async with running(double) as batcher:
+            futures = batcher.submit([image(1), image(2)])
+            outcomes = await asyncio.gather(*futures, return_exceptions=True)
+            for outcome in outcomes:
+                assert isinstance(outcome, OverloadedError)
+                assert outcome.retry_after_s == READY_S
+            double.is_ready = True
+            assert level((await batcher.submit([image(3)])[0]).embedding) == 3
+
+    run(test())
+    assert not caplog.records
 
 
 async def _fit(batcher: Batcher, grey: int) -> None:

@@ -18,6 +18,7 @@ from app.errors import (
     UndecodableImageError,
     UnsupportedImageError,
 )
+from app.images import imaging
 from app.images.sources import Source, from_bytes, from_path
 from app.scoring.ingest import Arrived, Look
 from detector.embedder import Embedder
@@ -249,3 +250,63 @@ def test_unexpected_failures_of_a_source_pass_through(double: Double, place: int
             assert isinstance(arrived, Arrived)
 
     run(test())
+
+
+def test_fitting_waits_until_there_is_memory(
+    double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: what a caller would be told to repeat, a fit repeats."""
+    waited: list[float] = []
+
+    async def later(seconds: float) -> None:
+        waited.append(seconds)
+        double.memory = 1000
+
+    async def test() -> list[Any]:
+        double.memory = 0
+        async with Running(double) as ingest:
+            monkeypatch.setattr("app.scoring.ingest.asyncio.sleep", later)
+            return [outcome async for _, outcome in ingest.embed_all([picture(7)], LOOK)]
+
+    (outcome,) = run(test())
+    assert isinstance(outcome, Embedding)
+    assert waited == [1]
+
+
+def test_no_memory_to_decode_is_one_images_trouble(
+    double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: it fails in its place, not as a picture that cannot be decoded; others go on."""
+    decode = imaging.decode
+
+    def starved(content: bytes, **limits: Any) -> Any:
+        pixels = decode(content, **limits)
+        if pixels[0, 0, 0] == 9:
+            raise MemoryError
+        return pixels
+
+    async def test() -> list[Any]:
+        monkeypatch.setattr("app.scoring.ingest.imaging.decode", starved)
+        async with Running(double) as ingest:
+            return list(await ingest.embed_now([picture(8), picture(9)], LOOK))
+
+    first, second = run(test())
+    assert isinstance(first, Arrived)
+    assert isinstance(second, InferenceError)
+
+
+def test_one_failure_of_a_request_ends_the_work_for_it(double: Double) -> None:
+    """Contract: what refuses the whole request leaves nothing of it to be done."""
+    counted = Counted(50)
+    broken = Source("broken", _unreadable)
+
+    async def test() -> None:
+        async with Running(double, queue_images=100, max_request_images=100) as ingest:
+            with pytest.raises(PermissionError):
+                await ingest.embed_now([broken, *counted.sources], LOOK)
+            read = counted.read
+            await turns(100)
+            assert counted.read == read
+
+    run(test())
+    assert not double.seen
