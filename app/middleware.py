@@ -211,22 +211,27 @@ class Admit:
                 ticket.leave(scored=message["status"] == HTTPStatus.OK)
             await send(message)
 
+        me = asyncio.current_task()
+        assert me is not None
+        is_gone = False
+
         async def until_gone() -> None:
+            nonlocal is_gone
             await is_here.wait()
             while (await receive())["type"] != "http.disconnect":
                 pass
+            is_gone = True
+            me.cancel()
 
-        work = asyncio.ensure_future(self._app(scope, held, answered))
-        gone = asyncio.ensure_future(until_gone())
+        watching = asyncio.ensure_future(until_gone())
         try:
-            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                return
-            await work
+            await self._app(scope, held, answered)
+        except asyncio.CancelledError:
+            if not is_gone:
+                raise
+            me.uncancel()
         finally:
-            for task in (work, gone):
-                task.cancel()
-            await asyncio.gather(work, gone, return_exceptions=True)
+            watching.cancel()
 
     def _size(self, scope: Scope) -> int:
         """Return what a request announces; what is over the limit is refused as it is read."""

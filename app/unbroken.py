@@ -25,7 +25,10 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Return what all give, in order; if one fails, or nobody waits any more, none goes on."""
-    tasks = [asyncio.ensure_future(each) for each in work]
+    coroutines = list(work)
+    if len(coroutines) == 1:  # the usual request brings one image
+        return [await coroutines[0]]
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
     try:
         return await asyncio.gather(*tasks)
     finally:
