@@ -102,6 +102,7 @@ def _conformal(
     more = replace(
         calibration,
         scores=np.concatenate([calibration.scores, scores[taken]]),
+        inputs=None,  # how the added ones look is not kept with their rows
         groups=_groups(calibration, groups),
     )
     new = decided(detector.having(calibration=more), line).require_threshold()

@@ -22,6 +22,7 @@ from app.storage.audit import Audit
 from app.storage.database import Database, open_database
 from app.storage.jobs import Job, Jobs
 from app.storage.tables import VERSIONS
+from app.storage.version_reader import FRESH_S
 
 pytestmark = pytest.mark.slow
 LONGEST_S = 60
@@ -123,8 +124,8 @@ def judged(server: Server, name: str) -> tuple[int, float | None]:
     return answer.json()["version"], answer.json()["results"][0]["threshold"]
 
 
-def test_what_one_promotes_the_other_serves_with_its_next_answer(pair: Pair) -> None:
-    """Contract: fits, lines, promotions and roll backs through either judge in both at once."""
+def test_what_one_promotes_the_other_serves_half_a_second_later(pair: Pair) -> None:
+    """Contract: fits, lines, promotions and roll backs through either judge in both."""
     one, other = pair.servers
     create(one.client, "shared")
     pair.ended([pair.submit(one.client, "shared", range(8))])
@@ -134,6 +135,8 @@ def test_what_one_promotes_the_other_serves_with_its_next_answer(pair: Pair) -> 
         body = {"method": "manual", "value": float(value)}
         answer = server.client.put("/v1/detectors/shared/threshold", json=body)
         assert answer.status_code == 200, answer.text
+        assert judged(server, "shared") == (2 + value, float(value))
+        time.sleep(FRESH_S)
         for each in (other, one):
             assert judged(each, "shared") == (2 + value, float(value))
     for turn in range(6):
@@ -141,9 +144,12 @@ def test_what_one_promotes_the_other_serves_with_its_next_answer(pair: Pair) -> 
         version = 3 + turn % 2
         answer = writer.client.post(f"/v1/detectors/shared/versions/{version}/promote")
         assert answer.status_code == 200, answer.text
+        assert judged(writer, "shared") == (version, version - 2.0)
+        time.sleep(FRESH_S)
         assert judged(reader, "shared") == (version, version - 2.0)
         assert judged(writer, "shared") == (version, version - 2.0)
     assert one.client.post("/v1/detectors/shared/rollback").json()["in_service"] == 3
+    time.sleep(FRESH_S)
     assert judged(other, "shared") == (3, 1.0)
 
 
