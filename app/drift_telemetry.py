@@ -38,6 +38,7 @@ class DriftTelemetry:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._watched: set[str] = set()
+        self._serving: dict[str, tuple[str, ...]] = {}
         self._series: list[MetricWrapperBase] = []
 
         def gauge(name: str, about: str, *labels: str) -> Gauge:
@@ -88,7 +89,9 @@ class DriftTelemetry:
             "calibration_lag_images", "Every how many images one is watched: 1 is each."
         )
         self.reviews = counter("reviews_total", "What people said of images.", "label")
-        self.review_queue = gauge("review_queue_images", "Images that wait for a review.")
+        self.review_queue = gauge(
+            "review_queue_images", "Images flagged, or nearly, that nobody has reviewed yet."
+        )
         self.store_bytes = gauge("store_bytes", "Bytes kept of scored images.")
         self.model_info = gauge(
             "model_info",
@@ -135,17 +138,19 @@ class DriftTelemetry:
     def forget(self, model: str) -> None:
         """Remove the series of a deleted detector."""
         self._watched.discard(model)
+        self._serving.pop(model, None)
         for series in self._series:
             series.remove_by_labels({"model": model})
 
     def serves(
-        self, model: str, *, backbone: str, layer: str, metric: str, fingerprint: str, at: float
+        self, model: str, *, backbone: str, layer: str, metric: str, fingerprint: str
     ) -> None:
-        """Say what serves and when it was fitted (Unix time); it takes the place of the last."""
-        if model in self._watched:
+        """Say what serves; it takes the place of the last."""
+        labels = (backbone, layer, metric, fingerprint)
+        if model in self._watched and self._serving.get(model) != labels:
             self.model_info.remove_by_labels({"model": model})
-            self.model_info.labels(model, backbone, layer, metric, fingerprint).set(1)
-            self.fitted_at.labels(model).set(at)
+            self.model_info.labels(model, *labels).set(1)
+            self._serving[model] = labels
 
     def promised(self, model: str, *, level: float, target_images: int, lag_images: int) -> None:
         """Set what the baseline decides: a window's level and size, and the thinning."""
@@ -197,8 +202,9 @@ class DriftTelemetry:
         if model in self._watched:
             self.reviews.labels(model, label).inc()
 
-    def kept(self, model: str, *, queue_images: int, store_bytes: int) -> None:
-        """Set how many images wait for a review, and the bytes that are kept of scored images."""
+    def kept(self, model: str, *, fitted_at: float, queue_images: int, store_bytes: int) -> None:
+        """Set when what serves was fitted (Unix time), and how much is kept of scored images."""
         if model in self._watched:
+            self.fitted_at.labels(model).set(fitted_at)
             self.review_queue.labels(model).set(queue_images)
             self.store_bytes.labels(model).set(store_bytes)

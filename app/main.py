@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from app import __version__, middleware, problems, slow_bodies
 from app.access import guard
+from app.counting import counting
 from app.dependencies import takes_images
 from app.health.draining import Door, Drain
 from app.jobs.runner import JobRunner
@@ -173,6 +174,7 @@ async def _lifespan(
         service,
         service.health.watching(),
         sweeping(service),
+        counting(service),
         runner,
         _leaving(runner, drain),
     ):

@@ -113,6 +113,11 @@ class Telemetry:
             "Scored images whose rows could not be kept for replay and review.",
             registry=registry,
         )
+        self.drift_dropped = Counter(
+            "gatewatch_drift_dropped_images_total",
+            "Scored images that came too fast for the monitors of drift to take them in.",
+            registry=registry,
+        )
         self.shadow_disagreements = Counter(
             "gatewatch_shadow_disagreements_total",
             "Images flagged by one alone: the version in service, or the shadow beside it.",
@@ -135,6 +140,7 @@ class Telemetry:
             registry=registry,
         )
         self.drift = DriftTelemetry(registry)
+        self._shown: set[str] = set()
         for reason in REJECTIONS:
             self.images_rejected.labels(reason)
 
@@ -153,13 +159,33 @@ class Telemetry:
             self.calibration_images.labels(name).set(summary["calibration_images"])
         for verdict in VERDICTS:
             self.images_scored.labels(name, verdict)
+        self._shown.add(name)
         self.drift.watch(name)
+        if entry.version.version == entry.in_service:
+            spec = summary["spec"]
+            self.drift.serves(
+                name,
+                backbone=spec["backbone"],
+                layer=spec["descriptor"],
+                metric=spec["scorer"],
+                fingerprint=spec["backbone_fingerprint"],
+            )
 
-    def scored(self, name: str, verdict: Verdict, timings: Timings) -> None:
-        """Count one scored image."""
-        self.images_scored.labels(name, verdict.word).inc()
+    @property
+    def shown(self) -> frozenset[str]:
+        """The detectors that have series."""
+        return frozenset(self._shown)
+
+    def scored(self, name: str, verdict: Verdict, timings: Timings, image_id: str) -> None:
+        """Count one scored image; as an exemplar its id leads from a panel to what is kept of it.
+
+        Every bucket of score over threshold has an exemplar, of verdicts only the anomalous one.
+        """
+        exemplar = {"image_id": image_id}
+        anomalous = verdict.word == "anomalous"
+        self.images_scored.labels(name, verdict.word).inc(1, exemplar if anomalous else None)
         if verdict.threshold is not None and verdict.threshold > 0:
-            self.score_ratio.labels(name).observe(verdict.score / verdict.threshold)
+            self.score_ratio.labels(name).observe(verdict.score / verdict.threshold, exemplar)
         if verdict.p_value is not None:
             self.p_value.labels(name).observe(verdict.p_value)
         stages = {
@@ -173,6 +199,7 @@ class Telemetry:
 
     def forget(self, name: str) -> None:
         """Remove the series of a deleted detector."""
+        self._shown.discard(name)
         for series in (
             self.reference_images,
             self.calibration_images,

@@ -58,6 +58,7 @@ class Watch:
         images = settings.drift_false_alarm_images
         self._versions = storage.versions
         self._heartbeats = heartbeats
+        self._too_fast = telemetry.drift_dropped
         self._monitors: Monitors | None = None
         if images:
             showing = Showing(telemetry.drift)
@@ -94,6 +95,7 @@ class Watch:
             return
         if self._images + len(seen.images) > WAITING_IMAGES:
             self._dropped[entry.id] += len(seen.images)
+            self._too_fast.inc(len(seen.images))
             self._complain("images are scored faster than drift can be watched")
             return
         self._waiting.append(Note.of(seen))

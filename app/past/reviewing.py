@@ -46,7 +46,7 @@ async def review(service: Service, identity: str, word: ReviewWord, note: str, b
         ReviewMismatchError: if an image that was not flagged is called an alarm, or the reverse.
         ConflictError: if the detector was deleted meanwhile.
     """
-    image, _ = await _image(service, identity)
+    image, detector = await _image(service, identity)
     if image.verdict == "uncalibrated":
         raise ReviewMismatchError(
             "the image had a score, but no verdict, for there was no threshold: calibrate the "
@@ -60,7 +60,9 @@ async def review(service: Service, identity: str, word: ReviewWord, note: str, b
             f"{word!r} does not fit image {identity!r}, which {said}: say {' or '.join(fitting)}"
         )
     reviews = Reviews(service.storage.database)
-    return await asyncio.to_thread(reviews.add, image, word, without_secrets(note), by)
+    made = await asyncio.to_thread(reviews.add, image, word, without_secrets(note), by)
+    service.telemetry.drift.reviewed(detector, word)
+    return made
 
 
 async def reviews_of(

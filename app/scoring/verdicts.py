@@ -60,7 +60,7 @@ class Verdicts:
         results = await self._judge(stored, sources, arrivals, group)
         for result in results:
             if result.verdict and result.timings:
-                self._telemetry.scored(name, result.verdict, result.timings)
+                self._telemetry.scored(name, result.verdict, result.timings, result.id)
         if false_discovery_rate is not None:
             results = judging.together(results, false_discovery_rate)
         return Scored(name, detector.version, results)

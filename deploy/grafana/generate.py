@@ -93,7 +93,7 @@ def dashboard() -> Json:
         ("Is it drifting?", [*drifting, images_per_second()], [4, 10, 4, 6]),
         ("What does the traffic look like?", traffic(), [HALF] * 2 + [THIRD] * 3),
         ("What changed?", what_changed(), [THIRD] * 3 + [HALF] * 2 + [THIRD] * 3),
-        ("Is the service healthy?", healthy, [QUARTER] * 12 + [HALF] * 2),
+        ("Is the service healthy?", healthy, [QUARTER] * (len(healthy) - 2) + [HALF] * 2),
     ]
     return {
         "id": None,

@@ -96,11 +96,7 @@ def requests() -> list[Json]:
         timeseries(
             "Request time, 95th percentile",
             "By route, measured in the service.",
-            target(
-                quantile(0.95, "gatewatch_request_duration_seconds", "route"),
-                "{{route}}",
-                exemplar=True,
-            ),
+            target(quantile(0.95, "gatewatch_request_duration_seconds", "route"), "{{route}}"),
             unit="s",
         ),
     ]
@@ -110,7 +106,8 @@ def inside() -> list[Json]:
     """Batches, queues, stages, jobs and what is stored: what a slow service is slow at."""
     batch = "gatewatch_batch_images"
     mean_batch = f"{rate(batch + '_sum', 'job')} / ({rate(batch + '_count', 'job')} > 0)"
-    dropped = "gatewatch_history_dropped_images_total"
+    unkept = rate("gatewatch_history_dropped_images_total", "job")
+    unwatched = rate("gatewatch_drift_dropped_images_total", "job")
     return [
         timeseries(
             "Images per batch",
@@ -154,10 +151,16 @@ def inside() -> list[Json]:
         ),
         timeseries(
             "Images that wait for a review",
-            "Left: those that wait. Dropped per second: scored, but the row could not be kept.",
+            "Images that were flagged, or nearly, and that nobody has reviewed.",
             target(largest("gatewatch_review_queue_images"), "{{model}}"),
-            target(f"sum(rate({dropped}[$__rate_interval]))", "dropped per second"),
             unit="none",
+        ),
+        timeseries(
+            "Images given up per second",
+            "Scored and answered, but their rows could not be kept, or drift not be watched.",
+            target(unkept, "not kept"),
+            target(unwatched, "not watched"),
+            unit="ops",
         ),
         timeseries(
             "Bytes kept of scored images",

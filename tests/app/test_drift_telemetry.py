@@ -19,7 +19,7 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
 def serve(drift: DriftTelemetry, model: str, fingerprint: str = "f0") -> None:
     drift.watch(model)
     drift.serves(
-        model, backbone="se-lite0", layer="gap", metric="fusion", fingerprint=fingerprint, at=5.0
+        model, backbone="se-lite0", layer="gap", metric="fusion", fingerprint=fingerprint
     )
 
 
@@ -33,7 +33,7 @@ def everything(drift: DriftTelemetry, model: str) -> None:
     drift.untested(model, "error")
     drift.looked(model, {"brightness": 1.0, "contrast": 1.0, "sharpness": 1.0})
     drift.reviewed(model, "missed")
-    drift.kept(model, queue_images=7, store_bytes=8)
+    drift.kept(model, fitted_at=5.0, queue_images=7, store_bytes=8)
 
 
 def count(registry: CollectorRegistry, model: str) -> int:
@@ -150,7 +150,7 @@ def test_a_forgotten_detector_does_not_come_back(
     serve(drift, "b")
     drift.forget("a")
     everything(drift, "a")
-    drift.serves("a", backbone="x", layer="x", metric="x", fingerprint="x", at=1.0)
+    drift.serves("a", backbone="x", layer="x", metric="x", fingerprint="x")
     assert count(registry, "a") == 0
     assert count(registry, "b") == SERIES
 

@@ -34,11 +34,13 @@ SERIES: dict[str, tuple[str, set[str], tuple[float, ...]]] = {
     "gatewatch_request_duration_seconds": ("histogram", {"route"}, ()),
     "gatewatch_jobs": ("counter", {"kind", "state"}, ()),
     "gatewatch_history_dropped_images": ("counter", set(), ()),
+    "gatewatch_drift_dropped_images": ("counter", set(), ()),
     "gatewatch_shadow_disagreements": ("counter", {"model", "side"}, ()),
     "gatewatch_stage_last_progress_timestamp_seconds": ("gauge", {"stage"}, ()),
     "gatewatch_stage_calls": ("gauge", {"stage"}, ()),
 }
 """Name, kind, labels and buckets that dashboards and rules rely on, but for those of drift."""
+ID = "0123456789abcdef0123456789abcdef"
 TIMINGS = Timings(decode_s=0.002, queue_s=0.004, forward_s=0.02, judge_s=0.0005)
 
 
@@ -62,7 +64,7 @@ def verdict(score: float, threshold: float | None = 2.0, p_value: float | None =
 def used(telemetry: Telemetry) -> Telemetry:
     """Return the series after one of everything."""
     telemetry.detector(entry(detector()))
-    telemetry.scored("bolts", verdict(1.0), TIMINGS)
+    telemetry.scored("bolts", verdict(1.0), TIMINGS, ID)
     telemetry.batch_images.observe(3)
     telemetry.stage("decode", lambda: 1.0, lambda: 2.0)
     telemetry.build_info.labels("1", "se-lite0", "cpu").set(1)
@@ -134,7 +136,7 @@ def test_scores_are_observed(
 ) -> None:
     """Contract: by verdict, as a share of the threshold, and as a p-value, where there are such."""
     telemetry.detector(entry(detector()))
-    telemetry.scored("bolts", given, TIMINGS)
+    telemetry.scored("bolts", given, TIMINGS, ID)
     sample = telemetry.registry.get_sample_value
     for other in VERDICTS:
         labels = {"model": "bolts", "verdict": other}
@@ -146,9 +148,46 @@ def test_scores_are_observed(
             assert sample(f"gatewatch_{name}_sum", {"model": "bolts"}) == pytest.approx(value)
 
 
+def test_exemplars_name_the_image(telemetry: Telemetry) -> None:
+    """Contract: a bucket of score over threshold, and the anomalous ones, name their last image."""
+    telemetry.detector(entry(detector()))
+    for score, identity in ((1.0, "a" * 32), (1.01, "b" * 32), (3.0, "c" * 32)):
+        telemetry.scored("bolts", verdict(score), TIMINGS, identity)
+    text = bytes(scrape(telemetry, "application/openmetrics-text").body).decode()
+    found = {
+        (sample.name, sample.labels.get("le", sample.labels.get("verdict"))): sample.exemplar.labels
+        for family in openmetrics(text)
+        for sample in family.samples
+        if sample.exemplar
+    }
+    assert found == {
+        ("gatewatch_anomaly_score_ratio_bucket", "0.6"): {"image_id": "b" * 32},
+        ("gatewatch_anomaly_score_ratio_bucket", "0.5"): {"image_id": "a" * 32},
+        ("gatewatch_anomaly_score_ratio_bucket", "1.5"): {"image_id": "c" * 32},
+        ("gatewatch_images_scored_total", "anomalous"): {"image_id": "c" * 32},
+    }
+
+
+def test_what_serves_is_told_once(telemetry: Telemetry) -> None:
+    """Contract: backbone, descriptor, scorer and fingerprint of the version in service alone."""
+    bolts = detector()
+    for _ in range(2):
+        telemetry.detector(entry(bolts))
+    info = {family.name: family for family in telemetry.registry.collect()}["gatewatch_model_info"]
+    spec = bolts.spec
+    (sample,) = info.samples
+    assert sample.labels == {
+        "model": "bolts",
+        "backbone": spec.backbone,
+        "layer": spec.descriptor,
+        "metric": spec.scorer,
+        "fingerprint": spec.backbone_fingerprint,
+    }
+
+
 def test_stages_add_up(telemetry: Telemetry) -> None:
     """Contract: in seconds, each stage and their sum."""
-    telemetry.scored("bolts", verdict(1.0), TIMINGS)
+    telemetry.scored("bolts", verdict(1.0), TIMINGS, ID)
     sums = {
         stage: telemetry.registry.get_sample_value(
             "gatewatch_stage_duration_seconds_sum", {"stage": stage}
@@ -163,9 +202,9 @@ def test_stages_add_up(telemetry: Telemetry) -> None:
 def test_forgotten_detectors_leave_no_series(telemetry: Telemetry) -> None:
     """Law: forget = never seen; other detectors' series stay."""
     telemetry.detector(entry(detector("nuts")))
-    telemetry.scored("nuts", verdict(1.0), TIMINGS)
+    telemetry.scored("nuts", verdict(1.0), TIMINGS, ID)
     telemetry.detector(entry(detector()))
-    telemetry.scored("bolts", verdict(3.0), TIMINGS)
+    telemetry.scored("bolts", verdict(3.0), TIMINGS, ID)
     telemetry.shadow_disagreements.labels("bolts", "service").inc()
     telemetry.forget("bolts")
     models = {

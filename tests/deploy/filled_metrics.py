@@ -28,10 +28,9 @@ class Exporter:
             layer="gap",
             metric="fusion",
             fingerprint="f0",
-            at=time.time(),
         )
         self.drift.promised(MODEL, level=0.001, target_images=64, lag_images=2)
-        self.drift.kept(MODEL, queue_images=3, store_bytes=4096)
+        self.drift.kept(MODEL, fitted_at=time.time(), queue_images=3, store_bytes=4096)
         self.says("in_control", evidence=1.0)
         service = self.service
         service.queue_images.set(2)
@@ -72,6 +71,7 @@ class Exporter:
             service.shadow_disagreements.labels(MODEL, side).inc()
         service.jobs.labels("fit", "succeeded").inc()
         service.history_dropped.inc()
+        service.drift_dropped.inc()
         parts = {"mean": 0.2, "scale": 0.1, "corr": -0.01, "total": 0.29}
         self.drift.tested(MODEL, 0.3, parts, at=time.time())
         self.drift.untested(MODEL, "skipped")
