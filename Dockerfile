@@ -37,7 +37,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     esac
 COPY --from=wheel /dist /dist
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/gatewatch/bin/pip install -c others.txt "$(echo /dist/*.whl)[cluster]" \
+    /opt/gatewatch/bin/pip install -c others.txt "$(echo /dist/*.whl)[cluster,mqtt]" \
     && /opt/gatewatch/bin/pip check
 
 # ---------------------------------------------------------------- the runtime

@@ -17,7 +17,9 @@ from app.commands.doctor import doctor
 from app.commands.keys import keys
 from app.commands.learning import MaskFile, calibrate, fit, forget, threshold
 from app.commands.moving import export, import_
+from app.commands.power import power
 from app.commands.replay import replay
+from app.commands.simulate import simulate
 from app.images import sources
 from app.images.sources import Upload
 from app.intake.local_images import files_in
@@ -56,7 +58,7 @@ def serve(
         raise typer.Exit(1)
 
 
-for command in (fit, calibrate, forget, threshold, replay, export):
+for command in (fit, calibrate, forget, threshold, replay, power, export):
     cli.command()(command)
 cli.command("import")(import_)
 
@@ -132,6 +134,7 @@ def _table(scores: Scores) -> Table:
 cli.command(cls=ListOptions)(bench)
 cli.command()(adapt)
 cli.command()(doctor)
+cli.command()(simulate)
 cli.add_typer(keys, name="keys")
 
 

@@ -159,10 +159,14 @@ class DriftTelemetry:
             self.window_target.labels(model).set(target_images)
             self.lag.labels(model).set(lag_images)
 
-    def standing(self, model: str, state: State, window_images: int) -> None:
-        """Set the state and how far the window is filled."""
+    def standing(self, model: str, state: State) -> None:
+        """Set the state."""
         if model in self._watched:
             self.state.labels(model).set(STATES.index(state))
+
+    def filled(self, model: str, window_images: int) -> None:
+        """Set how far the window is filled."""
+        if model in self._watched:
             self.window_images.labels(model).set(window_images)
 
     def monitored(self, model: str, monitor: Monitor, evidence: float, threshold: float) -> None:
@@ -181,6 +185,13 @@ class DriftTelemetry:
         """Count a tested window and show what it said; `at` in Unix time."""
         if model in self._watched:
             self.windows.labels(model, "tested").inc()
+            self.windowed(model, p_value, kl_nats, at)
+
+    def windowed(
+        self, model: str, p_value: float, kl_nats: Mapping[Part, float], at: float
+    ) -> None:
+        """Show what was said of the last window, by any process."""
+        if model in self._watched:
             self.window_p_value.labels(model).set(p_value)
             self.last_window.labels(model).set(at)
             for part, nats in kl_nats.items():

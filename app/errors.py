@@ -239,6 +239,26 @@ class DriftNotWatchedError(ServiceError):
     """Monitoring is switched off by its setting."""
 
 
+class InvalidSinkError(ServiceError):
+    """Notices cannot go where a setting says; the message says what to give instead."""
+
+
+class NoSinkError(ServiceError):
+    """Notices go nowhere: no setting names a webhook, a broker or a folder."""
+
+
+class NotDeliveredError(ServiceError):
+    """A notice did not arrive; the message says why, without passwords.
+
+    ``retry_after_s`` is the least wait that the other side has asked for; ``final`` that it never
+    wants it.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 0.0, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after_s, self.final = retry_after_s, final
+
+
 class ShadowInServiceError(ServiceError):
     """The version is the one in service; a shadow is another one."""
 

@@ -18,17 +18,21 @@ from app.counting import counting
 from app.dependencies import takes_images
 from app.health.draining import Door, Drain
 from app.jobs.runner import JobRunner
+from app.notices.sender import Sender
+from app.notices.sinks import sinks_of
 from app.routes import (
     adapt,
     audit,
     bundles,
     detectors,
     drift,
+    drift_power,
     health,
     images,
     jobs,
     keys,
     learning,
+    notices,
     replay,
     reviews,
     score,
@@ -55,6 +59,8 @@ ROUTES = (
     shadow,
     threshold,
     drift,
+    drift_power,
+    notices,
     score,
     score_many,
     v2,
@@ -142,11 +148,19 @@ def _of_3_1(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
-    """Return the application; the service starts and stops with it."""
+    """Return the application; the service starts and stops with it.
+
+    Raises:
+        InvalidSinkError: if notices cannot go where the settings say; and as ``create_service``.
+    """
+    sinks = sinks_of(settings)  # first: it is told at once
     service = service or create_service(settings)
+    database, heard = service.storage.database, service.telemetry.notices
+    sender = Sender(database, sinks, heard, service.heartbeats, settings.webhook_seconds)
     runner, drain = JobRunner(service), Drain(service.health, settings.drain_seconds)
-    app = describe(partial(_lifespan, service, runner, drain))
+    app = describe(partial(_lifespan, service, runner, drain, sender))
     app.state.service, app.state.runner, app.state.drain = service, runner, drain
+    app.state.sender = sender
     api = (each for part in ROUTES for each in part.router.routes if isinstance(each, APIRoute))
     taking = {route.path_regex: route.path for route in api if takes_images(route)}
     guard.install(app, settings, service.storage.database)
@@ -168,13 +182,14 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(
-    service: Service, runner: JobRunner, drain: Drain, _app: FastAPI
+    service: Service, runner: JobRunner, drain: Drain, sender: Sender, _app: FastAPI
 ) -> AsyncIterator[None]:
     async with (
         service,
         service.health.watching(),
         sweeping(service),
         counting(service),
+        sender,
         runner,
         _leaving(runner, drain),
     ):

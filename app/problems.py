@@ -71,6 +71,9 @@ STATUS: dict[type[DetectorError], int] = {
     errors.NoProposalError: 409,
     errors.ShadowInServiceError: 409,
     errors.DriftNotWatchedError: 409,
+    errors.InvalidSinkError: 500,
+    errors.NoSinkError: 409,
+    errors.NotDeliveredError: 502,
     errors.InvalidBundleError: 422,
     errors.ParityError: 409,
     domain.NotFittedError: 409,
@@ -129,12 +132,16 @@ def docs(*kinds: type[DetectorError], body: bool = False) -> dict[int | str, dic
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     by_status: dict[int, list[str]] = {422: ["A parameter or the body is not valid."]}
     if body:
-        by_status |= {400: ["The body cannot be read."], 413: ["The body has too many bytes."]}
+        by_status |= {
+            400: ["The body cannot be read."],
+            408: ["The body came too slowly."],
+            413: ["The body has too many bytes."],
+        }
     for kind in kinds:
         text = (kind.__doc__ or "").strip().splitlines()[0]
         by_status.setdefault(STATUS[kind], []).append(text)
     return {
-        status: {"description": " ".join(texts), "content": content}
+        status: {"description": " ".join(dict.fromkeys(texts)), "content": content}
         for status, texts in by_status.items()
     }
 

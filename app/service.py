@@ -24,14 +24,19 @@ from app.scoring.verdicts import Verdicts
 from app.settings import Settings
 from app.storage import Storage
 from app.storage.audit import By
+from app.storage.cache import Cache
 from app.storage.row_chunks import RowChunks
 from app.storage.serving import Promote
 from app.storage.version_reader import Stored
 from app.telemetry import Telemetry
 from detector import operating_points
 from detector.detector import Detector
+from detector.drift.power import Power
 from detector.embedder import Embedder
 from detector.spec import DEFAULT_IMAGE_SIZE
+
+POWERS = 256
+"""Simulations of how soon drift would be seen that are kept at hand."""
 
 
 class Service:
@@ -49,7 +54,8 @@ class Service:
         self.heartbeats = Heartbeats(telemetry)
         self.ingest = Ingest(settings, embedder, telemetry, self.heartbeats)
         self.history = History(settings, storage, telemetry, self.heartbeats)
-        self.drift = Watch(settings, storage, telemetry, self.heartbeats)
+        self.drift = Watch(settings, storage, telemetry, self.heartbeats, embedder.channels)
+        self.powers: Cache[Power] = Cache(POWERS)
         self.verdicts = Verdicts(self.catalogue, self.ingest, self.history, self.drift, telemetry)
         self.collector = Collector(self.ingest, self.chunks)
         canary = Canary(settings, self.catalogue, self.ingest, self.heartbeats)

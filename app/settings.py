@@ -17,6 +17,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "GATEWATCH_"
+OF_CLIENTS = ("GATEWATCH_URL", "GATEWATCH_API_KEY")
+"""What clients read, in whose shell a service may be started."""
 
 
 class Settings(BaseSettings):
@@ -109,6 +111,19 @@ class Settings(BaseSettings):
     drift_false_alarm_images: NonNegativeInt = 10_000
     """Images among which at most one false alarm of drift may be expected, for each detector; more
     images are slower to see a change. 0: the traffic is not watched."""
+    webhook_url: SecretStr | None = None
+    """URL that notices of drift are posted to; unset: none. http:// will do within a network of
+    your own: notices are signed, but not hidden then."""
+    webhook_secret: SecretStr | None = None
+    """What notices to the webhook are signed with: whsec_ and 24 to 64 random bytes in base64; two
+    of them with a space between while one takes the place of the other."""
+    webhook_seconds: PositiveFloat = 15
+    """How long the webhook may take to answer; beyond it is tried again."""
+    mqtt_url: SecretStr | None = None
+    """MQTT broker that notices of drift are published to, mqtt[s]://USER:PASSWORD@HOST:PORT/PREFIX,
+    under PREFIX/DETECTOR/drift; unset: none. Needs the extra [mqtt]."""
+    notices_dir: Path | None = None
+    """Folder that notices of drift are put into, a JSON file each; unset: none."""
     job_lease_s: PositiveFloat = 30
     """Seconds after which a job is taken up again whose process says nothing any more."""
     job_days: PositiveInt = 30
@@ -153,6 +168,12 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def sinks(self) -> tuple[str, ...]:
+        """To whom notices of drift go."""
+        given = {"webhook": self.webhook_url, "mqtt": self.mqtt_url, "folder": self.notices_dir}
+        return tuple(name for name, where in given.items() if where is not None)
+
+    @property
     def limits(self) -> dict[str, int]:
         """What a client may send at most, and at least."""
         return {
@@ -183,7 +204,7 @@ def check_environment(environment: Mapping[str, str] = os.environ) -> None:
     strays = sorted(
         name
         for name in environment
-        if name.upper().startswith(PREFIX) and name.upper() not in known
+        if name.upper().startswith(PREFIX) and name.upper() not in {*known, *OF_CLIENTS}
     )
     if strays:
         raise ValueError(

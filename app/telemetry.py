@@ -13,6 +13,7 @@ from prometheus_client import (
 )
 
 from app.drift_telemetry import DriftTelemetry
+from app.notice_telemetry import NoticeTelemetry
 from app.results import Timings
 from app.storage.version_rows import Entry
 from detector.verdict import Verdict
@@ -140,6 +141,7 @@ class Telemetry:
             registry=registry,
         )
         self.drift = DriftTelemetry(registry)
+        self.notices = NoticeTelemetry(registry)
         self._shown: set[str] = set()
         for reason in REJECTIONS:
             self.images_rejected.labels(reason)

@@ -1,4 +1,4 @@
-"""The wheel carries the three packages and the weights, and nothing else."""
+"""The wheel carries the four packages and the weights, and nothing else."""
 
 import subprocess
 import sys
@@ -30,12 +30,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_the_packages_and_the_weights(wheel: Path) -> None:
-    """Contract: app, detector and models with the gates and their digest; no tests, no demo."""
+    """Contract: the packages, with the gates and their digest, and the client; no tests, no demo."""
     names = zipfile.ZipFile(wheel).namelist()
 
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"app", "detector", "models"}
+    assert tops == {"app", "detector", "gatewatch", "models"}
     assert {"models/weights/se_lite0.safetensors", "models/weights/se_lite0.sha256"} <= set(names)
+    assert {"gatewatch/py.typed", "gatewatch/errors/base.py"} <= set(names)
 
 
 def test_the_unpacked_wheel_runs(wheel: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from app.errors import (
     KeyRequiredError,
     RoleTooLowError,
     TooManyRequestsError,
+    UnavailableError,
     UnprotectedError,
 )
 from app.settings import Settings
@@ -34,7 +35,13 @@ from app.storage.database import Database
 from app.storage.keys import Keys
 from detector.errors import DetectorError
 
-ERRORS = (KeyRequiredError, KeyRefusedError, RoleTooLowError, TooManyRequestsError)
+ERRORS = (
+    KeyRequiredError,
+    KeyRefusedError,
+    RoleTooLowError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 """What any route that needs a role may answer."""
 OPEN_PATHS = {"/livez", "/readyz", "/health", "/metrics", "/v1/info"} | {
     "/v2/health/live",

@@ -10,9 +10,11 @@ from rich.table import Table
 from tqdm import tqdm
 
 from app.commands.common import Name, run
+from app.commands.drift_replay import watch_again
 from app.lines import Line
-from app.past.replay import Replayed, size
 from app.past.replay import replay as judge_again
+from app.past.replay import size
+from app.past.tally import Replayed
 from app.schemas.replay import ReplayInfo
 from app.service import Service
 from app.storage.tables import now
@@ -33,9 +35,19 @@ def replay(
         str | None, typer.Option(help="Moment (2026-01-31T12:00, UTC unless said), or 24h, 7d ago.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="As --since; only images before.")] = None,
+    drift: Annotated[
+        bool, typer.Option("--drift", help="Tell which alarms of drift there would have been.")
+    ] = False,
+    promise: Annotated[
+        int | None, typer.Option(min=2, help="With --drift: images per false alarm allowed.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers.")] = False,
 ) -> None:
     """Judge again what was scored, by another version, scorer or threshold; changes nothing."""
+    if drift and (scorer, target, value) != (None, None, None):
+        raise typer.BadParameter("--drift watches a version as it is: only --version changes it")
+    if promise is not None and not drift:
+        raise typer.BadParameter("--promise goes with --drift")
     if target is not None and value is not None:
         raise typer.BadParameter("--target and --value are two lines: choose")
     line = None
@@ -44,6 +56,9 @@ def replay(
     if value is not None:
         line = Line("manual", {"value": value})
     first, last = _moment(since), _moment(until)
+    if drift:
+        watch_again(name, version, promise, (first, last), as_json)
+        return
 
     async def work(service: Service) -> None:
         total = await size(service, name, first, last)
@@ -100,9 +115,9 @@ def _counts(replayed: Replayed) -> Table:
     for heading in (replayed.step, "images", "flagged then", "flagged now"):
         table.add_column(heading, justify="left" if heading == replayed.step else "right")
     form = "%Y-%m-%d %H:00" if replayed.step == "hour" else "%Y-%m-%d"
-    for each in replayed.bins:
+    for start, each in replayed.bins.items():
         counts = (each.images, each.flagged_then, each.flagged_now)
-        table.add_row(each.start.strftime(form), *map(str, counts))
+        table.add_row(start.strftime(form), *map(str, counts))
     then, now_ = replayed.then["anomalous"], replayed.now["anomalous"]
     table.add_row("all", str(replayed.images), str(then), str(now_))
     return table

@@ -15,8 +15,10 @@ from app.learning import adapting, calibrating, fitting
 from app.learning.adapting import Options
 from app.learning.fitting import Order
 from app.lines import Line
+from app.past.drifting import replay_drift
 from app.past.replay import replay
 from app.schemas.adapt import AdaptedGates
+from app.schemas.drift_replay import DriftReplayInfo, NewDriftReplay
 from app.schemas.learning import Calibrated, Fitted, Forgotten
 from app.schemas.replay import NewReplay, ReplayInfo
 from app.service import Service
@@ -76,6 +78,14 @@ async def _replay(
 ) -> BaseModel:
     asked = NewReplay.model_validate(job.parameters).arguments()
     return ReplayInfo.of(await replay(service, job.detector, **asked, progress=progress))
+
+
+async def _drift_replay(
+    service: Service, job: Job, _images: Images | None, progress: Progress
+) -> BaseModel:
+    asked = NewDriftReplay.model_validate(job.parameters).arguments()
+    found = await replay_drift(service, job.detector, **asked, progress=progress)
+    return DriftReplayInfo.of(found)
 
 
 async def _adapt(
@@ -144,5 +154,6 @@ WORKS: dict[Kind, Work] = {
     "forget": _forget,
     "calibrate": _calibrate,
     "replay": _replay,
+    "drift-replay": _drift_replay,
     "adapt": _adapt,
 }

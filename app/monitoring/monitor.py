@@ -8,22 +8,24 @@ traffic itself can become the baseline.
 
 import hashlib
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from app.scoring.judging import Seen
+from app.monitoring.notes import Monitored, Note, Raised, Reference
+from app.monitoring.window_record import Said
 from app.storage.version_reader import Stored
 from detector.calibration import Calibration
 from detector.detector import Detector
 from detector.drift.autocorrelation import Thinning
 from detector.drift.promise import Promise
-from detector.drift.state import INPUTS, Baseline, DriftState
+from detector.drift.state import INPUTS, WINDOW, Baseline, DriftState
 from detector.errors import InsufficientCalibrationError, InvalidSpecError
 from detector.tensor_file import pack, unpack
+
+__all__ = ["LEAST_IMAGES", "RECENT_IMAGES", "Monitor", "Note", "Raised", "Reference", "key_of"]
 
 RECENT_IMAGES = 2000
 """Last images at hand to be a baseline."""
@@ -31,55 +33,6 @@ LEAST_IMAGES = 20
 """Fewest images not above the line that can be a baseline of traffic."""
 TOLD_ALARMS = 20
 _KIND, _FORMAT = "drift", 1
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Images that were scored at one moment, in order: what a monitor needs of them."""
-
-    stored: Stored
-    at: datetime
-    ids: Sequence[str]
-    scores: Sequence[float]
-    inputs: Sequence[Sequence[float]] | None
-
-    @classmethod
-    def of(cls, seen: Seen) -> "Note":
-        """Return the note of what was judged, without its rows."""
-        looks = seen.rows.inputs
-        return cls(
-            seen.stored,
-            seen.at,
-            [image.id for image in seen.images],
-            [image.verdict.score for image in seen.images],
-            None if looks is None else looks.tolist(),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """An alarm: of which stream, and by which image, counted from 0, under which id, when."""
-
-    stream: str
-    image: int
-    id: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What the traffic is compared with: images of the calibration, or of the traffic, since when.
-
-    ``version`` was in service then, ``key`` tells its calibration from others, and ``medians`` are
-    those of the images' inputs, none if these are not known.
-    """
-
-    of: Literal["calibration", "traffic"]
-    version: int
-    images: int
-    at: datetime
-    key: str
-    medians: tuple[float, ...]
 
 
 class Monitor:
@@ -90,12 +43,16 @@ class Monitor:
         reference: what it is compared with.
         raised: the last alarms, and all that are latched, in order.
         dropped: images that came too fast to be taken in, or had no finite numbers.
+        last_window, alarmed_window: what was said of the last window that was tested, and of the
+            last one that was an alarm.
     """
 
     def __init__(self, state: DriftState, reference: Reference) -> None:
         self.state, self.reference = state, reference
         self.raised: list[Raised] = []
         self.dropped = 0
+        self.last_window: Said | None = None
+        self.alarmed_window: Said | None = None
         self._recent: deque[tuple[float, ...]] = deque(maxlen=RECENT_IMAGES)
 
     @classmethod
@@ -122,21 +79,51 @@ class Monitor:
         if key_of(detector.require_calibrated()) != self.reference.key:
             self.state.rebaseline(baseline, Thinning.of_scores(baseline.scores))
             self.reference = _reference(detector, baseline, at)
+            self.last_window = self.alarmed_window = None
             self._recent.clear()
 
-    def take(self, note: Note) -> list[Raised]:
-        """Take in images, in order, and return the alarms that they raise."""
+    @property
+    def is_decided(self) -> bool:
+        """Whether it is decided if windows are tested against the baseline."""
+        return self.state.windows or bool(self.reference.no_windows)
+
+    def decide(self, no_windows: str) -> None:
+        """Let windows be tested from now on, unless there is a reason not to."""
+        self.reference = replace(self.reference, no_windows=no_windows)
+        if not no_windows:
+            self.state.admit_windows()
+
+    def take(self, note: Note, monitored: list[Monitored] | None = None) -> list[Raised]:
+        """Take in images, in order, and return the alarms that they raise.
+
+        Those that a window may take, if they have squeezes, are added to ``monitored``.
+        """
         found = []
         looks = note.inputs or [(np.nan,) * len(INPUTS)] * len(note.scores)
         watched = INPUTS[0] in self.state.streams
-        for identity, score, look in zip(note.ids, note.scores, looks, strict=True):
+        every = zip(note.ids, note.scores, looks, strict=True)
+        for place, (identity, score, look) in enumerate(every):
+            number, is_taken = self.state.images, self.state.takes()
             try:
                 alarms = self.state.update(score, look if watched else None)
             except InvalidSpecError:
                 self.dropped += 1
                 continue
             self._recent.append((score, *look))
+            if is_taken and monitored is not None and note.squeeze is not None:
+                row = note.squeeze[place].copy()
+                monitored.append(Monitored(number, identity, note.at, score, tuple(look), row))
             found += [Raised(each.stream, each.image, identity, note.at) for each in alarms]
+        self._tell([*self.raised, *found])
+        return found
+
+    def hear(self, said: Said) -> list[Raised]:
+        """Take in what was said of a window, and return the alarm that it raises, if any."""
+        self.last_window = said
+        if not said.drifted or not self.state.window_drifted(said.last_image):
+            return []
+        self.alarmed_window = said
+        found = [Raised(WINDOW, said.last_image, said.last_id, said.at)]
         self._tell([*self.raised, *found])
         return found
 
@@ -167,6 +154,7 @@ class Monitor:
         self.state.rebaseline(baseline, Thinning.of_scores(baseline.scores))
         made = _reference(detector, baseline, at)
         self.reference = replace(made, of="traffic")
+        self.last_window = self.alarmed_window = None
 
     def latched(self, stream: str) -> Raised | None:
         """Return the alarm of a stream that nobody has acknowledged, if there is one."""
@@ -182,6 +170,7 @@ class Monitor:
             "reference": _plain(self.reference),
             "raised": [_plain(each) for each in self.raised],
             "dropped": self.dropped,
+            "windows": [each and each.plain() for each in (self.last_window, self.alarmed_window)],
         }
         recent = np.array(self._recent, dtype=np.float64).reshape(-1, 1 + len(INPUTS))
         tensors = {f"state/{name}": values for name, values in arrays.items()}
@@ -203,6 +192,10 @@ class Monitor:
         monitor = cls(DriftState.restored(header, arrays), Reference(**reference))
         monitor.raised = [Raised(**_timed(each)) for each in about["raised"]]
         monitor.dropped = about["dropped"]
+        windows = about.get("windows", (None, None))  # there were none in older versions
+        monitor.last_window, monitor.alarmed_window = (
+            each and Said.restored(each) for each in windows
+        )
         monitor._recent.extend(map(tuple, recent.tolist()))
         return monitor
 

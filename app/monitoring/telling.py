@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.drift_telemetry import State
-from app.monitoring.monitor import Monitor, Raised, Reference
+from app.monitoring.monitor import Monitor
+from app.monitoring.notes import Raised, Reference
+from app.monitoring.window_record import Said
 from app.storage.version_rows import Entry
 from detector.drift.autocorrelation import Thinning
 from detector.drift.monitors import Ranked
-from detector.drift.state import ENOUGH, INPUTS, MONITORS
+from detector.drift.state import ENOUGH, INPUTS, MONITORS, WINDOW
+from detector.drift.window import window_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,22 @@ class Stream:
     threshold_log10: float
     since_baseline_log10: float
     alarms: int
+    latched: Raised | None
+
+
+@dataclass(frozen=True, slots=True)
+class Windowed:
+    """How windows stand: images in the one being filled, and what was said of the last.
+
+    ``alarmed`` is what was said of the one whose alarm is ``latched``.
+    """
+
+    images: int
+    target_images: int
+    level: float
+    alarms: int
+    last: Said | None
+    alarmed: Said | None
     latched: Raised | None
 
 
@@ -39,21 +58,24 @@ class Told:
     dropped: int = 0
     streams: Sequence[Stream] = field(default=())
     alarms: Sequence[Raised] = field(default=())
+    window: Windowed | None = None
 
     @property
     def summary(self) -> str:
         """How it stands, in a sentence."""
-        latched = [each for each in self.streams if each.latched]
         if self.state == "disabled":
             return "The traffic is not watched."
+        latched = {each.watches: each.latched for each in self.streams if each.latched}
+        seen = self.window.alarmed if self.window and self.window.latched else None
+        if self.window and self.window.latched:
+            latched[WINDOW] = self.window.latched
         if latched:
-            first = min(latched, key=lambda each: each.latched.image if each.latched else 0)
-            assert first.latched is not None
-            names = ", ".join(each.watches for each in latched)
-            return (
-                f"The traffic has changed: {names} (first by image number {first.latched.image:,} "
-                f"at {first.latched.at:%Y-%m-%d %H:%M:%S} UTC)."
+            first = min(latched.values(), key=lambda each: each.image)
+            found = (
+                f"The traffic has changed: {', '.join(latched)} (first by image number "
+                f"{first.image:,} at {first.at:%Y-%m-%d %H:%M:%S} UTC)."
             )
+            return found if seen is None else f"{found} {seen.text[:1].upper()}{seen.text[1:]}."
         return f"No sign of a change in {self.images:,} images."
 
 
@@ -65,8 +87,11 @@ def word(monitor: Monitor) -> State:
     return "warming_up" if state.warming_up or not state.thinning.settled else "in_control"
 
 
-def tell(entry: Entry, monitor: Monitor) -> Told:
-    """Return all there is to say of a detector that is watched."""
+def tell(entry: Entry, monitor: Monitor, window_images: int = 0) -> Told:
+    """Return all there is to say of a detector that is watched.
+
+    ``window_images`` are in the window that this process fills.
+    """
     state = monitor.state
     streams = [
         Stream(
@@ -92,6 +117,23 @@ def tell(entry: Entry, monitor: Monitor) -> Told:
         monitor.dropped,
         streams,
         tuple(reversed(monitor.raised)),
+        _windowed(monitor, window_images),
+    )
+
+
+def _windowed(monitor: Monitor, images: int) -> Windowed | None:
+    state, latched = monitor.state, monitor.latched(WINDOW)
+    if not state.windows:
+        return None
+    size = window_size(state.window_promise)
+    return Windowed(
+        images,
+        size,
+        size / state.window_promise.images,
+        state.alarms.get(WINDOW, 0),
+        monitor.last_window,
+        monitor.alarmed_window if latched else None,
+        latched,
     )
 
 
@@ -122,6 +164,8 @@ def _reasons(monitor: Monitor) -> list[str]:
             "Brightness, contrast and sharpness are not watched, as those of the calibration "
             "images are not known: calibrate with images again."
         )
+    if monitor.reference.no_windows:
+        found.append(monitor.reference.no_windows)
     if monitor.dropped:
         found.append(
             f"{monitor.dropped:,} images could not be watched: a change may be seen later."

@@ -3,7 +3,8 @@
 Scoring waits for none of it: notes gather in a bounded buffer, and each second one task takes them
 in and keeps what became of the state, whole or not at all. What cannot be kept stays in the buffer
 and is tried again from what was kept last; so no image counts twice, and what a crash forgets is a
-second of evidence. Images for which the buffer has no room are counted in the state.
+second of evidence. Images for which the buffer has no room are counted in the state. Windows that
+these fill are tested by another thread (``testing``); what it says is kept in the same way.
 
 Several processes may watch the same detector: who finds that another has written goes on from that
 state with the same images. The evidence is that of all images; their order is true to the second.
@@ -14,7 +15,8 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from app.errors import (
     ConflictError,
@@ -45,6 +47,8 @@ GATHER_S = 1.0
 """How long notes wait for others: as old as that may be what is kept."""
 WAITING_IMAGES = 10_000
 """Most images that wait, some 10 MB."""
+SQUEEZED_IMAGES = 2000
+"""Most of them with squeezes, some 15 MB; later ones are in no window."""
 COMPLAIN_S = 60.0
 OFF = "It is switched off: GATEWATCH_DRIFT_FALSE_ALARM_IMAGES is 0."
 
@@ -53,8 +57,14 @@ class Watch:
     """Takes notes of scored images; used in the event loop only."""
 
     def __init__(
-        self, settings: Settings, storage: Storage, telemetry: Telemetry, heartbeats: Heartbeats
+        self,
+        settings: Settings,
+        storage: Storage,
+        telemetry: Telemetry,
+        heartbeats: Heartbeats,
+        blocks: Mapping[str, int] | None = None,
     ) -> None:
+        """Take the channels of each block of the backbone, whose squeezes windows are made of."""
         images = settings.drift_false_alarm_images
         self._versions = storage.versions
         self._heartbeats = heartbeats
@@ -63,7 +73,12 @@ class Watch:
         if images:
             showing = Showing(telemetry.drift)
             self._monitors = Monitors(
-                Promise(float(images)), storage, showing, settings.cached_detectors
+                Promise(float(images)),
+                storage,
+                showing,
+                settings.cached_detectors,
+                settings.sinks,
+                blocks,
             )
         self._waiting: list[Note] = []
         self._images = 0
@@ -76,6 +91,8 @@ class Watch:
     def start(self) -> None:
         """Begin to watch."""
         if self._monitors is not None:
+            loop = asyncio.get_running_loop()
+            self._monitors.testing.wake = partial(loop.call_soon_threadsafe, self._some.set)
             self._task = asyncio.create_task(self._work(self._monitors), name="drift")
             self._heartbeats.watch(self._task, "drift")
 
@@ -85,6 +102,9 @@ class Watch:
         self._some.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)  # it has told if it died
+        if self._monitors is not None:
+            await asyncio.to_thread(self._monitors.testing.stop)
+            await self._flush(self._monitors)
 
     def note(self, seen: Seen) -> None:
         """Take notes of what was judged by the version in service; of others none."""
@@ -98,7 +118,7 @@ class Watch:
             self._too_fast.inc(len(seen.images))
             self._complain("images are scored faster than drift can be watched")
             return
-        self._waiting.append(Note.of(seen))
+        self._waiting.append(Note.of(seen, squeezed=self._images < SQUEEZED_IMAGES))
         self._images += len(seen.images)
         self._some.set()
 
@@ -106,6 +126,13 @@ class Watch:
         """Take in all that was noted up to now."""
         if self._monitors is not None:
             await unbroken(self._flush(self._monitors))
+
+    async def settle(self) -> None:
+        """Take in all that was noted up to now, and wait for the windows that this fills."""
+        await self.flush()
+        if self._monitors is not None:
+            await unbroken(asyncio.to_thread(self._monitors.testing.settle))
+        await self.flush()
 
     async def show(self, name: str) -> Told:
         """Return how a detector's monitors stand, with all images scored up to now.
@@ -144,8 +171,9 @@ class Watch:
         """
 
         def work(stored: Stored, found: Monitor) -> Change:
+            assert self._monitors is not None  # else nobody calls it
             before = {**_latched(found), **_baseline(found)}
-            found.rebaseline(stored.detector, images, now())
+            self._monitors.rebaseline(stored, found, images, now())
             after = {**_latched(found), **_baseline(found)}
             return Change(by, "drift.rebaseline", stored.entry.name, before, after)
 
@@ -171,12 +199,12 @@ class Watch:
                     await self._stopping.wait()
             self._some.clear()
             await self._flush(monitors)
-            if self._waiting:
+            if self._waiting or monitors.testing.has_results:
                 self._some.set()
 
     async def _flush(self, monitors: Monitors) -> None:
         async with self._writing:
-            if not self._waiting:
+            if not self._waiting and not monitors.testing.has_results:
                 return
             waiting, self._waiting = self._waiting, []
             dropped, self._dropped = self._dropped, Counter()
@@ -207,6 +235,10 @@ class Watch:
                 del dropped[identity]  # it is gone, or cannot be watched: whoever asks is told
             except Exception as error:
                 self._complain("images were left out of drift", error)
+        try:
+            monitors.settle()
+        except (StorageUnavailableError, ConflictError, OSError) as error:
+            self._complain("what was said of windows cannot be kept yet", error)
         return left
 
     def _complain(self, why: str, error: Exception | None = None) -> None:

@@ -102,7 +102,7 @@ def _conformal(
     more = replace(
         calibration,
         scores=np.concatenate([calibration.scores, scores[taken]]),
-        inputs=None,  # how the added ones look is not kept with their rows
+        inputs=_inputs(calibration, known, taken),
         groups=_groups(calibration, groups),
     )
     new = decided(detector.having(calibration=more), line).require_threshold()
@@ -197,6 +197,17 @@ def _groups(calibration: Calibration, added: Sequence[str]) -> tuple[str, ...]:
     if not calibration.groups and not any(added):
         return ()
     return (*(calibration.groups or ("",) * len(calibration)), *added)
+
+
+def _inputs(
+    calibration: Calibration, known: Reviewed, taken: Sequence[int]
+) -> Float[np.ndarray, "n 3"] | None:
+    """Return how calibration images and the added ones look; None if it is not known of all."""
+    added = None if known.rows is None else known.rows.inputs
+    if calibration.inputs is None or added is None:
+        return None
+    both: np.ndarray = np.concatenate([calibration.inputs, added[list(taken)]])
+    return both
 
 
 def _with_review(threshold: Threshold, present: Threshold) -> Threshold:

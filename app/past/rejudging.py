@@ -25,6 +25,7 @@ from detector.descriptors import REGIONAL
 from detector.detector import Detector
 from detector.errors import InvalidSpecError, NotCalibratedError
 from detector.moments import Moments
+from detector.rows import Rows
 from detector.scorers import SCORERS
 from detector.verdict import Threshold
 
@@ -48,11 +49,15 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Rejudged:
-    """Images of one chunk in order, and their scores by every judge; or how many it left out."""
+    """Images of one chunk in order, and their scores by every judge; or how many it left out.
+
+    ``rows`` are theirs, if they were asked for.
+    """
 
     images: Sequence[ScoredImage]
     scores: Sequence[Float[np.ndarray, " n"]]
     left_out: int = 0
+    rows: Rows | None = None
 
 
 async def rejudge(
@@ -63,8 +68,9 @@ async def rejudge(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    with_rows: bool = False,
 ) -> AsyncIterator[Rejudged]:
-    """Yield what the judges say of the images of some chunks, in order.
+    """Yield what the judges say of the images of some chunks, in order; with their rows, if asked.
 
     Images that another backbone saw are left out; chunks that are removed meanwhile, too.
 
@@ -75,7 +81,10 @@ async def rejudge(
     versions = await asyncio.to_thread(service.storage.versions.versions, entry.name)
     fits = {version.version: version.files.fit for version in versions}
     kept = service.history.kept
-    calls = (partial(_chunk, kept, entry.id, judges, fits, each, since, until) for each in chunks)
+    calls = (
+        partial(_chunk, kept, entry.id, judges, fits, each, since, until, with_rows)
+        for each in chunks
+    )
     async for rejudged in _ordered(calls, service.settings.decode_threads):
         yield rejudged
 
@@ -109,6 +118,7 @@ def _chunk(
     chunk: KeptChunk,
     since: datetime | None,
     until: datetime | None,
+    with_rows: bool,
 ) -> Rejudged:
     images = kept.images_of(chunk, since, until)
     if not images:
@@ -116,7 +126,7 @@ def _chunk(
     scored_by = fits.get(images[0].version)  # all of a chunk are of one version
     known = [judge.fit is not None and judge.fit == scored_by for judge in judges]
     rows = None
-    if not all(known):
+    if with_rows or not all(known):
         try:
             rows, backbone = kept.rows(detector_id, chunk.id)
         except MissingBlobError:
@@ -129,7 +139,7 @@ def _chunk(
         said if same or rows is None else judge.detector.scores(rows)
         for judge, same in zip(judges, known, strict=True)
     ]
-    return Rejudged(images, scores)
+    return Rejudged(images, scores, rows=rows if with_rows else None)
 
 
 def word(threshold: Threshold, score: float, group: str) -> Word:

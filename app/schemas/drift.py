@@ -4,10 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field
 
-from app.drift_telemetry import Monitor, State
-from app.monitoring.monitor import LEAST_IMAGES, RECENT_IMAGES, Raised, Reference
+from app.drift_telemetry import Alarm, State
+from app.monitoring.monitor import LEAST_IMAGES, RECENT_IMAGES
+from app.monitoring.notes import Raised, Reference
 from app.monitoring.telling import Stream, Told
 from app.schemas.base import Body, whole
+from app.schemas.drift_window import WindowInfo
 from detector.drift.state import MONITORS
 
 ImageCount = Annotated[
@@ -18,7 +20,7 @@ ImageCount = Annotated[
 class Acknowledgement(Body):
     """Whose alarms were seen."""
 
-    monitor: Monitor | None = None
+    monitor: Alarm | None = None
     """Unset: all monitors'."""
 
 
@@ -36,7 +38,7 @@ class AlarmInfo(Body):
     watches: str
     """What of an image raised it."""
     image_number: int
-    """Of the image that did, counted from 0 since the detector is watched."""
+    """Of the image that did, counted from 0 since the detector is watched; of a window its last."""
     image: str
     """Its id, for GET /v1/images/{id}."""
     at: AwareDatetime
@@ -124,6 +126,8 @@ class DriftInfo(Body):
     monitors: list[MonitorInfo]
     alarms: list[AlarmInfo]
     """The last ones, newest first."""
+    window: WindowInfo | None
+    """Of the test of whole windows; none if windows are not tested, for which reasons say why."""
 
     @classmethod
     def of(cls, told: Told) -> "DriftInfo":
@@ -143,4 +147,5 @@ class DriftInfo(Body):
             images_dropped=told.dropped,
             monitors=[MonitorInfo.of(each) for each in told.streams],
             alarms=[AlarmInfo.of(each) for each in told.alarms],
+            window=WindowInfo.of(told.window) if told.window else None,
         )

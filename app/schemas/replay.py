@@ -1,10 +1,11 @@
 """What of the past is judged again, and what comes of it."""
 
-from typing import Annotated, Any, Literal
+from dataclasses import asdict
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from app.past.replay import Bin, Changed, Honoured, Replayed
+from app.past.tally import Changed, Count, Replayed, Step
 from app.schemas.base import Body, VersionNumber
 from app.schemas.history import Moment, ScoredInfo
 from app.schemas.thresholds import NewThreshold, Threshold
@@ -45,23 +46,23 @@ class NewReplay(Body):
         return asked | {"threshold": self.threshold and self.threshold.line()}
 
 
-class BinInfo(Body):
-    """Images of an hour or a day (UTC)."""
+class CountInfo(Body):
+    """How many images were flagged then, and would be now."""
 
-    start: AwareDatetime
     images: int
     flagged_then: int
     flagged_now: int
 
     @classmethod
-    def of(cls, each: Bin) -> "BinInfo":
+    def of(cls, counted: Count) -> "CountInfo":
         """Return its form."""
-        return cls(
-            start=each.start,
-            images=each.images,
-            flagged_then=each.flagged_then,
-            flagged_now=each.flagged_now,
-        )
+        return cls(**asdict(counted))
+
+
+class BinInfo(CountInfo):
+    """Images of an hour or a day (UTC)."""
+
+    start: AwareDatetime
 
 
 class ChangedInfo(Body):
@@ -83,23 +84,6 @@ class ChangedInfo(Body):
         )
 
 
-class HonouredInfo(Body):
-    """Reviewed images of one word."""
-
-    images: int
-    flagged_then: int
-    flagged_now: int
-
-    @classmethod
-    def of(cls, honoured: Honoured) -> "HonouredInfo":
-        """Return its form."""
-        return cls(
-            images=honoured.images,
-            flagged_then=honoured.flagged_then,
-            flagged_now=honoured.flagged_now,
-        )
-
-
 class ReplayInfo(Body):
     """What the past would have looked like; nothing was changed."""
 
@@ -118,13 +102,13 @@ class ReplayInfo(Body):
     newly_flagged: int
     """Of images that had a verdict then."""
     no_longer_flagged: int
-    step: Literal["hour", "day"]
+    step: Step
     """What a bin stands for."""
     bins: list[BinInfo]
     """In order of time; hours or days without images are left out."""
     changed: list[ChangedInfo]
     """Those that change most: verdicts that flip first, then by how far the score moves."""
-    reviews: dict[ReviewWord, HonouredInfo]
+    reviews: dict[ReviewWord, CountInfo]
     """Reviewed images, by the word that counts."""
 
     @classmethod
@@ -143,7 +127,7 @@ class ReplayInfo(Body):
             newly_flagged=replayed.newly_flagged,
             no_longer_flagged=replayed.no_longer_flagged,
             step=replayed.step,
-            bins=[BinInfo.of(each) for each in replayed.bins],
+            bins=[BinInfo(start=start, **asdict(each)) for start, each in replayed.bins.items()],
             changed=[ChangedInfo.of(each, name) for each in replayed.changed],
-            reviews={word: HonouredInfo.of(each) for word, each in replayed.reviews.items()},
+            reviews={word: CountInfo.of(each) for word, each in replayed.reviews.items()},
         )

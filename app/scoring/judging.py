@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
+from jaxtyping import Float32
 
 from app.results import Judged
 from app.scoring.ingest import Arrived
@@ -40,6 +41,8 @@ class Seen:
     at: datetime
     images: Sequence[SeenImage]
     rows: Rows
+    squeeze: Float32[np.ndarray, "n c"] | None = None
+    """Of all blocks side by side, for drift; it is not kept with the rows."""
 
 
 def judge(
@@ -63,7 +66,8 @@ def judge(
         )
     ]
     version = None if shadow is None else shadow.version
-    return Seen(stored, version, group, now(), images, rows.without_pixels())
+    kept = rows.without_pixels()
+    return Seen(stored, version, group, now(), images, kept, rows.squeeze)
 
 
 def together(results: Sequence[Judged], rate: float) -> list[Judged]:

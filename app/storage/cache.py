@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -13,6 +14,7 @@ class Cache(Generic[V]):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._values: OrderedDict[str, V] = OrderedDict()
+        self._making: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str) -> V | None:
@@ -30,6 +32,24 @@ class Cache(Generic[V]):
             while len(self._values) > self._limit:
                 self._values.popitem(last=False)
         return value
+
+    def made(self, name: str, make: Callable[[], V]) -> V:
+        """Return the value; if there is none one thread makes it, and others wait for that.
+
+        If it cannot be made, each who waited tries once more.
+        """
+        known = self.get(name)
+        if known is not None:
+            return known
+        with self._lock:
+            making = self._making.setdefault(name, threading.Lock())
+        try:
+            with making:
+                known = self.get(name)
+                return self.keep(name, make()) if known is None else known
+        finally:
+            with self._lock:
+                self._making.pop(name, None)
 
     def drop(self, start: str) -> None:
         """Forget all values whose names begin like this."""

@@ -57,18 +57,14 @@ class DetectorFiles:
             MissingBlobError: if one is not there.
             StorageUnavailableError: if the bucket cannot be reached.
         """
-        name = _name(files, version)
-        known = self._versions.get(name)
-        if known is not None:
-            return known
         try:
-            fitted = self._fits.get(files.fit) or self._keep(
-                files.fit, read_fit(self._blobs.get(files.fit))
-            )
-            whole = with_decision(fitted, self._blobs.get(files.decision), version)
-            return self._versions.keep(name, whole)
+            return self._versions.made(_name(files, version), lambda: self._read(files, version))
         except ArtefactError as error:
             raise ArtefactError(f"{files.fit} or {files.decision}: {error}") from error
+
+    def _read(self, files: Files, version: int) -> Detector:
+        fitted = self._fits.made(files.fit, lambda: _ready(read_fit(self._blobs.get(files.fit))))
+        return with_decision(fitted, self._blobs.get(files.decision), version)
 
     def remove(self, name: str) -> None:
         """Delete one file."""
@@ -86,15 +82,18 @@ class DetectorFiles:
         name = f"{folder(detector_id)}/{kind}-{uuid.uuid4().hex}.safetensors"
         if kind == "fit":
             self._blobs.put(name, fit_bytes(detector))
-            self._keep(name, detector.having(calibration=None, threshold=None, stale=False))
+            fitted = detector.having(calibration=None, threshold=None, stale=False)
+            self._fits.keep(name, _ready(fitted))
         else:
             self._blobs.put(name, decision_bytes(detector))
         return name
 
-    def _keep(self, name: str, fitted: Detector) -> Detector:
-        if fitted.statistics:
-            fitted.ready()  # once here, not once in every version that shares it
-        return self._fits.keep(name, fitted)
+
+def _ready(fitted: Detector) -> Detector:
+    """Return it with what scoring needs: made here once, not in every version that shares it."""
+    if fitted.statistics:
+        fitted.ready()
+    return fitted
 
 
 def _name(files: Files, version: int) -> str:

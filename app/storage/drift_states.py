@@ -14,6 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from app.errors import ConflictError
 from app.storage.audit import By, record
 from app.storage.database import Database
+from app.storage.notices import Standing
+from app.storage.notices import tell as tell_alarms
 from app.storage.tables import DRIFT_STATES, now
 
 
@@ -50,9 +52,22 @@ class DriftStates:
         return (b"", 0) if row is None else (row.content, row.counter)
 
     def put(
-        self, detector_id: str, content: bytes, counter: int, change: Change | None = None
+        self,
+        detector_id: str,
+        content: bytes,
+        counter: int,
+        change: Change | None = None,
+        standing: Standing | None = None,
     ) -> int:
         """Keep what became of the state with this counter; return the new counter.
+
+        Args:
+            detector_id: whose state it is.
+            content: the state.
+            counter: of the state that it went on from.
+            change: what a person did to it, if anybody did.
+            standing: its alarms; notices of those that are new, or over, go with the state. None if
+                nobody is told.
 
         Raises:
             ConflictError: if another process has written meanwhile, or the detector was deleted.
@@ -68,6 +83,8 @@ class DriftStates:
                 else:
                     first = insert(DRIFT_STATES).values(detector_id=detector_id, **values)
                     connection.execute(first)
+                if standing is not None:
+                    tell_alarms(connection, detector_id, standing)
                 if change is not None:
                     record(
                         connection,

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from app.storage.audit import By
 from app.storage.tables import JOBS
 
-Kind = Literal["fit", "extend", "forget", "calibrate", "replay", "adapt"]
+Kind = Literal["fit", "extend", "forget", "calibrate", "replay", "drift-replay", "adapt"]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 MOST_ATTEMPTS = 3
 """A job whose process died so often while it ran is not tried again."""

@@ -131,6 +131,8 @@ def _units(listed: Iterable[Blob], detectors: set[str]) -> dict[str, list[Blob]]
         top, _, rest = blob.name.partition("/")
         parts = rest.split("/")
         unit = blob.name
+        if top == "detectors" and parts[0] in detectors and parts[1:2] == ["drift"]:
+            continue  # drift states name these; whoever replaces one removes it
         if top == "detectors" and parts[0] not in detectors:
             unit = f"{top}/{parts[0]}"
         elif top == "detectors" and parts[1:2] == ["rows"]:

@@ -23,6 +23,7 @@ from app.errors import (
 from app.storage import lineage
 from app.storage.audit import By, record
 from app.storage.lineage import Delta
+from app.storage.notices import tell_of_deletion
 from app.storage.serving import Promote, aside, leads, point, require_able, serves
 from app.storage.tables import DETECTORS, VERSIONS, now
 from app.storage.version_reader import Stored, VersionReader
@@ -230,6 +231,7 @@ class Versions(VersionReader):
             entry = find(connection, name)
             locked(connection, entry)
             connection.execute(delete(DETECTORS).where(DETECTORS.c.id == entry.id))
+            tell_of_deletion(connection, entry.id, by.who, by.reason)
             gone = {"in_service": entry.in_service, **entry.version.summary}
             record(connection, by, "detector.delete", name, before=gone)
         self._files.remove_all(entry.id)

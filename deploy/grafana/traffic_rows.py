@@ -168,6 +168,13 @@ def inside() -> list[Json]:
             target(largest("gatewatch_store_bytes"), "{{model}}"),
             unit="bytes",
         ),
+        timeseries(
+            "Notices that wait, and attempts per second",
+            "What webhook, broker or folder has not got yet; retried and given up should be 0.",
+            target("max by (sink) (gatewatch_notices_waiting)", "{{sink}} waiting"),
+            target(rate("gatewatch_notices_total", "sink, result"), "{{sink}} {{result}}"),
+            unit="none",
+        ),
     ]
 
 

@@ -20,8 +20,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import fisher_exact, mannwhitneyu
 
-from detector.calibration import Share, share_above
-from detector.drift.state import INPUTS
+from detector.calibration import Share
+from detector.drift.baseline import INPUTS
 
 SURE = 0.01
 USUAL: Mapping[str, tuple[float, float]] = {
@@ -78,12 +78,11 @@ class Circumstances:
 
 
 def circumstances(
-    scores: tuple[Float[np.ndarray, " M"], Float[np.ndarray, " n"]],
-    line: float,
+    flagged: tuple[Share, Share],
     inputs: tuple[Float[np.ndarray, "M 3"], Float[np.ndarray, "n 3"]] | None,
 ) -> Circumstances:
     """Return the circumstances; pairs are calibration first, window second."""
-    before, now = (share_above(each, line) for each in scores)
+    before, now = flagged
     table = np.array([[each.count, each.of - each.count] for each in (before, now)])
     ratios, changed = {}, []
     for i, name in enumerate(INPUTS if inputs is not None else ()):

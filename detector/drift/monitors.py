@@ -25,6 +25,7 @@ distribution shifts with conditional conformal test martingales", arXiv:2602.138
 """
 
 from abc import ABC, abstractmethod
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from math import log, sqrt
@@ -161,5 +162,5 @@ class Frozen(Stream):
         self._take(arrays["reference"])
 
     def _take(self, ascending: Float[np.ndarray, " m"]) -> None:
-        self._reference: list[float] = ascending.tolist()
+        self._reference = array("d", ascending.astype(np.float64).tobytes())
         self.slack = sqrt(log(2 / MISSED) / (2 * len(ascending)))

@@ -11,8 +11,9 @@ import numpy as np
 
 from detector.calibration import Share
 from detector.drift.autocorrelation import Thinning
+from detector.drift.baseline import Baseline
 from detector.drift.promise import Promise
-from detector.drift.state import Baseline, DriftState
+from detector.drift.state import DriftState
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def simulated(
     before: int = 500,
     horizon: int = 1000,
     seed: int = 0,
+    windows: bool = False,
 ) -> Power:
     """Return how soon a change is seen.
 
@@ -83,6 +85,8 @@ def simulated(
         before: images like the baseline before it.
         horizon: images after it, at most.
         seed: of the simulation.
+        windows: whether a window test has its share of the promise; its own alarms are not
+            simulated, so a change may be seen sooner than said.
 
     Raises:
         InvalidSpecError: as when a ``DriftState`` begins.
@@ -100,6 +104,8 @@ def simulated(
         scores[ahead:] = _changed(kept, scores[ahead:], change)
         inputs = None if kept.inputs is None else kept.inputs[which]
         state = DriftState(kept, drawn, Thinning(), seed=repeat)
+        if windows:
+            state.admit_windows()
         delays.append(_delay(state, scores, inputs, ahead))
     seen = sorted(delay * every for delay in delays if delay is not None)
     median = seen[(repeats - 1) // 2] if len(seen) > (repeats - 1) // 2 else None

@@ -60,6 +60,15 @@ class Promise:
             )
         return log10(self.images / every / share)
 
+    def part(self, every: float, share: float) -> "Promise":
+        """Return the promise of a part of the monitors, counted in monitored images: N / (every w).
+
+        Raises:
+            InvalidSpecError: as ``threshold_log10``.
+        """
+        self.threshold_log10(every, share)
+        return Promise(self.images / every / share)
+
     @property
     def statement(self) -> str:
         """What is promised, in words a person can check."""

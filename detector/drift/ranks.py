@@ -20,6 +20,7 @@ within a gap, a two-thousandth of the scores. Ranking among a random or recent s
 make the p dependent; among a fixed one, not uniform.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 
@@ -43,8 +44,9 @@ class Ranks:
         """Begin with calibration scores, in any order, of any number."""
         self.n = len(scores)
         self._limit = limit
-        self._edges: list[float] = np.sort(scores).tolist()
-        self._counts: list[int] = []  # by label, none as long as each score is an edge
+        # arrays, not lists: they are saved each second, and as quick to look up
+        self._edges = array("d", np.sort(scores).astype(np.float64).tobytes())
+        self._counts = array("q")  # by label, none as long as each score is an edge
         self._blocks: list[int] = []  # their sums in blocks, so that few need be added up
         if self.n >= limit:
             self._count()
@@ -87,7 +89,7 @@ class Ranks:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], limit: int = LIMIT) -> "Ranks":
         """Return the ranks as they were."""
         ranks = cls(np.zeros(0), limit)
-        ranks._edges = arrays["edges"].tolist()
+        ranks._edges = array("d", arrays["edges"].tobytes())
         ranks.n = len(ranks._edges)
         if len(arrays["counts"]):
             ranks._take(arrays["counts"])
@@ -100,9 +102,9 @@ class Ranks:
         spread = np.linspace(0, len(scores) - 1, self._limit).astype(np.intp)
         edges = np.unique(scores[spread])
         labels = edges.searchsorted(scores) + edges.searchsorted(scores, side="right")
-        self._edges = edges.tolist()
+        self._edges = array("d", edges.tobytes())
         self._take(np.bincount(labels, minlength=2 * len(edges) + 1))
 
     def _take(self, counts: Int[np.ndarray, " labels"]) -> None:
-        self._counts = counts.tolist()
+        self._counts = array("q", counts.astype(np.int64).tobytes())
         self._blocks = np.add.reduceat(counts, np.arange(0, len(counts), _BLOCK)).tolist()

@@ -11,65 +11,19 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from detector.drift.autocorrelation import Thinning
+from detector.drift.baseline import INPUTS, Baseline
 from detector.drift.monitors import Frozen, Ranked, Rate, Stream
 from detector.drift.promise import Promise
+from detector.drift.shares import MONITORS, SHARES, WINDOW, whole
 from detector.drift.uniforms import Uniforms
 from detector.errors import InvalidSpecError
 
-INPUTS = ("brightness", "contrast", "sharpness")
-SHARES = {"bulk": 3.0, "rate": 1.0, "frozen": 1.0} | dict.fromkeys(INPUTS, 1 / 3)
-"""Of the promise, to one another: most for the one that sees most."""
-MONITORS = {"bulk": "bulk", "rate": "rate", "frozen": "frozen"} | dict.fromkeys(INPUTS, "input")
-"""The monitor of each stream."""
+__all__ = ["ENOUGH", "INPUTS", "MONITORS", "SHARES", "WINDOW", "Alarm", "Baseline", "DriftState"]
 
 ENOUGH = 100
 """Scores in ``bulk`` below which a change may have too little to be seen against."""
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """Normal images in order of time, with which the traffic is compared.
-
-    Attributes:
-        scores: of all of them, (m,).
-        line: above it an image is flagged, and is the business of ``rate`` alone.
-        inputs: brightness, contrast and sharpness of each, (m, 3), in any units; None: not watched.
-        groups: lot, session or camera of each; needed if images are monitored by group.
-
-    Raises:
-        InvalidSpecError: if numbers are not finite or not as many, or all lie above the line.
-    """
-
-    scores: Float[np.ndarray, " m"]
-    line: float
-    inputs: Float[np.ndarray, "m 3"] | None = None
-    groups: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        inputs = np.zeros((len(self.scores), 3)) if self.inputs is None else self.inputs
-        if not (np.isfinite(self.scores).all() and np.isfinite(inputs).all()):
-            raise InvalidSpecError("baseline: all scores and inputs must be finite numbers")
-        if len(inputs) != len(self.scores):
-            raise InvalidSpecError(
-                f"baseline: {len(self.scores)} scores, but inputs of {len(inputs)} images"
-            )
-        if not (self.scores <= self.line).any():
-            raise InvalidSpecError("baseline: at least one image must not be above the line")
-
-    def kept(self, thinning: Thinning) -> "Baseline":
-        """Return the images that a thinning leaves; all up to the line if it leaves none there.
-
-        Raises:
-            InvalidSpecError: if it is by group and groups are missing.
-        """
-        which = thinning.kept(len(self.scores), self.groups)
-        if not (self.scores[which] <= self.line).any():
-            which = np.flatnonzero(self.scores <= self.line)
-        inputs = None if self.inputs is None else self.inputs[which]
-        return Baseline(self.scores[which], self.line, inputs)
 
 
 @dataclass(frozen=True)
@@ -78,7 +32,8 @@ class Alarm:
 
     Attributes:
         stream: which; ``MONITORS`` names its monitor.
-        image: number of the image that did it, counted from 0 since the state began.
+        image: number of the image that did it, counted from 0 since the state began; of a window
+            its last one.
     """
 
     stream: str
@@ -94,10 +49,11 @@ class DriftState:
         latched: the alarms that nobody has acknowledged, by stream.
         alarms: how many there have been since the state began, by stream.
         streams: what is watched, by name.
+        windows: whether a window test has a share of the promise.
     """
 
     def __init__(self, baseline: Baseline, promise: Promise, thinning: Thinning, seed: int) -> None:
-        """Begin; ``seed`` belongs to the detector, any whole number.
+        """Begin without windows; ``seed`` belongs to the detector, any whole number.
 
         Raises:
             InvalidSpecError: if thinning leaves less than an image per false alarm, or needs groups
@@ -129,13 +85,11 @@ class DriftState:
                 f"an image has a finite score and {len(self._inputs)} finite inputs here, got "
                 f"{score} and {given}"
             )
+        is_taken = self.takes(group)
         number, self.images = self.images, self.images + 1
-        if self.thinning.by_group:
-            if group == self._group:
-                return ()
-            self._group = group
-        elif number % int(self.thinning.every):
+        if not is_taken:
             return ()
+        self._group = group if self.thinning.by_group else None
         if score <= self.line:
             self._see("bulk", score, number)
             self._see("frozen", score, number)
@@ -161,6 +115,27 @@ class DriftState:
             alarms += self.update(score, given, groups[index] if groups else "")
         return alarms
 
+    def takes(self, group: str = "") -> bool:
+        """Return whether the next image is monitored if it is of this group."""
+        if self.thinning.by_group:
+            return group != self._group
+        return self.images % int(self.thinning.every) == 0
+
+    def admit_windows(self) -> None:
+        """Let a window test have its share from now on; alarms of both keep the promise."""
+        self.windows = True
+        self._divide()
+
+    @property
+    def window_promise(self) -> Promise:
+        """What is left for windows, in the images that they are made of."""
+        share = SHARES[WINDOW] / whole(self.streams, windows=True)
+        return self.promise.part(self.thinning.every, share)
+
+    def window_drifted(self, image: int) -> tuple[Alarm, ...]:
+        """Take in that a window with this last image has drifted; return its alarm if it is new."""
+        return () if WINDOW in self.latched else self._latch((Alarm(WINDOW, image),))
+
     @property
     def warming_up(self) -> bool:
         """Whether there are too few scores to see a change against; alarms keep the promise."""
@@ -174,10 +149,13 @@ class DriftState:
         """
         for stream in [each for each in self.latched if monitor in (None, MONITORS[each])]:
             del self.latched[stream]
-            self.streams[stream].evidence.restart()
+            if stream in self.streams:  # a window has no evidence
+                self.streams[stream].evidence.restart()
 
     def rebaseline(self, baseline: Baseline, thinning: Thinning | None = None) -> None:
         """Compare with another baseline from now on; alarms are cleared, counts go on.
+
+        A window test has no share until it is admitted again.
 
         Raises:
             InvalidSpecError: as when a state begins; nothing has changed.
@@ -202,6 +180,7 @@ class DriftState:
             "alarms": self.alarms,
             "latched": {name: alarm.image for name, alarm in self.latched.items()},
             "inputs": bool(self._inputs),
+            "windows": self.windows,
         }
         arrays = {
             f"{name}/{part}": values
@@ -226,6 +205,8 @@ class DriftState:
         for name, stream in state.streams.items():
             own = {key.split("/")[1]: each for key, each in arrays.items() if key.startswith(name)}
             stream.restore(own)
+        if header.get("windows", False):  # states of older versions have none
+            state.admit_windows()
         return state
 
     def _watch(self, kept: Baseline) -> None:
@@ -240,12 +221,17 @@ class DriftState:
             columns = zip(INPUTS, kept.inputs.T, strict=True)
             self.streams |= {name: Ranked(column) for name, column in columns}
         self._inputs = INPUTS if kept.inputs is not None else ()
-        whole = sum(SHARES[name] for name in self.streams)
+        self.windows = False
+        self._divide()
+        self._uniforms = {name: Uniforms(self._seed, i) for i, name in enumerate(MONITORS)}
+
+    def _divide(self) -> None:
+        """Give each stream its share of the promise."""
+        parts = whole(self.streams, windows=self.windows)
         self.thresholds_log10 = {
-            name: self.promise.threshold_log10(self.thinning.every, SHARES[name] / whole)
+            name: self.promise.threshold_log10(self.thinning.every, SHARES[name] / parts)
             for name in self.streams
         }
-        self._uniforms = {name: Uniforms(self._seed, i) for i, name in enumerate(MONITORS)}
 
     def _see(self, name: str, value: float, number: int) -> None:
         self.streams[name].see(value, self._uniforms[name].at(number))
@@ -256,7 +242,10 @@ class DriftState:
             for name, threshold in self.thresholds_log10.items()
             if self.streams[name].evidence.reached(threshold) and name not in self.latched
         )
+        return self._latch(raised)
+
+    def _latch(self, raised: tuple[Alarm, ...]) -> tuple[Alarm, ...]:
         for alarm in raised:
             self.latched[alarm.stream] = alarm
-            self.alarms[alarm.stream] += 1
+            self.alarms[alarm.stream] = self.alarms.get(alarm.stream, 0) + 1
         return raised

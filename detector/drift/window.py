@@ -10,13 +10,19 @@ the mean number of false alarms is at most level x windows, however windows depe
 "one false alarm per N images" is level = n / N, and per 30 days N is the images of 30 days. Images
 that resemble their neighbours in time are not exchangeable: take those that a ``Thinning`` keeps.
 Nothing has to be kept between windows: an answer follows from reference, window, seed and number.
+
+Defects are not drift: where the line was drawn at one of the calibration scores, those below it are
+like new ones below it, given that both are, whatever the share of defects above. So calibration and
+windows may be of images below the line alone, with the others counted beside them (``flagged``).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
+from detector.calibration import Share, share_above
 from detector.divergence import MAX_DIRECTIONS, ROWS_PER_DIRECTION, Divergence
 from detector.drift.explanation import Circumstances, circumstances, sentence
 from detector.drift.promise import Promise
@@ -33,6 +39,23 @@ from detector.drift.window_statistics import Pool
 from detector.errors import InvalidSpecError
 
 CONTRIBUTORS = 10
+
+WINDOW_IMAGES, MOST_IMAGES = 128, 1000
+"""Of a window, unless the promise is long; and however long it is."""
+_LEAST_LEVEL = 1e-4
+"""A longer promise takes larger windows rather than more splits."""
+
+
+def window_size(promise: Promise) -> int:
+    """Return how many images a window should have, with the promise in images that windows take.
+
+    Raises:
+        InvalidSpecError: if none will do: the promise is of hardly more images than a window, or of
+            more than 100,000 of the largest windows.
+    """
+    size = min(max(WINDOW_IMAGES, ceil(_LEAST_LEVEL * promise.images)), MOST_IMAGES)
+    _level(size, promise)
+    return size
 
 
 @dataclass(frozen=True)
@@ -86,14 +109,7 @@ class WindowTest:
             InvalidSpecError: if the promise is of no more images than the window, or of more than
                 100,000 windows.
         """
-        level = images / self.promise.images
-        if level >= 1:
-            raise InvalidSpecError(
-                f"a promise of one false alarm per {self.promise.images:g} images needs windows "
-                f"of fewer images than that, got {images}"
-            )
-        splits_for(level)
-        return level
+        return _level(images, self.promise)
 
     def statement(self, images: int) -> str:
         """Return what is promised of windows of so many images, in words a person can check.
@@ -112,7 +128,8 @@ class WindowTest:
 
         Args:
             window: of the channels that were fitted, with pictures exactly if the reference has.
-            number: of the window since the reference was set, from 0: which random splits it gets.
+            number: which random splits it gets, from 0; of no other window against this reference,
+                such as its own or that of its last image.
 
         Raises:
             InvalidSpecError: if the window's rows or pictures do not fit the reference, or as
@@ -129,6 +146,7 @@ class WindowTest:
             np.vstack([reference.standard, standard]),
             np.append(reference.scores, window.scores),
             n,
+            reference.distances,
         )
         result = p_value(pool, level, np.random.default_rng([self._seed, number]))
 
@@ -168,9 +186,24 @@ class WindowTest:
         inputs = None
         if reference.inputs is not None and window.inputs is not None:
             inputs = (reference.inputs, window.inputs)
-        return circumstances((reference.scores, window.scores), reference.line, inputs)
+        shares = []
+        for each in (reference, window):
+            above = share_above(each.scores, reference.line)
+            shares.append(Share(above.count + each.flagged, above.of + each.flagged))
+        return circumstances((shares[0], shares[1]), inputs)
 
 
 def _most(ids: Sequence[str], nats: np.ndarray) -> tuple[tuple[str, float], ...]:
     most = np.argsort(-nats, kind="stable")[:CONTRIBUTORS]
     return tuple((ids[i], float(nats[i])) for i in most)
+
+
+def _level(images: int, promise: Promise) -> float:
+    level = images / promise.images
+    if level >= 1:
+        raise InvalidSpecError(
+            f"a promise of one false alarm per {promise.images:g} images needs windows of fewer "
+            f"images than that, got {images}"
+        )
+    splits_for(level)
+    return level

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from detector.drift.window_space import Axes
+from detector.drift.window_statistics import squared_distances
 from detector.errors import DegenerateDataError, InsufficientCalibrationError, InvalidSpecError
 
 LEAST_CALIBRATION, LEAST_WINDOW = 20, 8
@@ -29,6 +30,7 @@ class WindowReference:
         line: above it an image is flagged.
         blocks: channels of each block, in the order of the columns.
         inputs: brightness, contrast and sharpness of each, (M, 3); None: not known.
+        flagged: calibration images above the line that are left out of the rows.
 
     Raises:
         InsufficientCalibrationError: if there are fewer than 20 calibration images.
@@ -41,6 +43,7 @@ class WindowReference:
     line: float
     blocks: Mapping[str, int]
     inputs: Float[np.ndarray, "M 3"] | None = None
+    flagged: int = 0
 
     def __post_init__(self) -> None:
         width = len(self.axes.mean)
@@ -69,6 +72,11 @@ class WindowReference:
         """The rows, channels in standard deviations of what was fitted."""
         return self.axes.standardised(self.rows)
 
+    @cached_property
+    def distances(self) -> Float[np.ndarray, "M M"]:
+        """Squared distances of these rows, which every window needs."""
+        return squared_distances(self.standard, self.standard)
+
 
 @dataclass(frozen=True)
 class Window:
@@ -80,6 +88,7 @@ class Window:
         ids: names of the images.
         times: when they came, in order.
         inputs: brightness, contrast and sharpness of each, (n, 3); None: not known.
+        flagged: images above the line that came among them and are left out of the rows.
 
     Raises:
         DegenerateDataError: if there are fewer than eight images.
@@ -91,6 +100,7 @@ class Window:
     ids: tuple[str, ...]
     times: tuple[datetime, ...]
     inputs: Float[np.ndarray, "n 3"] | None = None
+    flagged: int = 0
 
     def __post_init__(self) -> None:
         _check("window", self.rows, self.scores, self.inputs, self.rows.shape[1])

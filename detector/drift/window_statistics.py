@@ -46,15 +46,18 @@ class Pool:
         channels: Float[np.ndarray, "p c"],
         scores: Float[np.ndarray, " p"],
         window: int,
+        distances: Float[np.ndarray, "q q"] | None = None,
     ) -> None:
         """Take the pool; the window's rows are the last ones, 2 at least, as of the others.
 
         Channels are in units that owe nothing to the calibration, such as of what was fitted.
+        Squared distances of the first rows' channels may be given, so that they are made but once.
         """
         self.size, self.window = len(coordinates), window
         white = Whitening.of(coordinates)(coordinates)
         self._both = np.hstack([white, white**2])
-        self._kernel = _kernel(channels)
+        known = np.zeros((0, 0)) if distances is None else distances
+        self._kernel = _kernel(channels, known)
         self._sums = self._kernel.sum(axis=1)
         self._order = np.argsort(scores, kind="stable")
         ordered = scores[self._order]
@@ -105,12 +108,26 @@ class Pool:
         return found
 
 
-def _kernel(channels: np.ndarray) -> np.ndarray:
+def squared_distances(
+    rows: Float[np.ndarray, "n c"], others: Float[np.ndarray, "m c"]
+) -> Float[np.ndarray, "n m"]:
+    """Return |x - y|^2 for each pair of rows."""
+    found: np.ndarray = rows @ others.T
+    found *= -2
+    found += np.sum(rows**2, axis=1)[:, None]
+    found += np.sum(others**2, axis=1)
+    np.maximum(found, 0.0, out=found)
+    return found
+
+
+def _kernel(channels: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return the kernel of all pairs of rows, 0 of a row with itself."""
-    centred = channels - channels.mean(axis=0)
-    squares = np.sum(centred**2, axis=1)
-    distances = np.maximum(squares[:, None] + squares - 2 * centred @ centred.T, 0.0)
+    first = len(known)
+    across = squared_distances(channels[first:], channels)
+    distances = np.empty((len(channels), len(channels)))
+    distances[:first, :first] = known
+    distances[first:], distances[:first, first:] = across, across[:, :first].T
     median = float(np.median(distances[np.triu_indices(len(distances), 1)]))
-    kernel: np.ndarray = np.exp(-distances / (median or 1.0))  # equal rows: any width will do
+    kernel: np.ndarray = np.exp(distances / -(median or 1.0))  # equal rows: any width will do
     np.fill_diagonal(kernel, 0.0)
     return kernel

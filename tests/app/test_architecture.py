@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("app", "detector", "models")
+PACKAGES = ("app", "detector", "gatewatch", "models")
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 ROUTES = sorted((ROOT / "app" / "routes").glob("*.py"))
 LONGEST = 300

@@ -72,6 +72,35 @@ def test_failures_end_with_words(run: Run) -> None:
     assert "no moment" in run(NAME, "--since", "lunch", exit_code=2).stderr
 
 
+def test_drift_is_a_table_or_what_the_api_answers(run: Run) -> None:
+    """Contract: streams, alarms if there are, how many images; another promise; a time of none."""
+    text = run(NAME, "--drift", "--promise", "500").output
+    assert "frozen" in text
+    assert "watched 30 of 30 images" in text
+    assert "per 500 images on average" in " ".join(text.split())
+    told = json.loads(run(NAME, "--drift", "--promise", "500", "--json").stdout)
+    assert (told["images"], told["promise_images"]) == (30, 500)
+    assert told["alarm_count"] == len(told["alarms"])
+    nothing = json.loads(run(NAME, "--drift", "--until", "1d", "--json").stdout)
+    assert (nothing["images"], nothing["first_at"]) == (0, None)
+
+
+def test_alarms_of_drift_are_listed(run: Run) -> None:
+    """Contract: under a promise so short that a few odd images break it: when, what, which."""
+    told = json.loads(run(NAME, "--drift", "--promise", "2", "--json").stdout)
+    assert told["alarms"]
+    text = run(NAME, "--drift", "--promise", "2").output
+    assert "would-be alarm" in text
+    assert told["alarms"][0]["image"][:8] in text  # a narrow terminal breaks ids
+    assert f"{told['alarm_count']} alarm" in text
+
+
+def test_drift_goes_with_its_own_options(run: Run) -> None:
+    """Contract: what would change the scores is refused, as is a promise without it."""
+    assert "only --version" in run(NAME, "--drift", "--scorer", "kl", exit_code=2).stderr
+    assert "goes with" in run(NAME, "--promise", "500", exit_code=2).stderr
+
+
 def test_moments() -> None:
     """Contract: dates with and without a zone; hours and days ago."""
     noon = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -18,15 +18,14 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
 
 def serve(drift: DriftTelemetry, model: str, fingerprint: str = "f0") -> None:
     drift.watch(model)
-    drift.serves(
-        model, backbone="se-lite0", layer="gap", metric="fusion", fingerprint=fingerprint
-    )
+    drift.serves(model, backbone="se-lite0", layer="gap", metric="fusion", fingerprint=fingerprint)
 
 
 def everything(drift: DriftTelemetry, model: str) -> None:
     """Say all there is to say of a detector."""
     drift.promised(model, level=0.001, target_images=64, lag_images=2)
-    drift.standing(model, "in_control", 3)
+    drift.standing(model, "in_control")
+    drift.filled(model, 3)
     drift.monitored(model, "bulk", 1.0, 4.0)
     drift.alarmed(model, "window")
     drift.tested(model, 0.2, {"mean": 0.1, "scale": 0.2, "corr": 0.3, "total": 0.6}, at=9.0)

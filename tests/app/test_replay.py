@@ -15,7 +15,8 @@ from http_helpers import problem, strict
 from app.lines import Line as Threshold
 from app.past import rejudging
 from app.past.rejudging import Judge, rejudge, word
-from app.past.replay import MOST_CHANGED, Replayed, _step, replay, size
+from app.past.replay import replay, size
+from app.past.tally import MOST_CHANGED, Replayed, step_of
 from detector.errors import InvalidSpecError
 from detector.verdict import Threshold as Drawn
 
@@ -102,10 +103,10 @@ def test_counts_are_those_of_a_plain_loop(bolts: Line) -> None:
     assert found.now == Counter({True: "anomalous", False: "normal"}[each] for each in now)
     assert found.newly_flagged == sum(b and not a for a, b in zip(was, now, strict=True))
     assert found.no_longer_flagged == sum(a and not b for a, b in zip(was, now, strict=True))
-    assert sum(each.images for each in found.bins) == len(everything)
-    assert sum(each.flagged_now for each in found.bins) == sum(now)
-    assert sum(each.flagged_then for each in found.bins) == sum(was)
-    assert all(each.start.minute == 0 for each in found.bins)
+    assert sum(each.images for each in found.bins.values()) == len(everything)
+    assert sum(each.flagged_now for each in found.bins.values()) == sum(now)
+    assert sum(each.flagged_then for each in found.bins.values()) == sum(was)
+    assert all(start.minute == 0 for start in found.bins)
     flips = [each.image.id for each in found.changed if each.verdict != each.image.verdict]
     changing = {each["id"] for each, a, b in zip(everything, was, now, strict=True) if a != b}
     assert len(found.changed) == MOST_CHANGED
@@ -188,7 +189,7 @@ def test_times_bound_a_replay(bolts: Line) -> None:
     assert first.now + last.now == whole.now
     assert bolts.call(size, bolts.service, NAME) == whole.images
     nothing = again(bolts, until=moments[0] - timedelta(days=1))
-    assert (nothing.images, nothing.bins, nothing.changed) == (0, [], [])
+    assert (nothing.images, nothing.bins, nothing.changed) == (0, {}, [])
 
 
 def test_reviews_are_honoured(bolts: Line) -> None:
@@ -215,8 +216,8 @@ def test_long_spans_are_counted_by_the_day(bolts: Line) -> None:
     chunks = kept.chunks(identity)
     assert again(bolts).step == "hour"
     far = replace(chunks[-1], last_at=chunks[0].first_at + timedelta(days=4))
-    assert _step([chunks[0], far], None, None) == "day"
-    assert _step([chunks[0], far], None, chunks[0].first_at + timedelta(days=1)) == "hour"
+    assert step_of([chunks[0], far], None, None) == "day"
+    assert step_of([chunks[0], far], None, chunks[0].first_at + timedelta(days=1)) == "hour"
 
 
 def test_what_another_backbone_saw_is_left_out(

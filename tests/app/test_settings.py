@@ -44,6 +44,11 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "history_bytes": ("0", 0),
     "history_days": ("7", 7),
     "drift_false_alarm_images": ("0", 0),
+    "webhook_url": ("https://h/alarms", SecretStr("https://h/alarms")),
+    "webhook_secret": ("whsec_secret", SecretStr("whsec_secret")),
+    "webhook_seconds": ("2.5", 2.5),
+    "mqtt_url": ("mqtt://h/plant", SecretStr("mqtt://h/plant")),
+    "notices_dir": ("/srv/notices", Path("/srv/notices")),
     "job_lease_s": ("5", 5.0),
     "job_days": ("5", 5),
     "health_seconds": ("7.5", 7.5),
@@ -144,14 +149,18 @@ def test_settings_do_not_change() -> None:
 
 
 def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract: the database's URL may hold one; whatever prints the settings hides it."""
-    monkeypatch.setenv("GATEWATCH_DATABASE", "postgresql://me:secret@db/gate")
-    assert "secret" not in f"{Settings()} {Settings()!r} {Settings().model_dump_json()}"
+    """Contract: URLs may hold one; whatever prints the settings hides it."""
+    monkeypatch.setenv("GATEWATCH_DATABASE", "postgresql://me:hush@db/gate")
+    monkeypatch.setenv("GATEWATCH_WEBHOOK_URL", "https://me:hush@host/")
+    monkeypatch.setenv("GATEWATCH_WEBHOOK_SECRET", "whsec_hush")
+    monkeypatch.setenv("GATEWATCH_MQTT_URL", "mqtt://me:hush@host/")
+    assert "hush" not in f"{Settings()} {Settings()!r} {Settings().model_dump_json()}"
 
 
 def test_misspelt_variables_are_named() -> None:
     """Contract: all of them, beside what there is; others' variables are none of our business."""
     check_environment({"PATH": "/bin", "GATEWATCH_PORT": "1", "gatewatch_host": "h", "GATE": ""})
+    check_environment({"GATEWATCH_URL": "http://here", "GATEWATCH_API_KEY": "gw_key"})
     with pytest.raises(ValueError, match="unknown setting") as caught:
         check_environment({"GATEWATCH_PROT": "1", "gatewatch_hots": "h", "GATEWATCH_PORT": "1"})
     refused, known = str(caught.value).split("; there are: ")

@@ -38,6 +38,8 @@ SERIES: dict[str, tuple[str, set[str], tuple[float, ...]]] = {
     "gatewatch_shadow_disagreements": ("counter", {"model", "side"}, ()),
     "gatewatch_stage_last_progress_timestamp_seconds": ("gauge", {"stage"}, ()),
     "gatewatch_stage_calls": ("gauge", {"stage"}, ()),
+    "gatewatch_notices": ("counter", {"sink", "result"}, ()),
+    "gatewatch_notices_waiting": ("gauge", {"sink"}, ()),
 }
 """Name, kind, labels and buckets that dashboards and rules rely on, but for those of drift."""
 ID = "0123456789abcdef0123456789abcdef"
@@ -71,6 +73,7 @@ def used(telemetry: Telemetry) -> Telemetry:
     telemetry.requests.labels("/v1/info", "GET", "200").inc()
     telemetry.request_seconds.labels("/v1/info").observe(0.01)
     telemetry.jobs.labels("fit", "succeeded").inc()
+    telemetry.notices.watch("webhook")
     telemetry.shadow_disagreements.labels("bolts", "shadow").inc()
     return telemetry
 

@@ -74,7 +74,9 @@ def begun(line: Line) -> DriftState:
     known = stored.detector.require_calibrated()
     baseline = Baseline(known.scores, stored.detector.require_threshold().value, known.inputs)
     thinning = Thinning.of_scores(known.scores)
-    return DriftState(baseline, Promise(PROMISE), thinning, int(stored.entry.id, 16))
+    state = DriftState(baseline, Promise(PROMISE), thinning, int(stored.entry.id, 16))
+    state.admit_windows()
+    return state
 
 
 def feed(state: DriftState, contents: Sequence[bytes], results: Sequence[dict[str, Any]]) -> None:

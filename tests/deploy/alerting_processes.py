@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], ready: str, log: Path) -> Iterator[None]:
+def running(
+    command: list[str], ready: str, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """Run a program until the block ends, which begins when a URL answers."""
 
     def answers() -> bool:
@@ -69,9 +71,11 @@ def running(command: list[str], ready: str, log: Path) -> Iterator[None]:
         return True
 
     with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment
+        )
     try:
-        until(answers, f"{ready}")
+        until(answers, f"{ready}", timeout_s=120)
         yield
     finally:
         process.kill()

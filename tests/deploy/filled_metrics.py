@@ -39,10 +39,12 @@ class Exporter:
         service.calibration_images.labels(MODEL).set(400)
         service.build_info.labels("0", "se-lite0", "cpu").set(1)
         service.stage("forward", time.time, lambda: 1.0)
+        service.notices.watch("webhook")
 
     def says(self, state: State, evidence: float) -> None:
         """Set the state and every monitor's evidence, log10."""
-        self.drift.standing(MODEL, state, window_images=12)
+        self.drift.standing(MODEL, state)
+        self.drift.filled(MODEL, 12)
         for monitor in MONITORS:
             shown = evidence if monitor == "bulk" else 0.5
             self.drift.monitored(MODEL, monitor, shown, THRESHOLD)
@@ -70,6 +72,7 @@ class Exporter:
         for side in ("service", "shadow"):
             service.shadow_disagreements.labels(MODEL, side).inc()
         service.jobs.labels("fit", "succeeded").inc()
+        service.notices.attempted("webhook", "retried")
         service.history_dropped.inc()
         service.drift_dropped.inc()
         parts = {"mean": 0.2, "scale": 0.1, "corr": -0.01, "total": 0.29}

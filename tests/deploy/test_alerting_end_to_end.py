@@ -1,42 +1,11 @@
 """From a metric to a message: an exporter, real Prometheus and Alertmanager, a webhook."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 from alerting_processes import alertmanager, ask, prometheus, query, until
 from filled_metrics import MODEL, Exporter
-
-
-@contextmanager
-def webhook() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
-    """A receiver on loopback; yields its URL and the paths and messages that arrive."""
-    arrived: list[tuple[str, dict[str, Any]]] = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            arrived.append((self.path, json.loads(body)))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        server.daemon_threads = True
-        thread = Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", arrived
-        finally:
-            server.shutdown()
-            thread.join()
+from webhook_receiver import webhook
 
 
 @pytest.mark.slow

@@ -3,13 +3,13 @@
 import importlib
 import json
 import re
-from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from dashboard_queries import DASHBOARD as COMMITTED
+from dashboard_queries import UNSEEN, asked, exported, rules, targets
 from filled_metrics import Exporter
 from prometheus_client import generate_latest
 
@@ -17,10 +17,6 @@ from app.drift_telemetry import STATES
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 GRAFANA = DEPLOY / "grafana"
-COMMITTED = GRAFANA / "dashboards" / "gatewatch.json"
-SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
-UNSEEN: dict[str, str] = {}
-"""Metrics that neither a panel nor a rule shows, and why not."""
 
 
 @pytest.fixture
@@ -29,30 +25,9 @@ def dashboard() -> dict[str, Any]:
     return loaded
 
 
-def targets(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for panel in dashboard["panels"]:
-        yield from panel.get("targets", [])
-
-
-def rules() -> list[dict[str, Any]]:
-    files = [yaml.safe_load(path.read_text()) for path in (DEPLOY / "prometheus").glob("rules/*")]
-    return [rule for file in files for group in file["groups"] for rule in group["rules"]]
-
-
-def exported() -> dict[str, set[str]]:
+def of_the_service() -> dict[str, set[str]]:
     """Each metric of the service's own registry, with the names of its series."""
-    text = generate_latest(Exporter().service.registry).decode()
-    kinds = re.findall(r"^# TYPE (\S+) (\S+)$", text, flags=re.MULTILINE)
-    return {name: {name + end for end in SUFFIXES.get(kind, ("",))} for name, kind in kinds}
-
-
-def asked(dashboard: dict[str, Any]) -> set[str]:
-    """What panels, annotations, variables and rules ask for: metrics and recorded series."""
-    queries = [target["expr"] for target in targets(dashboard)]
-    queries += [each["target"]["expr"] for each in dashboard["annotations"]["list"]]
-    queries += [str(item["query"]) for item in dashboard["templating"]["list"]]
-    queries += [rule["expr"] for rule in rules()]
-    return {name for query in queries for name in re.findall(r"[\w:]*\bgatewatch_[\w:]+", query)}
+    return exported(generate_latest(Exporter().service.registry).decode())
 
 
 def generated(monkeypatch: pytest.MonkeyPatch, folder: Path, module: str) -> Any:
@@ -70,13 +45,13 @@ def test_everything_asked_for_is_exported_or_recorded(dashboard: dict[str, Any])
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     names = asked(dashboard)
     assert names, "nothing is asked for at all"
-    assert names - recorded - set().union(*exported().values()) == set()
+    assert names - recorded - set().union(*of_the_service().values()) == set()
 
 
 def test_everything_exported_is_shown(dashboard: dict[str, Any]) -> None:
     """Contract: a metric is on a panel, in a rule, or on the list of those that are not."""
     names = asked(dashboard)
-    unseen = {metric for metric, series in exported().items() if not names & series}
+    unseen = {metric for metric, series in of_the_service().items() if not names & series}
     assert unseen == UNSEEN.keys()
 
 

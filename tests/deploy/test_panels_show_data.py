@@ -1,6 +1,5 @@
 """Each query of the dashboard has an answer from a real Prometheus that scrapes every metric."""
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,35 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 from alerting_processes import DEPLOY, ask, prometheus, query, until
+from dashboard_queries import empty, hurried, queries
 from filled_metrics import IMAGE, MODEL, Exporter
-
-DASHBOARD = DEPLOY / "grafana" / "dashboards" / "gatewatch.json"
-HURRIED = {
-    "$__rate_interval": "10s",
-    "$__range": "1m",
-    "$model": ".*",
-    # Steps of ten minutes over a month would see nothing of a test of seconds.
-    "[30d:10m]": "[1m:1s]",
-}
-
-
-def queries() -> list[tuple[str, str]]:
-    """Title and expression of everything that is asked, panels and annotations."""
-    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
-    asked = [
-        (panel["title"], target["expr"])
-        for panel in dashboard["panels"]
-        for target in panel.get("targets", [])
-    ]
-    asked += [(each["name"], each["target"]["expr"]) for each in dashboard["annotations"]["list"]]
-    return asked
-
-
-def hurried(expr: str) -> str:
-    for variable, value in HURRIED.items():
-        expr = expr.replace(variable, value)
-    assert "$" not in expr, expr
-    return expr
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.slow
 def test_every_query_returns_numbers(server: str) -> None:
     """Contract: no panel is empty, none shows only NaN."""
-    empty = []
-    for title, expr in queries():
-        values = [float(sample["value"][1]) for sample in query(server, hurried(expr))]
-        if not any(value == value for value in values):
-            empty.append((title, expr))
-    assert empty == []
+    assert empty(server) == []
 
 
 @pytest.mark.slow

@@ -4,12 +4,12 @@ import logging
 
 from alembic import context
 
-from app.storage.tables import METADATA
+from app.storage.notice_tables import NOTICES
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it would tell of every start
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
+    target_metadata=NOTICES.metadata,  # of all tables: its module adds to app.storage.tables
     transactional_ddl=True,
 )
 context.run_migrations()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detector.drift.autocorrelation import Thinning
 from detector.drift.promise import Promise
-from detector.drift.state import INPUTS, MONITORS, Alarm, Baseline, DriftState
+from detector.drift.state import INPUTS, MONITORS, WINDOW, Alarm, Baseline, DriftState
 from detector.errors import InvalidSpecError
 
 
@@ -105,7 +105,7 @@ def test_alarms_stay_until_they_are_acknowledged() -> None:
     state = drifted()
     first = dict(state.latched)
     assert {"bulk", "frozen", "brightness"} == set(first)
-    assert state.alarms == {name: int(name in first) for name in MONITORS}
+    assert state.alarms == {name: int(name in first) for name in state.streams}
     assert all(state.streams[name].evidence.log10 > 1 for name in first)
 
     state.acknowledge("input")
@@ -230,5 +230,5 @@ def test_thinning_never_leaves_nothing_to_compare_with() -> None:
 
 def test_every_stream_has_a_monitor() -> None:
     """Contract: the names that are shown."""
-    assert set(begun(0, inputs=True).streams) == set(MONITORS)
+    assert {*begun(0, inputs=True).streams, WINDOW} == set(MONITORS)
     assert {MONITORS[name] for name in INPUTS} == {"input"}

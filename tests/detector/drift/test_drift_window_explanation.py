@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from detector.calibration import Share
 from detector.divergence import null_mean
 from detector.drift.explanation import Circumstances, circumstances, sentence
 from detector.drift.window_moves import by_image, moves
@@ -24,10 +25,8 @@ def seen(
     ratios: tuple[float, float, float] | None = (1, 1, 1), flagged: int = 1, before: int = 3
 ) -> Circumstances:
     """Return circumstances of 60 images beside 300."""
-    old, new = np.zeros(300), np.zeros(60)
-    old[:before], new[:flagged] = 2, 2
     inputs = None if ratios is None else (pictures(0, 300), pictures(1, 60, ratios))
-    return circumstances((old, new), 1.0, inputs)
+    return circumstances((Share(before, 300), Share(flagged, 60)), inputs)
 
 
 @pytest.mark.parametrize(
@@ -59,11 +58,11 @@ def test_a_ratio_that_chance_may_give_is_no_cause() -> None:
     old, new = pictures(0, 300), pictures(1, 8)
     old[:, 0], new[:, 0] = np.arange(300.0), np.arange(0, 344, 43)
 
-    found = circumstances((np.zeros(300), np.zeros(8)), 1.0, (old, new))
+    found = circumstances((Share(0, 300), Share(0, 8)), (old, new))
 
     assert (round(found.ratios["brightness"], 3), found.changed) == (1.007, ())
     new[:, 0] += 30
-    found = circumstances((np.zeros(300), np.zeros(8)), 1.0, (old, new))
+    found = circumstances((Share(0, 300), Share(0, 8)), (old, new))
     assert found.ratios["brightness"] > 1.2
     assert found.changed == ()
 
@@ -72,7 +71,7 @@ def test_black_pictures_have_a_ratio() -> None:
     """Contract: a median of 0 divides nothing."""
     old, new = pictures(0, 300), pictures(1, 60)
     old[:, 0] = 0
-    found = circumstances((np.zeros(300), np.zeros(60)), 1.0, (old, new))
+    found = circumstances((Share(0, 300), Share(0, 60)), (old, new))
     assert found.changed == ("brightness",)
 
 

@@ -1,0 +1,225 @@
+"""The client that is awaited: many requests at once in one event loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from gatewatch.answers import JobInfo
+from gatewatch.api import Api
+from gatewatch.async_job import AsyncJob
+from gatewatch.bodies import Mask
+from gatewatch.calls import Answer, Call, Listing, Submission
+from gatewatch.connection import (
+    TIMEOUT_S,
+    Connection,
+    answer_of,
+    request_of,
+    saving,
+    was_sent,
+)
+from gatewatch.files import AHEAD, FileScore, FolderRun, InOrder, Order, checked
+from gatewatch.images import Path_
+from gatewatch.jobs import Events, pauses_s
+from gatewatch.operations.learning import watch
+from gatewatch.progress import bar
+from gatewatch.retrying import Retries
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def _threaded(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield pieces of files, which are read off the event loop."""
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+
+
+class AsyncClient(Api):
+    """A server of gatewatch, from Python with asyncio.
+
+    Its methods are the operations of ``gatewatch.api``, to be awaited; lists and folders are gone
+    through with ``async for``, and jobs can be awaited. Use it in an ``async with`` statement.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = TIMEOUT_S,
+        retries: Retries | int | None = None,
+        verify: Any = True,
+    ) -> None:
+        """Take the same as ``Client``."""
+        import httpx
+
+        self._connection = Connection.given(url, api_key, timeout, retries, verify)
+        self._failures = httpx.TransportError
+        self._http = httpx.AsyncClient(**self._connection.settings)
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._connection.url!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def job(self, id: str) -> AsyncJob[Any]:
+        """Return a job that was submitted before, here or elsewhere."""
+        return AsyncJob(self, await self.job_info(id))
+
+    def score_folder(
+        self,
+        name: str,
+        folder: Path_,
+        *,
+        concurrency: int = 4,
+        progress: bool = False,
+        results: Path_ | None = None,
+        order: Order = "path",
+        mask: Mask = None,
+        version: int | None = None,
+        allow_stale: bool = False,
+        group: str = "",
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[FileScore]:
+        """Score every image below a folder, as ``Client.score_folder`` does."""
+        how = {"mask": mask, "version": version, "timeout_s": timeout_s}
+        how |= {"allow_stale": allow_stale or None, "group": group or None}
+        run = FolderRun(name, folder, results, how)
+        return self._folder(run, checked(concurrency, order), progress, order)
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a request, again where that helps and does no harm; return what came of it.
+
+        Raises:
+            ProblemError: if the server says what is wrong.
+            ServerUnreachableError: if no answer came.
+        """
+        tries = self._connection.retries.begin(call)
+        while True:
+            try:
+                answer = await self._once(call)
+            except self._failures as error:
+                pause_s = tries.after_failure(error, sent=was_sent(error))
+            else:
+                again_s = tries.after_answer(answer)
+                if again_s is None:
+                    return call.outcome(answer)
+                pause_s = again_s
+            await asyncio.sleep(pause_s)
+
+    async def submit(self, submission: Submission[R]) -> AsyncJob[R]:
+        """Begin a job."""
+        return AsyncJob(self, await self.send(submission.call), submission.result)
+
+    async def pages(self, listing: Listing[T]) -> AsyncIterator[T]:
+        """Go through a list, a page at a time."""
+        cursor, left = None, listing.most
+        while left is None or left > 0:
+            items, cursor = listing.items(await self.send(listing.page(cursor)))
+            for item in items[:left]:
+                yield item
+            left = None if left is None else left - len(items)
+            if cursor is None:
+                return
+
+    async def events(self, job: str, last: str | None = None) -> AsyncIterator[JobInfo]:
+        """Yield what a job is like whenever that changes, until its end.
+
+        A stream that breaks is taken up where it stopped.
+        """
+        events = Events(last)
+        tries = None
+        while not events.ended:
+            call = watch(job, events.last)
+            tries = tries or self._connection.retries.begin(call)
+            events.begin()
+            pause_s: float | None = None
+            try:
+                timeout = self._connection.stream_timeout()
+                asked = request_of(call, None)
+                async with self._http.stream(**asked, timeout=timeout) as response:
+                    if response.status_code != 200:
+                        answer = answer_of(response, await response.aread())
+                        pause_s = tries.after_answer(answer)
+                        if pause_s is None:
+                            call.outcome(answer)
+                    else:
+                        async for piece in response.aiter_bytes():
+                            for info in events.feed(piece):
+                                tries = None
+                                yield info
+            except self._failures as error:
+                tries = tries or self._connection.retries.begin(call)
+                pause_s = tries.after_failure(error, sent=True)
+            if not events.ended:
+                await asyncio.sleep(pause_s or next(pauses_s()))
+
+    async def _once(self, call: Call[Any]) -> Answer:
+        content = None if call.body is None else _threaded(call.body.pieces())
+        async with self._http.stream(**request_of(call, content)) as response:
+            if call.to is None or response.status_code != 200:
+                return answer_of(response, await response.aread())
+            with saving(call.to) as file:
+                async for piece in response.aiter_bytes():
+                    await asyncio.to_thread(file.write, piece)
+            return answer_of(response, b"")
+
+    async def _folder(
+        self, run: FolderRun, concurrency: int, progress: bool, order: Order
+    ) -> AsyncIterator[FileScore]:
+        pending: set[asyncio.Task[FileScore]] = set()
+        with run.opened(), bar(progress, run.name) as shown:
+            files, turns, done = iter(run.todo), InOrder(run.paths, order), len(run.kept)
+            shown.at(done, len(run.paths))
+            for score in turns.take(run.kept):
+                yield score
+            try:
+                while True:
+                    room = concurrency - len(pending) if turns.held < AHEAD * concurrency else 0
+                    sent = (self._file(run, path) for path in islice(files, room))
+                    pending |= {asyncio.create_task(each) for each in sent}
+                    if not pending:
+                        return
+                    ended, pending = await asyncio.wait(
+                        pending, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    failed = [task for task in ended if task.exception()]
+                    scores = [task.result() for task in ended if task not in failed]
+                    for score in scores:
+                        run.keep(score)
+                    done += len(scores)
+                    shown.at(done, len(run.paths))
+                    if failed:
+                        failed[0].result()
+                    for score in turns.take(scores):
+                        yield score
+            except asyncio.CancelledError:
+                for task in pending:
+                    task.cancel()
+                raise
+            finally:  # what was sent is kept, however this ends
+                for task in pending:
+                    with suppress(Exception, asyncio.CancelledError):
+                        run.keep(await task)
+
+    async def _file(self, run: FolderRun, path: str) -> FileScore:
+        try:
+            return await self.send(run.call(path))
+        except OSError as error:
+            return run.unreadable(path, error)

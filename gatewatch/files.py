@@ -1,0 +1,199 @@
+"""The files of a folder, scored one by one: what is left to do, and what keeps what is done.
+
+The results file has a line of JSON for each image, written when its answer is there, after a first
+line that says what the run is. A second run over the same file goes on where the first stopped,
+however that ended; a line that was cut short is taken away. What is kept is known by its path: a
+file that was changed since is not looked at again. Problems that may pass (of the server, or of a
+file that cannot be read just now) are not kept, and so are tried again.
+"""
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from gatewatch.answers import ImageResult, Problem
+from gatewatch.answers.scores import Scores
+from gatewatch.bodies import many
+from gatewatch.calls import Call, document
+from gatewatch.errors.base import ProblemError, ResultsFileError
+from gatewatch.errors.images import ImageError
+from gatewatch.images import Path_, walk
+from gatewatch.operations.scoring import within
+from gatewatch.reading import read
+
+Order = Literal["path", "completion"]
+FORMAT = 1
+TOO_LARGE = 413
+SERVERS = 500
+AHEAD = 8
+"""How many files may be done before the one whose turn it is, for each that is sent at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileScore:
+    """What was said of one file; its ``result`` has a problem if it could not be scored."""
+
+    path: str
+    """Relative to the folder."""
+    detector: str
+    version: int | None
+    """That said it; None for a file that could not be sent."""
+    result: ImageResult
+
+
+class FolderRun:
+    """The scoring of a folder.
+
+    Attributes:
+        todo: Paths of files that are left, relative to the folder.
+        kept: What earlier runs have done, in the order of the results file.
+    """
+
+    def __init__(
+        self, name: str, folder: Path_, results: Path_ | None, how: Mapping[str, Any]
+    ) -> None:
+        """List the files.
+
+        Raises:
+            NotADirectoryError: if it is no folder.
+        """
+        self.name = name
+        self.how = {key: value for key, value in how.items() if value is not None}
+        self.paths = dict(walk(Path(folder)))
+        self.todo = list(self.paths)
+        self.kept: list[FileScore] = []
+        self._results = None if results is None else Path(results)
+        self._file: Any = None
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Read what is kept, and keep what comes.
+
+        Raises:
+            ResultsFileError: if the file is another run's, or another process writes it.
+        """
+        if self._results is None:
+            yield
+            return
+        with self._results.open("a+b", buffering=0) as self._file:
+            _lock(self._file, self._results)
+            self._resume(self._results)
+            yield
+
+    def call(self, path: str) -> Call[FileScore]:
+        """Return the request that scores a file. Raises OSError if it cannot be read."""
+
+        def meaning(content: bytes) -> FileScore:
+            said = read(Scores, document(content))
+            return self._said(path, said.results[0], said.version)
+
+        def instead(problem: ProblemError) -> FileScore:
+            if isinstance(problem, ImageError) or problem.status == TOO_LARGE:
+                return self._said(path, _invalid(path, problem.problem), None)
+            raise problem
+
+        how = dict(self.how)
+        return Call(
+            "POST /v1/detectors/{name}/score",
+            meaning,
+            parts={"name": self.name},
+            headers=within(how.pop("timeout_s", None)),
+            body=many([(path, self.paths[path])], how.pop("mask", None)),
+            query=how,
+            repeatable=True,
+            instead=instead,
+        )
+
+    def unreadable(self, path: str, error: OSError) -> FileScore:
+        """Return what is said of a file that cannot be read here."""
+        problem = Problem(type="about:blank", title="Unreadable file", status=0, detail=str(error))
+        return self._said(path, _invalid(path, problem), None)
+
+    def keep(self, score: FileScore) -> None:
+        """Write a result to the file at once, if it is final."""
+        problem = score.result.problem
+        if self._file is None or (problem and not 0 < problem.status < SERVERS):
+            return
+        self._file.write(json.dumps(asdict(score)).encode() + b"\n")
+
+    def _said(self, path: str, result: ImageResult, version: int | None) -> FileScore:
+        return FileScore(path=path, detector=self.name, version=version, result=result)
+
+    def _resume(self, path: Path) -> None:
+        self._file.seek(0)
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        self._file.truncate(whole)
+        ours = {"gatewatch_results": FORMAT, "detector": self.name} | _plain(self.how)
+        first, *lines = content[:whole].splitlines() or [b""]
+        if not first:
+            self._file.write(json.dumps(ours).encode() + b"\n")
+            return
+        try:
+            theirs, kept = json.loads(first), [read(FileScore, json.loads(line)) for line in lines]
+        except ValueError as error:
+            raise ResultsFileError(f"{path} is no results file: take another path") from error
+        if theirs != ours:
+            raise ResultsFileError(
+                f"{path} has the results of another run, {theirs}; this one is {ours}: take "
+                "another path, or remove the file"
+            )
+        self.kept = [score for score in kept if score.path in self.paths]
+        done = {score.path for score in self.kept}
+        self.todo = [each for each in self.paths if each not in done]
+
+
+class InOrder:
+    """Holds back results until those before them are there, or hands them on as they come."""
+
+    def __init__(self, paths: Iterable[str], order: Order) -> None:
+        self._turns = deque(paths) if order == "path" else None
+        self._held: dict[str, FileScore] = {}
+
+    @property
+    def held(self) -> int:
+        """How many wait for others."""
+        return len(self._held)
+
+    def take(self, scores: Iterable[FileScore]) -> Iterator[FileScore]:
+        """Yield what may be handed on now."""
+        if self._turns is None:
+            yield from scores
+            return
+        self._held |= {score.path: score for score in scores}
+        while self._turns and self._turns[0] in self._held:
+            yield self._held.pop(self._turns.popleft())
+
+
+def _invalid(path: str, problem: Problem) -> ImageResult:
+    return ImageResult(index=0, name=path, verdict="invalid", problem=problem)
+
+
+def _plain(how: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what changes results, as JSON gives it back."""
+    told = {key: value for key, value in how.items() if key not in ("mask", "timeout_s")}
+    return dict(json.loads(json.dumps(told | ({"mask": True} if "mask" in how else {}))))
+
+
+def _lock(file: Any, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # on Windows two runs at once are not told apart
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ResultsFileError(f"another run writes {path}: wait for it") from error
+
+
+def checked(concurrency: int, order: Order) -> int:
+    """Return how many files are sent at once. Raises ValueError."""
+    if concurrency < 1:
+        raise ValueError("concurrency is at least 1")
+    if order not in ("path", "completion"):
+        raise ValueError("order is 'path' or 'completion'")
+    return concurrency

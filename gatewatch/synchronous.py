@@ -1,0 +1,230 @@
+"""The client that waits: one request after the other, or from several threads at once."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from gatewatch.answers import JobInfo
+from gatewatch.api import Api
+from gatewatch.bodies import Mask
+from gatewatch.calls import Answer, Call, Listing, Submission
+from gatewatch.connection import (
+    TIMEOUT_S,
+    Connection,
+    answer_of,
+    request_of,
+    saving,
+    was_sent,
+)
+from gatewatch.files import AHEAD, FileScore, FolderRun, InOrder, Order, checked
+from gatewatch.images import Path_
+from gatewatch.job import Job
+from gatewatch.jobs import Events, pauses_s
+from gatewatch.operations.learning import watch
+from gatewatch.progress import bar
+from gatewatch.retrying import Retries
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Client(Api):
+    """A server of gatewatch, from Python.
+
+    Its methods are the operations of ``gatewatch.api``; they can be called from several threads.
+    Use it in a ``with`` statement, or close it.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = TIMEOUT_S,
+        retries: Retries | int | None = None,
+        verify: Any = True,
+    ) -> None:
+        """Take the address and the key from the environment where they are not given.
+
+        Args:
+            url: Of the server; else GATEWATCH_URL, else http://127.0.0.1:8000.
+            api_key: Else GATEWATCH_API_KEY; none is needed where the server asks for none.
+            timeout: Seconds for which nothing may come or go.
+            retries: How often, or in detail how, requests are repeated that may be.
+            verify: Whether the server's certificate is checked, or the ssl.SSLContext for it.
+
+        Raises:
+            ValueError: if the address is none of HTTP.
+        """
+        import httpx
+
+        self._connection = Connection.given(url, api_key, timeout, retries, verify)
+        self._failures = httpx.TransportError
+        self._http = httpx.Client(**self._connection.settings)
+
+    def __repr__(self) -> str:
+        return f"Client({self._connection.url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def job(self, id: str) -> Job[Any]:
+        """Return a job that was submitted before, here or elsewhere."""
+        return Job(self, self.job_info(id))
+
+    def score_folder(
+        self,
+        name: str,
+        folder: Path_,
+        *,
+        concurrency: int = 4,
+        progress: bool = False,
+        results: Path_ | None = None,
+        order: Order = "path",
+        mask: Mask = None,
+        version: int | None = None,
+        allow_stale: bool = False,
+        group: str = "",
+        timeout_s: float | None = None,
+    ) -> Iterator[FileScore]:
+        """Score every image below a folder, some at once, and yield results as they come.
+
+        With ``results``, the path of a file, a second run goes on where the first stopped. What
+        it had done is yielded, too. A file that cannot be scored has its problem in its result.
+        """
+        how = {"mask": mask, "version": version, "timeout_s": timeout_s}
+        how |= {"allow_stale": allow_stale or None, "group": group or None}
+        run = FolderRun(name, folder, results, how)
+        return self._folder(run, checked(concurrency, order), progress, order)
+
+    def send(self, call: Call[T]) -> T:
+        """Send a request, again where that helps and does no harm; return what came of it.
+
+        Raises:
+            ProblemError: if the server says what is wrong.
+            ServerUnreachableError: if no answer came.
+        """
+        tries = self._connection.retries.begin(call)
+        while True:
+            try:
+                answer = self._once(call)
+            except self._failures as error:
+                pause_s = tries.after_failure(error, sent=was_sent(error))
+            else:
+                again_s = tries.after_answer(answer)
+                if again_s is None:
+                    return call.outcome(answer)
+                pause_s = again_s
+            time.sleep(pause_s)
+
+    def submit(self, submission: Submission[R]) -> Job[R]:
+        """Begin a job."""
+        return Job(self, self.send(submission.call), submission.result)
+
+    def pages(self, listing: Listing[T]) -> Iterator[T]:
+        """Go through a list, a page at a time."""
+        return islice(self._all(listing), listing.most)
+
+    def events(self, job: str, last: str | None = None) -> Iterator[JobInfo]:
+        """Yield what a job is like whenever that changes, until its end.
+
+        A stream that breaks is taken up where it stopped.
+        """
+        events = Events(last)
+        tries = None
+        while not events.ended:
+            call = watch(job, events.last)
+            tries = tries or self._connection.retries.begin(call)
+            events.begin()
+            pause_s: float | None = None
+            try:
+                timeout = self._connection.stream_timeout()
+                with self._http.stream(**request_of(call, None), timeout=timeout) as response:
+                    if response.status_code != 200:
+                        answer = answer_of(response, response.read())
+                        pause_s = tries.after_answer(answer)
+                        if pause_s is None:
+                            call.outcome(answer)
+                    else:
+                        for piece in response.iter_bytes():
+                            for info in events.feed(piece):
+                                tries = None
+                                yield info
+            except self._failures as error:
+                tries = tries or self._connection.retries.begin(call)
+                pause_s = tries.after_failure(error, sent=True)
+            if not events.ended:
+                time.sleep(pause_s or next(pauses_s()))
+
+    def _once(self, call: Call[Any]) -> Answer:
+        content = None if call.body is None else call.body.pieces()
+        with self._http.stream(**request_of(call, content)) as response:
+            if call.to is None or response.status_code != 200:
+                return answer_of(response, response.read())
+            with saving(call.to) as file:
+                for piece in response.iter_bytes():
+                    file.write(piece)
+            return answer_of(response, b"")
+
+    def _all(self, listing: Listing[T]) -> Iterator[T]:
+        cursor = None
+        while True:
+            items, cursor = listing.items(self.send(listing.page(cursor)))
+            yield from items
+            if cursor is None:
+                return
+
+    def _folder(
+        self, run: FolderRun, concurrency: int, progress: bool, order: Order
+    ) -> Iterator[FileScore]:
+        pending: set[Future[FileScore]] = set()
+        with (
+            run.opened(),
+            bar(progress, run.name) as shown,
+            ThreadPoolExecutor(concurrency) as pool,
+        ):
+            files, turns, done = iter(run.todo), InOrder(run.paths, order), len(run.kept)
+            shown.at(done, len(run.paths))
+            yield from turns.take(run.kept)
+            try:
+                while True:
+                    room = concurrency - len(pending) if turns.held < AHEAD * concurrency else 0
+                    pending |= {pool.submit(self._file, run, path) for path in islice(files, room)}
+                    if not pending:
+                        return
+                    ended, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    failed = [future for future in ended if future.exception()]
+                    scores = [future.result() for future in ended if future not in failed]
+                    for score in scores:
+                        run.keep(score)
+                    done += len(scores)
+                    shown.at(done, len(run.paths))
+                    if failed:
+                        failed[0].result()
+                    yield from turns.take(scores)
+            finally:  # what was sent is kept, however this ends
+                for future in pending:
+                    with suppress(Exception):
+                        run.keep(future.result())
+
+    def _file(self, run: FolderRun, path: str) -> FileScore:
+        try:
+            return self.send(run.call(path))
+        except OSError as error:
+            return run.unreadable(path, error)
