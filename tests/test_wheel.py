@@ -30,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_the_packages_and_the_weights(wheel: Path) -> None:
-    """Contract: the packages, with the gates and their digest, and the client; no tests, no demo."""
+    """Contract: the packages, the gates and their digest, the client; no tests, no demo."""
     names = zipfile.ZipFile(wheel).namelist()
 
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}

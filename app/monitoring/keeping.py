@@ -77,7 +77,7 @@ class Monitors:
             raised[:] = [each for note in taken for each in monitor.take(note, monitored)]
             monitor.dropped += dropped
 
-        monitor = self.change(name, work)
+        monitor = self.change(name, work, latest=False)
         self._showing.seen(name, monitor, taken, raised)
         for full in self._windows.add(by[0], monitor, monitored):
             if not self.testing.submit(full):
@@ -137,18 +137,21 @@ class Monitors:
         monitor.decide(self._references.why_not(stored, monitor))
         self._references.tidy(stored, blob)
 
-    def change(self, name: str, work: Work) -> Monitor:
+    def change(self, name: str, work: Work, *, latest: bool = True) -> Monitor:
         """Do something to a monitor and keep what became of it; again if another process has.
+
+        Unless it must be the latest one from the start, the one at hand is tried first without
+        asking whether there is another: writing it would tell.
 
         Raises:
             UnknownDetectorError, NotCalibratedError, StaleCalibrationError, StorageUnavailableError
             InvalidSpecError: if its calibration cannot be a baseline under this promise.
             ConflictError: if others change it all the time.
         """
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
             stored = self._versions.get(name)
             identity = stored.entry.id
-            monitor, counter = self._monitor(stored)
+            monitor, counter = self._monitor(stored, latest=latest or attempt > 0)
             self._cache.drop(identity)  # until what becomes of it is kept
             change = work(stored, monitor)
             told = standing(stored.entry, monitor, change, self._sinks)
@@ -161,12 +164,12 @@ class Monitors:
             return monitor
         raise ConflictError(f"the drift state of {name!r} changes all the time: try again")
 
-    def _monitor(self, stored: Stored) -> tuple[Monitor, int]:
-        """Return the monitor as it was kept last, by any process, and its counter."""
+    def _monitor(self, stored: Stored, *, latest: bool = True) -> tuple[Monitor, int]:
+        """Return the monitor as it was kept last, by any process or by this one; its counter."""
         identity = stored.entry.id
-        counter, kept = self._states.counter(identity), self._cache.get(identity)
-        if kept is not None and kept[1] == counter:
-            monitor = kept[0]
+        kept = self._cache.get(identity)
+        if kept is not None and (not latest or kept[1] == self._states.counter(identity)):
+            monitor, counter = kept
         else:
             content, counter = self._states.get(identity)
             monitor = self._read(content) or Monitor.begun(stored, self._promise, now())

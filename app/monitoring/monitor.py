@@ -10,6 +10,7 @@ import hashlib
 from collections import deque
 from dataclasses import asdict, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -172,7 +173,8 @@ class Monitor:
             "dropped": self.dropped,
             "windows": [each and each.plain() for each in (self.last_window, self.alarmed_window)],
         }
-        recent = np.array(self._recent, dtype=np.float64).reshape(-1, 1 + len(INPUTS))
+        numbers = chain.from_iterable(self._recent)
+        recent = np.fromiter(numbers, np.float64).reshape(-1, 1 + len(INPUTS))
         tensors = {f"state/{name}": values for name, values in arrays.items()}
         return pack(_KIND, _FORMAT, about, {**tensors, "recent": recent})
 

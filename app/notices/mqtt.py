@@ -9,8 +9,8 @@ Source: MQTT 5.0, OASIS standard, sections 3.3 (PUBLISH) and 3.4 (PUBACK).
 
 import asyncio
 import importlib.util
-import threading
-from typing import TYPE_CHECKING, Any
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from app.errors import InvalidSinkError, NotDeliveredError
@@ -18,11 +18,11 @@ from app.notices.content import TEST, Content, body
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
+    from paho.mqtt.reasoncodes import ReasonCode
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 WAIT_S = 5.0
 """How long the broker may take to connect, and then to acknowledge."""
-_REFUSED = 128  # reason codes from here on are failures
 _FORM = "GATEWATCH_MQTT_URL must be mqtt[s]://USER:PASSWORD@HOST:PORT/PREFIX"
 
 
@@ -105,16 +105,14 @@ class Mqtt:
 
 
 class _Told:
-    """What the broker says, which comes in a thread of its own."""
+    """What the broker says, in order; it comes in a thread of its own."""
 
     def __init__(self) -> None:
-        self._some = threading.Event()
-        self._reason: Any = None
+        self._reasons: SimpleQueue[ReasonCode] = SimpleQueue()
 
-    def say(self, reason: Any) -> None:
+    def say(self, reason: "ReasonCode") -> None:
         """Take a reason code."""
-        self._reason = reason
-        self._some.set()
+        self._reasons.put(reason)
 
     def wait_for(self, what: str) -> None:
         """Wait for the broker.
@@ -122,8 +120,9 @@ class _Told:
         Raises:
             NotDeliveredError: if it is not in time, or refuses.
         """
-        if not self._some.wait(WAIT_S):
-            raise NotDeliveredError(f"the MQTT broker gives no {what} in {WAIT_S:g} s")
-        self._some.clear()
-        if self._reason.value >= _REFUSED:
-            raise NotDeliveredError(f"the MQTT broker refuses: {self._reason}")
+        try:
+            reason = self._reasons.get(timeout=WAIT_S)
+        except Empty:
+            raise NotDeliveredError(f"the MQTT broker gives no {what} in {WAIT_S:g} s") from None
+        if reason.is_failure:
+            raise NotDeliveredError(f"the MQTT broker refuses: {reason}")

@@ -38,7 +38,7 @@ def _drifting(recording: Recording) -> Figure:
     state, evidence, images = figure.subplots(3, 1, sharex=True, height_ratios=(1, 3, 1.5))
     for series in _query(recording, "State", 0):
         state.step(_minutes(recording, series), series.values, where="post", color="black")
-    state.set(yticks=(0, 1, 2), yticklabels=STATES[:3], ylim=(-0.4, 2.4), title="State")
+    state.set(yticks=range(4), yticklabels=STATES, ylim=(-0.4, 3.4), title="State")
     for series in _query(recording, "Evidence for a change", 0):
         _line(evidence, recording, series, "monitor")
     for series in _query(recording, "Evidence for a change", 1):

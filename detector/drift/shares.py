@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from detector.drift.baseline import INPUTS
 
 WINDOW = "window"
-SHARES = {"bulk": 3.0, "rate": 1.0, "frozen": 1.0} | dict.fromkeys(INPUTS, 1 / 3) | {WINDOW: 1.0}
+SHARES = {"bulk": 4.0, "rate": 1.0, "frozen": 1.0} | dict.fromkeys(INPUTS, 1 / 3) | {WINDOW: 1.0}
 """Of the promise, to one another: most for the one that sees most."""
 MONITORS = (
     {"bulk": "bulk", "rate": "rate", "frozen": "frozen"}

@@ -63,7 +63,7 @@ def test_like_windows_are_tested_and_told(bolts: Line) -> None:
     """Contract: how far the window is, what the last one said, and in the metrics, too."""
     before = bolts.get("/drift")["window"]
     assert (before["images"], before["target_images"], before["last"]) == (0, SIZE, None)
-    assert before["level"] == pytest.approx(SIZE / (7 * 10_000))
+    assert before["level"] == pytest.approx(SIZE / (8 * 10_000))
     ids = send(bolts, 5000, SIZE + 22)
     told = bolts.get("/drift")
     assert (told["state"], told["window"]["images"]) == ("in_control", 22)
@@ -181,7 +181,7 @@ def test_traffic_without_rows_at_hand_says_so(place: Path) -> None:
         assert told["window"] is None
         assert any("still at hand" in reason for reason in told["reasons"])
         share = {each["watches"]: each["threshold_log10"] for each in told["monitors"]}
-        assert 10 ** share["bulk"] == pytest.approx(10_000 * 6 / 3 * told["lag_images"] ** -1)
+        assert 10 ** share["bulk"] == pytest.approx(10_000 * 7 / 4 * told["lag_images"] ** -1)
 
 
 def test_without_rows_of_the_calibration_there_is_no_window(tmp_path: Path) -> None:

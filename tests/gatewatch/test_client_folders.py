@@ -206,7 +206,9 @@ def test_tables(url: str, folder: Path) -> None:
         assert isinstance(frame, pandas.DataFrame)
         assert list(frame["path"]) == [each.path for each in table]
         assert list(frame["score"]) == [each.result.score for each in table]
-        assert {"region.left", "timings_ms.forward", "contributions.early"} <= set(frame.columns)
+        assert {"region.left", "timings_ms.forward"} <= set(frame.columns)
+        parts = [name for name in frame.columns if name.startswith("contributions.")]
+        assert frame[parts].sum(axis=1).tolist() == pytest.approx(list(frame["score"]))
         batch = client.score_batch(NAME, folder).to_dataframe()
         assert len(batch) == len(FILES)
         assert len(table.flagged) == sum(bool(each.result.flagged) for each in table)

@@ -162,7 +162,7 @@ def test_images_are_skipped_between_those_that_count() -> None:
         state.update_all(scores[:10].tolist(), None, "aaabbbcaaa")
         assert state.images == 10
         assert state.streams["bulk"].to_arrays()["edges"].size == begun_with + monitored
-    assert by_lag.thresholds_log10["bulk"] == pytest.approx(np.log10(1000 / 4 * 5 / 3))
+    assert by_lag.thresholds_log10["bulk"] == pytest.approx(np.log10(1000 / 4 * 6 / 4))
 
 
 def test_flagged_images_are_the_business_of_the_rate_alone() -> None:
