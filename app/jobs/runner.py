@@ -152,8 +152,10 @@ class JobRunner:
     ) -> bool:
         """Keep lease and progress until the work is done; return whether it was cancelled."""
         told, kept_s, cancelled = -1, time.monotonic(), False
-        while not task.done():
+        going_on = True
+        while going_on:
             await asyncio.wait({task}, timeout=BEAT_S)
+            going_on = not task.done()  # asked before what it has done, so that all of it is kept
             due = time.monotonic() - kept_s > self._lease_s / 3
             if progress.done == told and not due:
                 asked = (await asyncio.to_thread(self._jobs.get, job.id)).cancel_requested

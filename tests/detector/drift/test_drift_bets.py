@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from online_cp.martingale import jumpers
 from scipy.integrate import quad
 from scipy.special import eval_legendre
 
@@ -83,8 +84,7 @@ def test_capital_is_that_of_plain_accounts(jump: float) -> None:
 
 @pytest.mark.parametrize("drift", [1.0, 1.5])
 def test_capital_is_that_of_an_independent_package(drift: float) -> None:
-    """Reference: online-cp's Simple Jumper, on its own bets and on ours, where it is installed."""
-    jumpers = pytest.importorskip("online_cp.martingale.jumpers")
+    """Reference: online-cp's Simple Jumper, on its own bets and on ours."""
     ranks = np.random.default_rng(1).beta(1, drift, size=2000).tolist()
     slopes = (-1.0, -0.5, 0.0, 0.5, 1.0)
     bets: list[Callable[[float], Five]] = [

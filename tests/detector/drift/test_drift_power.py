@@ -17,23 +17,27 @@ def normal(images: int, seed: int = 0) -> Baseline:
 
 
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize(
-    ("change", "most"),
-    [(Change(shift=0.5), 80), (Change(shift=-0.5), 80), (Change(spread=1.5), 80)],
-)
-def test_changes_are_seen_soon(change: Change, most: int) -> None:
-    """Law: the median delay at one false alarm per 10,000 images, all monitors together.
+@pytest.mark.parametrize("change", [Change(shift=0.5), Change(shift=-0.5), Change(spread=1.5)])
+def test_changes_are_seen_soon(change: Change) -> None:
+    """Law: 80 images in the median at one false alarm per 10,000 images, all monitors together.
 
-    As the middle one of 36 calibrations of 1,000 images: of one alone it depends on its draw.
+    Windows have their share of the promise. The middle one of 36 calibrations of 1,000 images: of
+    one alone it depends on its draw.
     """
     medians = []
     for seed in range(36):
         power = simulated(
-            normal(1000, seed), Promise(10_000.0), Thinning(), change, repeats=11, before=1000
+            normal(1000, seed),
+            Promise(10_000.0),
+            Thinning(),
+            change,
+            repeats=11,
+            before=1000,
+            windows=True,
         )
         assert power.seen.rate > 0.8
         medians.append(power.median_images or 1000)
-    assert 20 < np.median(medians) <= most
+    assert 20 < np.median(medians) <= 80
 
 
 @pytest.mark.usefixtures("unchecked")
