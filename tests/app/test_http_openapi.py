@@ -59,9 +59,10 @@ UNSAYABLE = {
         "invalid-bundle",
         "invalid-key-spec",
         "key-exists",
+        "idempotency-conflict",
     )
 }
-"""What no schema can say: which blocks the backbone has, which bytes are an image."""
+"""What no schema can say: which blocks the backbone has, which keys were used already."""
 THOROUGHLY = settings(
     max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
 )
