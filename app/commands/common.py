@@ -20,6 +20,10 @@ Name = Annotated[str, typer.Argument(help="Name of the detector.")]
 Reason = Annotated[str, typer.Option(help="Why; for the audit.")]
 
 
+SAYS_ADDRESSES = ("httpx", "httpcore")
+"""Loggers of every request's address, which of a webhook may be, or hold, a secret."""
+
+
 def settings_of_environment(**overrides: Any) -> Settings:
     """Return the settings of the environment, or end the program with what is wrong with it."""
     try:
@@ -31,6 +35,8 @@ def settings_of_environment(**overrides: Any) -> Settings:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(levelname)s %(name)s %(message)s"
     )
+    for name in SAYS_ADDRESSES:
+        logging.getLogger(name).setLevel(logging.WARNING)
     return settings
 
 

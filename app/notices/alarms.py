@@ -48,7 +48,7 @@ def _alarms(told: Told) -> Iterator[dict[str, Any]]:
             told,
             WINDOW,
             window.latched,
-            evidence_log10=math.inf if said is None else -math.log10(said.p_value),
+            evidence_log10=-math.log10(window.level if said is None else said.p_value),
             threshold_log10=-math.log10(window.level if said is None else said.level),
             top_images=[] if said is None else [each for each, _ in said.contributors],
         )

@@ -7,14 +7,15 @@ rare, and what is not connected cannot go stale.
 Source: MQTT 5.0, OASIS standard, sections 3.3 (PUBLISH) and 3.4 (PUBACK).
 """
 
-import asyncio
 import importlib.util
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from app.errors import InvalidSinkError, NotDeliveredError
 from app.notices.content import TEST, Content, body
+from app.notices.one_thread import OneThread
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -51,6 +52,7 @@ class Mqtt:
         self._host, self._port, self._tls = parts.hostname, port, parts.scheme == "mqtts"
         self._user = unquote(parts.username) if parts.username else None
         self._password = unquote(parts.password) if parts.password else None
+        self._thread = OneThread("MQTT broker")
 
     async def deliver(self, content: Content) -> None:
         """Publish a notice.
@@ -59,7 +61,7 @@ class Mqtt:
             NotDeliveredError: unless the broker acknowledges it in time.
         """
         try:
-            await asyncio.to_thread(self._publish, content)
+            await self._thread.run(partial(self._publish, content))
         except (OSError, ValueError) as error:  # paho's own errors are of these, too
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise NotDeliveredError(f"the MQTT broker fails: {reason}") from error

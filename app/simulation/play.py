@@ -15,7 +15,7 @@ from app.simulation.subject import Alarm, Standing, Subject
 MOST_AT_ONCE = 16
 LOOK_S = 0.5
 """How often the monitors are asked how they stand."""
-LEAST_BASELINE = 20
+LEAST_BASELINE, MOST_BASELINE = 20, 2000
 
 
 @dataclass(slots=True)
@@ -52,11 +52,14 @@ class Player:
         for act in acts:
             self._phase(act.before)
             if act.change:
+                if self.played[-1].alarms:  # false ones; while they stand no other can be raised
+                    self._subject.acknowledge()
                 self._phase(act.change)
                 self._subject.acknowledge()
             if act.after:
                 self._phase(act.after)
-                self._subject.rebaseline(max(act.after.images, LEAST_BASELINE))
+                images = min(max(act.after.images, LEAST_BASELINE), MOST_BASELINE)
+                self._subject.rebaseline(images)
 
     def _phase(self, phase: Phase) -> None:
         standing = self._subject.standing()

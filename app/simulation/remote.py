@@ -2,7 +2,8 @@
 
 A request that it refuses for now (429, 503 with Retry-After) is repeated, and so is one whose
 connection broke, until it has been refused for ``PATIENCE_S``. To repeat is safe: a job begins once
-for all requests of one Idempotency-Key, and a picture that is scored twice is one picture more.
+for all requests of one Idempotency-Key, a picture that is scored twice is one picture more, and the
+subject knows what it finds made, or deleted, by a request whose answer was lost.
 """
 
 import contextlib
@@ -114,7 +115,7 @@ class Remote:
                 raise SimulationError(why) from cause
             time.sleep(wait_s)
         if response.is_error:
-            raise SimulationError(f"{method} {path}: {_detail(response)}")
+            raise SimulationError(f"{method} {path}: {_detail(response)}", response.status_code)
         return response
 
     def job(self, path: str, files: Sequence[bytes], seen: Seen, **parameters: Any) -> Any:

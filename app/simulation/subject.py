@@ -85,7 +85,7 @@ class Subject:
         Raises:
             RefusedError: if somebody else's detector has the name.
         """
-        if self.name in {each["name"] for each in self._remote.get("/v1/detectors")["detectors"]}:
+        if self._exists():
             if not self._is_ours():
                 raise RefusedError(
                     f"there is a detector {self.name!r} that no simulation has made: give another "
@@ -93,8 +93,14 @@ class Subject:
                 )
             self._delete()
         body = {"name": self.name, "image_size": image_size}
-        self._remote.ask("POST", "/v1/detectors", json=body, params={"reason": REASON})
-        self.made = True
+        self.made = True  # before it is known: an answer may be lost, or nobody wait for it
+        try:
+            self._remote.ask("POST", "/v1/detectors", json=body, params={"reason": REASON})
+        except SimulationError:
+            # Repeated after a broken connection, what was made at first is in its own way.
+            self.made = self._exists() and self._is_ours()
+            if not self.made:
+                raise
 
     def learn(
         self,
@@ -163,7 +169,15 @@ class Subject:
             self.made = False
 
     def _delete(self, patience_s: float | None = None) -> None:
-        self._remote.ask("DELETE", self.path, patience_s=patience_s, params={"reason": REASON})
+        try:
+            self._remote.ask("DELETE", self.path, patience_s=patience_s, params={"reason": REASON})
+        except SimulationError as error:
+            if error.status != 404:  # it is gone, if only by a request whose answer was lost
+                raise
+
+    def _exists(self) -> bool:
+        listed = self._remote.get("/v1/detectors")["detectors"]
+        return self.name in {each["name"] for each in listed}
 
     def _is_ours(self) -> bool:
         """Return whether the last one to make a detector of this name was a simulation."""

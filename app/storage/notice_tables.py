@@ -34,6 +34,7 @@ NOTICES = Table(
     Column("content", JSON, nullable=False),
     Index("notices_by_detector", "detector_id", "sequence"),
     Index("notices_by_age", "made_at"),
+    sqlite_autoincrement=True,  # no number is given again, though old notices are removed
 )
 
 # What became of a notice on its way to one sink; each goes its own.

@@ -1,5 +1,6 @@
 """What the command line does around the server: a lost device ends the process with an error."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from app import serving
 from app.cli import cli
+from app.commands.common import settings_of_environment
 from detector.embedder import Embedder
 
 
@@ -63,3 +65,14 @@ def test_a_signal_ends_a_server_that_starts(how: signal.Signals) -> None:
             assert process.wait(30) == -how
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_no_log_tells_a_webhooks_address(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: the HTTP client would log it, and it may be, or hold, a secret."""
+    monkeypatch.setenv("GATEWATCH_LOG_LEVEL", level)
+    names = ("httpx", "httpcore", "httpcore.http11")
+    for name in names[:2]:
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+    settings_of_environment()
+    assert not any(logging.getLogger(name).isEnabledFor(logging.INFO) for name in names)

@@ -1,8 +1,10 @@
 """Notices as files: whole, sorted by time, the same when they come again."""
 
 import asyncio
+import contextlib
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,31 @@ def test_a_full_disk_is_a_failure_and_leaves_no_half(tmp_path: Path) -> None:
     partial.unlink()
     asyncio.run(folder.deliver(content))
     assert os.listdir(tmp_path) == [file.name]
+
+
+def test_a_disk_that_hangs_has_one_thread(tmp_path: Path) -> None:
+    """Contract: the next attempts are refused until it comes back; no other thread is taken."""
+    hangs, before = threading.Event(), threading.active_count()
+    folder = Folder(tmp_path)
+
+    async def attempts() -> None:
+        async def late() -> None:
+            async with asyncio.timeout(0.05):
+                await folder._thread.run(lambda: hangs.wait(10) and None)
+
+        with pytest.raises(TimeoutError):
+            await late()
+        for _ in range(3):
+            with pytest.raises(NotDeliveredError, match="hangs"):
+                await folder.deliver(trial("a" * 32, now()))
+        assert threading.active_count() == before + 1
+        hangs.set()
+        while os.listdir(tmp_path) == []:
+            with contextlib.suppress(NotDeliveredError):
+                await folder.deliver(trial("a" * 32, now()))
+
+    asyncio.run(attempts())
+    assert len(os.listdir(tmp_path)) == 1
 
 
 def test_what_is_no_folder_is_tried_again(

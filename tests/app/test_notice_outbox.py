@@ -169,6 +169,17 @@ def test_old_notices_go_and_standing_alarms_stay(bolts: Watched, outbox: Outbox)
     assert told(outbox)[-1] == ("drift.resolved", 9, [])
 
 
+def test_no_number_is_given_again(bolts: Watched, outbox: Outbox) -> None:
+    """Contract: whoever asks for what is newer than the last one they know misses nothing."""
+    bolts.stand(7)
+    bolts.stand()
+    last = max(each.sequence for each in outbox.latest(9))
+    assert outbox.sweep(now() + timedelta(seconds=1)) == 2
+    assert outbox.latest(9) == []
+    bolts.stand(9)
+    assert [each.sequence for each in outbox.latest(9)] == [last + 1]
+
+
 def test_pages_are_of_one_detector_and_go_on(
     storage: Storage, bolts: Watched, outbox: Outbox
 ) -> None:

@@ -1,6 +1,7 @@
 """What a simulation does with a service that is busy, broken or another one; and its verdicts."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ from app.simulation.errors import RefusedError, SimulationError
 from app.simulation.play import Played
 from app.simulation.remote import Remote
 from app.simulation.script import Phase
-from app.simulation.subject import Alarm, Standing
+from app.simulation.subject import REASON, Alarm, Standing, Subject
 from app.simulation.verdict import verdicts
 
 Answer = tuple[int, dict[str, str], Any]
@@ -142,6 +143,32 @@ def test_whoever_answers_is_looked_at_first(answer: Answer, said: str) -> None:
         pytest.raises(RefusedError, match=said),
     ):
         service.greet()
+
+
+@pytest.mark.parametrize("reason", [REASON, "the line's own"])
+def test_what_was_made_by_a_lost_answer_is_known(
+    reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: a conflict with our own first request is none; and what is ours is removed."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    created = {"action": "detector.create", "reason": reason}
+    conflict: Answer = (409, {}, {"detail": "there is one"})
+    listed: Answer = (200, {}, {"detectors": [{"name": "simulated"}]})
+    audit: Answer = (200, {}, {"lines": [created], "next": None})
+    answers = ((200, {}, {"detectors": []}), GONE, conflict, listed, audit)
+    gone: Answer = (404, {}, {"detail": "no detector"})
+    with answering(*answers, GONE, gone) as (url, asked), Remote(url) as service:
+        subject = Subject(service, "simulated")
+        if reason != REASON:
+            with pytest.raises(SimulationError, match="there is one"):
+                subject.make(64)
+            subject.remove()
+            assert len(asked) == len(answers)
+        else:
+            subject.make(64)
+            subject.remove()  # its answer is lost, too
+            assert len(asked) == len(answers) + 2
+        assert not subject.made
 
 
 def test_standing_names_the_nearest_stream_of_a_monitor() -> None:

@@ -1,4 +1,4 @@
-"""Notices of drift, and how far each has come on its way to each sink."""
+"""Notices of drift, how far each has come on its way to each sink; what drift states name."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,8 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make their tables."""
+    """Make their tables, and a column."""
+    op.add_column("drift_states", sa.Column("reference_blob", sa.String(length=200), nullable=True))
     op.create_table(
         "notices",
         sa.Column(
@@ -24,6 +25,7 @@ def upgrade() -> None:
         sa.Column("content", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("sequence"),
         sa.UniqueConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("notices_by_age", "notices", ["made_at"], unique=False)
     op.create_index("notices_by_detector", "notices", ["detector_id", "sequence"], unique=False)
