@@ -8,10 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, exists, func, select
 
 from app.storage.database import Database
-from app.storage.tables import CHUNKS, DETECTORS, REVIEWS, SCORED, VERSIONS
-
-TO_REVIEW = ("anomalous", "uncertain")
-"""Verdicts that a person is asked about."""
+from app.storage.tables import CHUNKS, DETECTORS, REVIEWS, SCORED, TO_REVIEW, VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ def census(database: Database) -> Mapping[str, Census]:
     waiting = (
         select(SCORED.c.detector_id, func.count())
         .where(
-            SCORED.c.verdict.in_(TO_REVIEW),
+            TO_REVIEW,  # a person is asked about them
             ~exists().where(REVIEWS.c.image_id == SCORED.c.id),
         )
         .group_by(SCORED.c.detector_id)

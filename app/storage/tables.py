@@ -150,6 +150,8 @@ JOBS = Table(
     ),
 )
 
+TO_REVIEW = text("verdict IN ('anomalous', 'uncertain')")
+
 # Rows of scored images lie in blobs of some dozens; a row here says which and where.
 SCORED = Table(
     "scored",
@@ -169,6 +171,8 @@ SCORED = Table(
     Column("row", Integer, nullable=False),
     Index("scored_by_time", "detector_id", "at", "id"),
     Index("scored_by_chunk", "chunk"),
+    # Few of all; as text, for SQLite takes it only for a query with the same words.
+    Index("scored_to_review", "detector_id", sqlite_where=TO_REVIEW, postgresql_where=TO_REVIEW),
 )
 
 # How often the shadow and the version in service agreed.
@@ -193,6 +197,7 @@ DRIFT_STATES = Table(
     Column("counter", BigInteger, nullable=False),  # of writes: nobody replaces what is newer
     Column("at", Moment, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    Column("reference_blob", _NAME, nullable=True),  # that the content names
 )
 
 CHUNKS = Table(
