@@ -132,10 +132,9 @@ class Monitors:
         monitor.rebaseline(stored.detector, images, at)
         since, every = monitor.state.images - images, monitor.state.thinning.every
         last = self._windows.last(stored.entry.id, since, every)
-        blob = self._references.keep(stored, last)
+        blob = self._references.keep(stored, last, monitor.state.line)
         monitor.reference = replace(monitor.reference, blob=blob)
         monitor.decide(self._references.why_not(stored, monitor))
-        self._references.tidy(stored, blob)
 
     def change(self, name: str, work: Work, *, latest: bool = True) -> Monitor:
         """Do something to a monitor and keep what became of it; again if another process has.
@@ -156,7 +155,8 @@ class Monitors:
             change = work(stored, monitor)
             told = standing(stored.entry, monitor, change, self._sinks)
             try:
-                counter = self._states.put(identity, monitor.to_bytes(), counter, change, told)
+                content, blob = monitor.to_bytes(), monitor.reference.blob
+                counter = self._states.put(identity, content, counter, change, told, blob)
             except ConflictError:
                 continue
             self._cache.keep(identity, (monitor, counter))

@@ -88,6 +88,11 @@ class Monitor:
         """Whether it is decided if windows are tested against the baseline."""
         return self.state.windows or bool(self.reference.no_windows)
 
+    @property
+    def tests_windows(self) -> bool:
+        """Whether they are tested; their share stays theirs when they no longer can be."""
+        return self.state.windows and not self.reference.no_windows
+
     def decide(self, no_windows: str) -> None:
         """Let windows be tested from now on, unless there is a reason not to."""
         self.reference = replace(self.reference, no_windows=no_windows)
@@ -182,6 +187,8 @@ class Monitor:
     def from_bytes(cls, content: bytes, promise: Promise) -> "Monitor":
         """Return the monitor, under a promise that may be another one by now.
 
+        Whether windows are tested is to be decided again under another one, for it sets their size.
+
         Raises:
             ArtefactError: if the file is damaged or of another version of this program.
             InvalidSpecError: if the promise is too short for its baseline.
@@ -191,6 +198,8 @@ class Monitor:
         arrays = {name.removeprefix("state/"): values for name, values in tensors.items()}
         header = {**about["state"], "promise": asdict(promise)}
         reference = {**_timed(about["reference"]), "medians": tuple(about["reference"]["medians"])}
+        if header["promise"] != about["state"]["promise"]:
+            header["windows"], reference["no_windows"] = False, ""
         monitor = cls(DriftState.restored(header, arrays), Reference(**reference))
         monitor.raised = [Raised(**_timed(each)) for each in about["raised"]]
         monitor.dropped = about["dropped"]

@@ -80,7 +80,7 @@ async def outlook(
     powers = []
     for change in changes:
         simulate = partial(_power, baseline, promise, thinning, change)
-        find = partial(_known, service.powers, f"{key} {change}", simulate)
+        find = partial(_known, service.powers, f"{key} {change!r}", simulate)
         powers.append(await service.in_pool(find))
         progress(1)
     return Outlook(stored, promise, thinning, len(baseline.scores), powers)

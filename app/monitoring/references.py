@@ -7,7 +7,6 @@ is of images below the line, as windows are, and thinned as the traffic is.
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import groupby
 
 import numpy as np
@@ -21,7 +20,6 @@ from app.storage.cache import Cache
 from app.storage.detector_files import folder
 from app.storage.lineage import Image
 from app.storage.row_chunks import RowChunks
-from app.storage.tables import now
 from app.storage.version_reader import Stored
 from detector.detector import Detector
 from detector.drift.window import window_size
@@ -37,8 +35,6 @@ MOST = 400
 AT_HAND = 8
 """References at hand, some 15 MB each."""
 LEAST_FITTED = 8
-GRACE = timedelta(hours=1)
-"""How old a reference must be to go when another one has taken its place."""
 _KIND, _FORMAT = "window reference", 1
 
 
@@ -97,12 +93,16 @@ class References:
         key = f"{full.stored.entry.id}/{full.reference.epoch}/{full.line!r}"
         return self._at_hand.get(key) or self._at_hand.keep(key, self._read(full))
 
-    def keep(self, stored: Stored, images: Sequence[Monitored]) -> str:
-        """Keep the squeezes of traffic; return the name of the blob, none if they are too few."""
+    def keep(self, stored: Stored, images: Sequence[Monitored], line: float) -> str:
+        """Keep the squeezes of traffic; return the name of the blob, none if they are too few.
+
+        Those above the line are only counted later. Whoever replaces a state removes nothing: it
+        may yet fail; what no state names ``storage.sweep`` removes.
+        """
         images = images[-MOST:]
-        if len(images) < LEAST_CALIBRATION:
+        if sum(image.score < line for image in images) < LEAST_CALIBRATION:
             return ""
-        name = f"{_folder(stored)}/{uuid.uuid4().hex}"
+        name = f"{folder(stored.entry.id)}/drift/{uuid.uuid4().hex}"
         tensors = {
             "squeeze": np.stack([image.squeeze for image in images]),
             "scores": np.array([image.score for image in images]),
@@ -110,12 +110,6 @@ class References:
         }
         self._blobs.put(name, pack(_KIND, _FORMAT, {}, tensors))
         return name
-
-    def tidy(self, stored: Stored, kept: str) -> None:
-        """Remove references that are no longer used; young ones may be about to be."""
-        for blob in self._blobs.listing(_folder(stored)):
-            if blob.name != kept and blob.put_at < now() - GRACE:
-                self._blobs.delete(blob.name)
 
     def _read(self, full: Full) -> WindowReference:
         rows = self._traffic(full) if full.reference.blob else self._calibration(full)
@@ -134,7 +128,9 @@ class References:
 
     def _traffic(self, full: Full) -> _Rows:
         _, tensors = unpack(_KIND, _FORMAT, self._blobs.get(full.reference.blob))
-        return _Rows(tensors["squeeze"], tensors["scores"], tensors["looks"])
+        scores = tensors["scores"]
+        flagged = int(np.sum(scores > full.line))
+        return _Rows(tensors["squeeze"], scores, tensors["looks"], flagged)
 
     def _calibration(self, full: Full) -> _Rows:
         """Read the last calibration images that a thinning leaves, and judge them again."""
@@ -167,10 +163,6 @@ _FEW = (
     f"Windows are not tested: of the images that became the baseline, fewer than "
     f"{LEAST_CALIBRATION} were still at hand with their rows; rebaseline later, or calibrate."
 )
-
-
-def _folder(stored: Stored) -> str:
-    return f"{folder(stored.entry.id)}/drift"
 
 
 def _by_blob(images: Sequence[Image]) -> list[list[Image]]:

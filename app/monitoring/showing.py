@@ -31,8 +31,10 @@ class Showing:
         state = monitor.state
         self._telemetry.standing(model, word(monitor))
         lag = round(state.thinning.every)
-        size = window_size(state.window_promise) if state.windows else 0
-        level = size / state.window_promise.images if size else math.nan
+        size, level = 0, math.nan if monitor.last_window is None else monitor.last_window.level
+        if monitor.tests_windows:
+            size = window_size(state.window_promise)
+            level = size / state.window_promise.images
         self._telemetry.promised(model, level=level, target_images=size, lag_images=lag)
         self._last_window(model, monitor)
         gaps = {

@@ -123,16 +123,21 @@ def tell(entry: Entry, monitor: Monitor, window_images: int = 0) -> Told:
 
 def _windowed(monitor: Monitor, images: int) -> Windowed | None:
     state, latched = monitor.state, monitor.latched(WINDOW)
-    if not state.windows:
+    alarmed = monitor.alarmed_window if latched else None
+    if monitor.tests_windows:
+        size = window_size(state.window_promise)
+        level = size / state.window_promise.images
+    elif alarmed is not None:  # no other will come, but its alarm stays until acknowledged
+        size, level = alarmed.images, alarmed.level
+    else:
         return None
-    size = window_size(state.window_promise)
     return Windowed(
         images,
         size,
-        size / state.window_promise.images,
+        level,
         state.alarms.get(WINDOW, 0),
         monitor.last_window,
-        monitor.alarmed_window if latched else None,
+        alarmed,
         latched,
     )
 

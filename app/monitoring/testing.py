@@ -1,7 +1,8 @@
 """Windows are tested in one thread that gives way to all others; no request waits for it.
 
 At most ``MOST_WAITING`` windows wait; one that comes then is skipped, which costs nothing of the
-promise. What was said is fetched by whoever keeps the states.
+promise, as are those that wait when the process ends. What was said is fetched by whoever keeps
+the states.
 """
 
 import contextlib
@@ -58,13 +59,14 @@ class WindowTester:
         self._lock = threading.Lock()
         self._waiting: set[Future[None]] = set()
         self._done: list[Answered] = []
+        self._stopped = False
         self.wake: Callable[[], object] = lambda: None
 
     def submit(self, full: Full) -> bool:
-        """Take a window; return whether there was room for it."""
+        """Take a window; return whether there was room and time for it."""
         with self._lock:
             self._waiting = {each for each in self._waiting if not each.done()}
-            if len(self._waiting) >= MOST_WAITING:
+            if self._stopped or len(self._waiting) >= MOST_WAITING:
                 return False
             self._waiting.add(self._pool.submit(self._test, full))
         return True
@@ -93,10 +95,14 @@ class WindowTester:
 
     def stop(self) -> None:
         """Give up windows that wait, and wait a little for the one under way."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._stopped = True
+        self._pool.shutdown(wait=False)  # one that it cancels would be waited for in vain
         self.settle(STOP_S)
 
     def _test(self, full: Full) -> None:
+        if self._stopped:
+            return
         said, never = None, ""
         try:
             reference = self._references.of(full)

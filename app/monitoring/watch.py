@@ -2,9 +2,10 @@
 
 Scoring waits for none of it: notes gather in a bounded buffer, and each second one task takes them
 in and keeps what became of the state, whole or not at all. What cannot be kept stays in the buffer
-and is tried again from what was kept last; so no image counts twice, and what a crash forgets is a
-second of evidence. Images for which the buffer has no room are counted in the state. Windows that
-these fill are tested by another thread (``testing``); what it says is kept in the same way.
+and is tried again from what was kept last; so no image counts twice (unless the database keeps a
+state and then is away, both for its answer and for a look), and what a crash forgets is a second of
+evidence. Images for which the buffer has no room are counted in the state. Windows that these fill
+are tested by another thread (``testing``); what it says is kept in the same way.
 
 Several processes may watch the same detector: who finds that another has written goes on from that
 state with the same images. The evidence is that of all images; their order is true to the second.

@@ -66,15 +66,17 @@ class Windows:
         for image in images:
             if last and len(last[-1].squeeze) != len(image.squeeze):
                 last.clear()
+            is_whole = bool(np.isfinite(image.squeeze).all())
             if image.score > state.line:
                 filling.flagged += 1
-            elif image.score < state.line and np.isfinite(image.squeeze).all():
+            elif image.score < state.line and is_whole:
                 filling.images.append(image)
+            if is_whole:
                 last.append(image)
-            if state.windows and len(filling.images) >= window_size(state.window_promise):
+            if monitor.tests_windows and len(filling.images) >= window_size(state.window_promise):
                 found.append(_full(stored, monitor, filling))
                 filling.images, filling.flagged = [], 0
-        if not state.windows:
+        if not monitor.tests_windows:
             filling.images, filling.flagged = [], 0
         return found
 
@@ -83,7 +85,7 @@ class Windows:
         return len(self._filling(identity, reference).images)
 
     def last(self, identity: str, since: int, every: float) -> Sequence[Monitored]:
-        """Return the last images at hand from this number on, so far apart, none above the line."""
+        """Return the last images at hand from this number on, so far apart, flagged or not."""
         kept: list[Monitored] = []
         for image in self._last.get(identity) or ():
             if image.number >= since and (not kept or image.number - kept[-1].number >= every):

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.errors import ConflictError
+from app.errors import ConflictError, StorageUnavailableError
 from app.storage.audit import By, record
 from app.storage.database import Database
 from app.storage.notices import Standing
@@ -58,6 +58,7 @@ class DriftStates:
         counter: int,
         change: Change | None = None,
         standing: Standing | None = None,
+        reference_blob: str = "",
     ) -> int:
         """Keep what became of the state with this counter; return the new counter.
 
@@ -68,11 +69,21 @@ class DriftStates:
             change: what a person did to it, if anybody did.
             standing: its alarms; notices of those that are new, or over, go with the state. None if
                 nobody is told.
+            reference_blob: that the state names, for a sweep to leave; often none.
+
+        A connection may break between a commit and its answer; then it is looked whether the state
+        is there, else whoever tries again would count the same images twice.
 
         Raises:
+            StorageUnavailableError
             ConflictError: if another process has written meanwhile, or the detector was deleted.
         """
-        values = {"counter": counter + 1, "content": content, "at": now()}
+        values = {
+            "counter": counter + 1,
+            "content": content,
+            "at": now(),
+            "reference_blob": reference_blob or None,
+        }
         ours = (DRIFT_STATES.c.detector_id == detector_id) & (DRIFT_STATES.c.counter == counter)
         try:
             with self._database.write() as connection:
@@ -96,4 +107,7 @@ class DriftStates:
                     )
         except IntegrityError as error:
             raise ConflictError("the drift state was begun, or the detector deleted") from error
+        except StorageUnavailableError:
+            if self.get(detector_id) != (content, counter + 1):
+                raise
         return counter + 1

@@ -22,7 +22,15 @@ from sqlalchemy import Connection, delete, select
 
 from app.storage import Storage
 from app.storage.blobs import Blob
-from app.storage.tables import CHUNKS, DETECTORS, JOBS, VERSION_IMAGES, VERSIONS, now
+from app.storage.tables import (
+    CHUNKS,
+    DETECTORS,
+    DRIFT_STATES,
+    JOBS,
+    VERSION_IMAGES,
+    VERSIONS,
+    now,
+)
 
 GRACE_S = 24 * 3600.0
 """Far longer than any run may pause between two files, or before it names them."""
@@ -119,6 +127,7 @@ def _names(connection: Connection) -> _Named:
     for column in (VERSIONS.c.fit_blob, VERSIONS.c.decision_blob, CHUNKS.c.blob):
         named |= set(connection.scalars(select(column)))
     named |= set(connection.scalars(select(VERSION_IMAGES.c.rows_blob).distinct()))
+    named |= set(connection.scalars(select(DRIFT_STATES.c.reference_blob))) - {None}
     adapted = connection.scalars(select(JOBS.c.id).where(JOBS.c.kind == "adapt"))
     named |= {f"gates/{job}.safetensors" for job in adapted}
     return _Named(detectors, named, {job.id for job in jobs})
@@ -131,8 +140,6 @@ def _units(listed: Iterable[Blob], detectors: set[str]) -> dict[str, list[Blob]]
         top, _, rest = blob.name.partition("/")
         parts = rest.split("/")
         unit = blob.name
-        if top == "detectors" and parts[0] in detectors and parts[1:2] == ["drift"]:
-            continue  # drift states name these; whoever replaces one removes it
         if top == "detectors" and parts[0] not in detectors:
             unit = f"{top}/{parts[0]}"
         elif top == "detectors" and parts[1:2] == ["rows"]:

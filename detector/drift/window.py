@@ -139,8 +139,8 @@ class WindowTest:
         reference, n = self.reference, len(window.rows)
         m, level = len(reference.rows), self.level(n)
         k = min(MAX_DIRECTIONS, n // ROWS_PER_DIRECTION, m // ROWS_PER_DIRECTION)
-        before, now = (reference.axes.project(each.rows, k) for each in (reference, window))
         standard = reference.axes.standardised(window.rows)
+        before, now = reference.coordinates(k), reference.axes.coordinates(standard, k)
         pool = Pool(
             np.vstack([before, now]),
             np.vstack([reference.standard, standard]),

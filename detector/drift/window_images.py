@@ -77,6 +77,16 @@ class WindowReference:
         """Squared distances of these rows, which every window needs."""
         return squared_distances(self.standard, self.standard)
 
+    def coordinates(self, k: int) -> Float[np.ndarray, "M d"]:
+        """Return ``Axes.project`` of the rows, made once for each k."""
+        if k not in self._coordinates:
+            self._coordinates[k] = self.axes.coordinates(self.standard, k)
+        return self._coordinates[k]
+
+    @cached_property
+    def _coordinates(self) -> dict[int, np.ndarray]:
+        return {}
+
 
 @dataclass(frozen=True)
 class Window:

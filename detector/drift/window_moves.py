@@ -126,6 +126,7 @@ def by_image(
     variance = calibration.var(axis=0, ddof=1) + _LEAST_VARIANCE
     z = (window - calibration.mean(axis=0)) / np.sqrt(variance)
     v = (window.var(axis=0) + _LEAST_VARIANCE) / variance
-    ratios: np.ndarray = z**2 - (z - z.mean(axis=0)) ** 2 / v - np.log(v)
-    found: np.ndarray = ratios.mean(axis=1) / 2
+    own = (z - z.mean(axis=0)) / np.sqrt(v)
+    squares, own_squares = (np.einsum("nc,nc->n", each, each) for each in (z, own))
+    found: np.ndarray = (squares - own_squares - np.sum(np.log(v))) / (2 * len(v))
     return found

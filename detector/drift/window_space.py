@@ -85,7 +85,10 @@ class Axes:
 
     def project(self, rows: Float[np.ndarray, "n c"], k: int) -> Float[np.ndarray, "n d"]:
         """Return the coordinates: k, and one of the energy in what they leave, if anything."""
-        u = self.standardised(rows)
+        return self.coordinates(self.standardised(rows), k)
+
+    def coordinates(self, u: Float[np.ndarray, "n c"], k: int) -> Float[np.ndarray, "n d"]:
+        """Return the same of rows that are in standard deviations already."""
         along = u @ self.directions[:, :k]
         leading: np.ndarray = along / np.sqrt(self.variances[:k])
         if k >= u.shape[1]:

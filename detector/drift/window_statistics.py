@@ -20,6 +20,7 @@ unlike the window and p-values would no longer be exact.
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.spatial.distance import squareform
 
 from detector.drift.window_space import Whitening
 
@@ -102,9 +103,10 @@ class Pool:
 
     def _gap(self, splits: np.ndarray) -> np.ndarray:
         n, rest = self.window, self.size - self.window
-        upto = np.cumsum(splits[:, self._order], axis=1)
-        gaps = np.abs(upto / n - (np.arange(1, self.size + 1) - upto) / rest)
-        found: np.ndarray = gaps[:, self._ends].max(axis=1)
+        gaps = np.cumsum(splits[:, self._order], axis=1, dtype=np.float64)
+        gaps *= 1 / n + 1 / rest
+        gaps -= np.arange(1, self.size + 1) / rest
+        found: np.ndarray = np.abs(gaps, out=gaps).max(axis=1, where=self._ends, initial=0.0)
         return found
 
 
@@ -127,7 +129,8 @@ def _kernel(channels: np.ndarray, known: np.ndarray) -> np.ndarray:
     distances = np.empty((len(channels), len(channels)))
     distances[:first, :first] = known
     distances[first:], distances[:first, first:] = across, across[:, :first].T
-    median = float(np.median(distances[np.triu_indices(len(distances), 1)]))
-    kernel: np.ndarray = np.exp(distances / -(median or 1.0))  # equal rows: any width will do
+    median = float(np.median(squareform(distances, checks=False), overwrite_input=True))
+    distances /= -(median or 1.0)  # equal rows: any width will do
+    kernel: np.ndarray = np.exp(distances, out=distances)
     np.fill_diagonal(kernel, 0.0)
     return kernel

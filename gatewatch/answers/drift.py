@@ -77,4 +77,5 @@ class DriftInfo:
     alarms: list[AlarmInfo]
     """The last ones, newest first."""
     window: WindowInfo | None
-    """Of the test of whole windows; none if windows are not tested, for which reasons say why."""
+    """Of the test of whole windows; none if these are not tested, for which reasons say why, and no
+    alarm of one is left."""

@@ -1,14 +1,17 @@
 """The drift state's row: replaced by whoever has read the last one, and by nobody else."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from sqlalchemy import Connection
 from storage_helpers import BY, Place, at_once, detector
 
-from app.errors import ConflictError
+from app.errors import ConflictError, StorageUnavailableError
 from app.storage import Storage
 from app.storage.audit import By
+from app.storage.database import Database
 from app.storage.drift_states import Change, DriftStates
 
 
@@ -70,3 +73,32 @@ def test_a_deleted_detector_has_no_state(storage: Storage) -> None:
     for counter in (0, 1):
         with pytest.raises(ConflictError):
             states.put(identity, b"two", counter)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_connection_that_breaks_is_no_second_write(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    """Law: a state that is there although the answer was lost is kept; one that is not is told."""
+    states, identity = DriftStates(storage.database), storage.versions.entry("bolts").id
+    write = Database.write
+
+    @contextmanager
+    def breaks(database: Database) -> Iterator[Connection]:
+        with write(database) as connection:
+            yield connection
+            if not kept:
+                raise StorageUnavailableError("the connection broke before it was kept")
+        raise StorageUnavailableError("the connection broke before the answer")
+
+    for counter, content in enumerate([b"one", b"two"]):
+        with monkeypatch.context() as patched:
+            patched.setattr(Database, "write", breaks)
+            if kept:
+                assert states.put(identity, content, counter) == counter + 1
+            else:
+                with pytest.raises(StorageUnavailableError):
+                    states.put(identity, content, counter)
+        if not kept:
+            states.put(identity, content, counter)
+        assert states.get(identity) == (content, counter + 1)

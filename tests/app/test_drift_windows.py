@@ -228,6 +228,10 @@ def test_rows_that_are_gone_end_windows_and_nothing_else(
     told = bolts.get("/drift")
     assert any("squeezes were not kept" in reason for reason in told["reasons"])
     assert (told["images"], windows(bolts, "error")) == (2 * SIZE, 2)
+    assert told["window"] is None
+    send(bolts, 7000, SIZE + 5)
+    assert sum(windows(bolts, each) for each in ("tested", "skipped", "error")) == 2
+    assert sample(bolts, f'gatewatch_drift_window_target_images{{model="{NAME}"}}') == 0
 
 
 def test_windows_that_cannot_wait_are_skipped(bolts: Line, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from storage_helpers import BY, at_once, following, image, three
 from app.errors import UnknownJobError
 from app.storage import Storage
 from app.storage.blobs import Blob
+from app.storage.drift_states import DriftStates
 from app.storage.jobs import Job
 from app.storage.lineage import Delta
 from app.storage.sweep import GRACE_S, UPLOAD_S, Swept, sweep
@@ -84,7 +85,9 @@ def test_a_detector_stays_with_all_it_has(kept: Kept) -> None:
     identity = first.entry.id
     rows = f"detectors/{identity}/rows/{RUN}/000000.safetensors"
     scored = f"history/{identity}/{RUN}"
-    kept.put(rows, scored)
+    reference = f"detectors/{identity}/drift/{RUN}"
+    kept.put(rows, scored, reference)
+    DriftStates(storage.database).put(identity, b"state", 0, reference_blob=reference)
     fitted = Delta("fit", added=[replace(image(1), rows_blob=rows)])
     storage.versions.add(third, following(third.detector), "extend", BY, images=[fitted])
     about = {"id": RUN, "detector_id": identity, "blob": scored, "images": 1, "size_bytes": 5}
@@ -95,7 +98,7 @@ def test_a_detector_stays_with_all_it_has(kept: Kept) -> None:
     assert kept.sweep(1e9) == NOTHING
 
     assert storage.blobs.names() == before
-    assert {rows, scored} < set(before)
+    assert {rows, scored, reference} < set(before)
     for version in (1, 2, 3, 4):
         storage.versions.get("bolts", version)
 
@@ -108,6 +111,7 @@ def test_a_detector_stays_with_all_it_has(kept: Kept) -> None:
         "history/{known}/" + RUN,
         f"history/{STRANGER}/{RUN}",
         "detectors/{known}/fit-" + ODD,
+        "detectors/{known}/drift/" + RUN,
         "detectors/{known}/rows/" + RUN + "/000000.safetensors",
         f"detectors/{STRANGER}/fit-{ODD}",
         f"detectors/{STRANGER}/rows/{RUN}/000000.safetensors",
