@@ -1,8 +1,7 @@
 """The client that is awaited: many requests at once in one event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,14 +15,13 @@ from gatewatch.connection import (
     TIMEOUT_S,
     Connection,
     answer_of,
+    failure_of,
     request_of,
     saving,
-    was_sent,
 )
-from gatewatch.files import AHEAD, FileScore, FolderRun, InOrder, Order, checked
+from gatewatch.files import LEAVE_S, FileScore, FolderRun, InOrder, Order, checked
+from gatewatch.following import Following
 from gatewatch.images import Path_
-from gatewatch.jobs import Events, pauses_s
-from gatewatch.operations.learning import watch
 from gatewatch.progress import bar
 from gatewatch.retrying import Retries
 
@@ -35,6 +33,18 @@ async def _threaded(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Yield pieces of files, which are read off the event loop."""
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
+
+
+async def _left(pending: set[asyncio.Task[FileScore]]) -> list[asyncio.Task[FileScore]]:
+    """Wait for what is on its way, though not for long; return what has come of it."""
+    try:
+        if pending:
+            await asyncio.wait(pending, timeout=LEAVE_S)
+    finally:
+        for task in pending:
+            task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    return [task for task in pending if not task.cancelled() and not task.exception()]
 
 
 class AsyncClient(Api):
@@ -96,8 +106,12 @@ class AsyncClient(Api):
         allow_stale: bool = False,
         group: str = "",
         timeout_s: float | None = None,
-    ) -> AsyncIterator[FileScore]:
-        """Score every image below a folder, as ``Client.score_folder`` does."""
+    ) -> AsyncGenerator[FileScore, None]:
+        """Score every image below a folder, as ``Client.score_folder`` does.
+
+        Who stops early closes it (``contextlib.aclosing``): after ``break`` alone it is open until
+        it is collected at some later time, and what is on its way is not kept before.
+        """
         how = {"mask": mask, "version": version, "timeout_s": timeout_s}
         how |= {"allow_stale": allow_stale or None, "group": group or None}
         run = FolderRun(name, folder, results, how)
@@ -115,7 +129,7 @@ class AsyncClient(Api):
             try:
                 answer = await self._once(call)
             except self._failures as error:
-                pause_s = tries.after_failure(error, sent=was_sent(error))
+                pause_s = tries.after_failure(error, **failure_of(error))
             else:
                 again_s = tries.after_answer(answer)
                 if again_s is None:
@@ -143,32 +157,23 @@ class AsyncClient(Api):
 
         A stream that breaks is taken up where it stopped.
         """
-        events = Events(last)
-        tries = None
-        while not events.ended:
-            call = watch(job, events.last)
-            tries = tries or self._connection.retries.begin(call)
-            events.begin()
-            pause_s: float | None = None
+        following = Following(self._connection.retries, job, last)
+        timeout = self._connection.stream_timeout()
+        while not following.ended:
+            await asyncio.sleep(following.pause_s)
+            asked = request_of(following.begin(), None)
             try:
-                timeout = self._connection.stream_timeout()
-                asked = request_of(call, None)
                 async with self._http.stream(**asked, timeout=timeout) as response:
-                    if response.status_code != 200:
-                        answer = answer_of(response, await response.aread())
-                        pause_s = tries.after_answer(answer)
-                        if pause_s is None:
-                            call.outcome(answer)
-                    else:
+                    media_type = response.headers.get("content-type", "")
+                    if following.is_stream(response.status_code, media_type):
                         async for piece in response.aiter_bytes():
-                            for info in events.feed(piece):
-                                tries = None
+                            for info in following.feed(piece):
                                 yield info
+                        following.end()
+                    else:
+                        following.instead(answer_of(response, await response.aread()))
             except self._failures as error:
-                tries = tries or self._connection.retries.begin(call)
-                pause_s = tries.after_failure(error, sent=True)
-            if not events.ended:
-                await asyncio.sleep(pause_s or next(pauses_s()))
+                following.failed(error, **failure_of(error))
 
     async def _once(self, call: Call[Any]) -> Answer:
         content = None if call.body is None else _threaded(call.body.pieces())
@@ -182,16 +187,17 @@ class AsyncClient(Api):
 
     async def _folder(
         self, run: FolderRun, concurrency: int, progress: bool, order: Order
-    ) -> AsyncIterator[FileScore]:
+    ) -> AsyncGenerator[FileScore, None]:
         pending: set[asyncio.Task[FileScore]] = set()
         with run.opened(), bar(progress, run.name) as shown:
-            files, turns, done = iter(run.todo), InOrder(run.paths, order), len(run.kept)
+            files, done = iter(run.todo), len(run.kept)
+            turns = InOrder(run.paths, order, run.kept)
             shown.at(done, len(run.paths))
-            for score in turns.take(run.kept):
+            for score in turns.take():
                 yield score
             try:
                 while True:
-                    room = concurrency - len(pending) if turns.held < AHEAD * concurrency else 0
+                    room = turns.room(concurrency, len(pending))
                     sent = (self._file(run, path) for path in islice(files, room))
                     pending |= {asyncio.create_task(each) for each in sent}
                     if not pending:
@@ -214,9 +220,8 @@ class AsyncClient(Api):
                     task.cancel()
                 raise
             finally:  # what was sent is kept, however this ends
-                for task in pending:
-                    with suppress(Exception, asyncio.CancelledError):
-                        run.keep(await task)
+                for task in await _left(pending):
+                    run.keep(task.result())
 
     async def _file(self, run: FolderRun, path: str) -> FileScore:
         try:

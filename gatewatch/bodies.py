@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from gatewatch.images import Image, Images, Piece, archive_type, listed, of_path, piece
+from gatewatch.images import Image, Images, Piece, archive_type, given, listed, of_path, piece
 
 OCTETS = "application/octet-stream"
 Mask = Any
@@ -105,7 +105,7 @@ class Form:
         lines = f'--{self.boundary}\r\nContent-Disposition: form-data; name="{part.field}"'
         if not part.is_text:
             lines += f'; filename="{_quoted(part.file.name)}"\r\nContent-Type: {OCTETS}'
-        return f"{lines}\r\n\r\n".encode()
+        return f"{lines}\r\n\r\n".encode(errors="replace")  # names of files need not be UTF-8
 
     def _end(self) -> bytes:
         return f"--{self.boundary}--\r\n".encode()
@@ -132,7 +132,7 @@ def many(
     """
     packed = archive_type(images)
     if packed:
-        if mask is not None or groups is not None or anomalies != ():
+        if mask is not None or groups is not None or given(anomalies):
             raise ValueError(
                 "an archive takes no mask, groups or anomalies along: give a folder, or take "
                 "groups from the archive's folders by group_from='folder'"
@@ -141,7 +141,7 @@ def many(
     parts = _files("images", images)
     if not parts:
         raise ValueError("there is no image to send")
-    parts += _files("anomalies", anomalies) if anomalies != () else []
+    parts += _files("anomalies", anomalies) if given(anomalies) else []
     if groups is not None:
         parts.append(Part("groups", _text(dict(groups)), is_text=True))
     if mask is not None:

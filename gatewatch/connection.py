@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 URL, API_KEY = "GATEWATCH_URL", "GATEWATCH_API_KEY"
 HERE = "http://127.0.0.1:8000"
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT_S = 60.0
 CONNECT_S = 5.0
 KEEP_S = 3.0
@@ -54,18 +55,18 @@ class Connection:
         """Return what was given, and else what the environment says.
 
         Raises:
-            ValueError: if the address is none of HTTP.
+            ValueError: if the address is none of HTTP, or the key is none.
         """
         address = (url or os.environ.get(URL) or HERE).rstrip("/")
         if not address.startswith(("http://", "https://")):
             raise ValueError(f"{address!r} is no address: give http://HOST:PORT, or set {URL}")
         patience = Retries(retries) if isinstance(retries, int) else retries or Retries()
         key = os.environ.get(API_KEY, "") if api_key is None else api_key
-        return cls(address, key, timeout_s, patience, verify)
+        return cls(address, _checked(key), timeout_s, patience, verify)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What a client of httpx is made with."""
+        """What a client of httpx is made with. Raises ValueError if the address is none of HTTP."""
         from importlib import metadata
 
         import httpx  # here: it takes longer to import than all of this package
@@ -73,8 +74,16 @@ class Connection:
         headers = {"user-agent": f"gatewatch-client/{metadata.version('gatewatch')}"}
         if self.api_key:
             headers["authorization"] = f"Bearer {self.api_key}"
+        try:
+            host = httpx.URL(self.url).host
+        except httpx.InvalidURL as error:
+            raise ValueError(f"{self.url!r} is no address: {error}") from error
+        if not host:
+            raise ValueError(f"{self.url!r} is no address: give http://HOST:PORT, or set {URL}")
         return {
             "base_url": self.url,
+            # A proxy of the environment knows nothing of this machine's loopback.
+            "trust_env": host not in LOOPBACK,
             "headers": headers,
             "timeout": httpx.Timeout(self.timeout_s, connect=min(self.timeout_s, CONNECT_S)),
             "limits": httpx.Limits(keepalive_expiry=KEEP_S),
@@ -118,11 +127,13 @@ def answer_of(response: "httpx.Response", content: bytes) -> Answer:
     return Answer(response.status_code, headers, content)
 
 
-def was_sent(error: Exception) -> bool:
-    """Whether a request that failed may have reached the server."""
+def failure_of(error: Exception) -> dict[str, bool]:
+    """Return whether a request that failed may have reached the server, and whether that passes."""
     import httpx
 
-    return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    wrong = isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol)
+    unconnected = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    return {"sent": not (wrong or unconnected), "passing": not wrong}
 
 
 @contextmanager
@@ -136,3 +147,11 @@ def saving(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _checked(key: str) -> str:
+    """Return a key without the blanks and line ends that a file or a shell has put around it."""
+    key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("the API key has characters that no key has: copy it anew")
+    return key

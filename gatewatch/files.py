@@ -1,12 +1,13 @@
 """The files of a folder, scored one by one: what is left to do, and what keeps what is done.
 
 The results file has a line of JSON for each image, written when its answer is there, after a first
-line that says what the run is. A second run over the same file goes on where the first stopped,
-however that ended; a line that was cut short is taken away. What is kept is known by its path: a
-file that was changed since is not looked at again. Problems that may pass (of the server, or of a
-file that cannot be read just now) are not kept, and so are tried again.
+line that says what the run is, a mask by its SHA-256. A second run over the same file goes on where
+the first stopped, however that ended; a line that was cut short is taken away. What is kept is
+known by its path: a file that was changed since is not looked at again. Problems that may pass (of
+the server, or of a file that cannot be read just now) are not kept, and so are tried again.
 """
 
+import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,11 +18,11 @@ from typing import Any, Literal
 
 from gatewatch.answers import ImageResult, Problem
 from gatewatch.answers.scores import Scores
-from gatewatch.bodies import many
+from gatewatch.bodies import Mask, many
 from gatewatch.calls import Call, document
-from gatewatch.errors.base import ProblemError, ResultsFileError
+from gatewatch.errors.base import ProblemError, ResultsFileError, UnexpectedAnswerError
 from gatewatch.errors.images import ImageError
-from gatewatch.images import Path_, walk
+from gatewatch.images import Path_, piece, walk
 from gatewatch.operations.scoring import within
 from gatewatch.reading import read
 
@@ -31,6 +32,8 @@ TOO_LARGE = 413
 SERVERS = 500
 AHEAD = 8
 """How many files may be done before the one whose turn it is, for each that is sent at once."""
+LEAVE_S = 5.0
+"""How long who stops early waits for what is on its way, so that it is not sent a second time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +59,16 @@ class FolderRun:
     def __init__(
         self, name: str, folder: Path_, results: Path_ | None, how: Mapping[str, Any]
     ) -> None:
-        """List the files.
+        """List the files, and read the mask, which goes with every one of them.
 
         Raises:
             NotADirectoryError: if it is no folder.
+            OSError: if the mask cannot be read.
         """
         self.name = name
         self.how = {key: value for key, value in how.items() if value is not None}
+        if "mask" in self.how:
+            self.how["mask"] = _in_memory(self.how["mask"])
         self.paths = dict(walk(Path(folder)))
         self.todo = list(self.paths)
         self.kept: list[FileScore] = []
@@ -127,56 +133,86 @@ class FolderRun:
         self._file.seek(0)
         content = self._file.read()
         whole = content.rfind(b"\n") + 1
-        self._file.truncate(whole)
         ours = {"gatewatch_results": FORMAT, "detector": self.name} | _plain(self.how)
-        first, *lines = content[:whole].splitlines() or [b""]
-        if not first:
-            self._file.write(json.dumps(ours).encode() + b"\n")
+        header = json.dumps(ours).encode() + b"\n"
+        if header.startswith(content):  # new, or cut short before its first line was whole
+            self._file.truncate(0)
+            self._file.write(header)
             return
+        first, *lines = content[:whole].splitlines() or [b""]
         try:
-            theirs, kept = json.loads(first), [read(FileScore, json.loads(line)) for line in lines]
-        except ValueError as error:
+            theirs = json.loads(first)
+            if not isinstance(theirs, dict) or "gatewatch_results" not in theirs:
+                raise ValueError("its first line is none of ours")
+            if theirs == ours:
+                kept = [read(FileScore, json.loads(line)) for line in lines]
+        except (ValueError, UnexpectedAnswerError) as error:
             raise ResultsFileError(f"{path} is no results file: take another path") from error
         if theirs != ours:
             raise ResultsFileError(
                 f"{path} has the results of another run, {theirs}; this one is {ours}: take "
                 "another path, or remove the file"
             )
+        self._file.truncate(whole)  # only now: until here it could have been somebody else's
         self.kept = [score for score in kept if score.path in self.paths]
         done = {score.path for score in self.kept}
         self.todo = [each for each in self.paths if each not in done]
 
 
 class InOrder:
-    """Holds back results until those before them are there, or hands them on as they come."""
+    """Holds back results until those before them are there, or hands them on as they come.
 
-    def __init__(self, paths: Iterable[str], order: Order) -> None:
+    Args:
+        paths: In the order in which they are handed on.
+        order: Whether they are, or as they come.
+        kept: Results that are there already; they are in memory anyway, and hold up nothing.
+    """
+
+    def __init__(self, paths: Iterable[str], order: Order, kept: Iterable[FileScore]) -> None:
         self._turns = deque(paths) if order == "path" else None
+        self._kept = {score.path: score for score in kept}
         self._held: dict[str, FileScore] = {}
 
-    @property
-    def held(self) -> int:
-        """How many wait for others."""
-        return len(self._held)
+    def room(self, concurrency: int, pending: int) -> int:
+        """Return how many more files may be sent while so many are on their way."""
+        behind = len(self._held) >= AHEAD * concurrency
+        return 0 if behind and pending else concurrency - pending
 
-    def take(self, scores: Iterable[FileScore]) -> Iterator[FileScore]:
+    def take(self, scores: Iterable[FileScore] = ()) -> Iterator[FileScore]:
         """Yield what may be handed on now."""
         if self._turns is None:
+            yield from self._kept.values()
+            self._kept = {}
             yield from scores
             return
         self._held |= {score.path: score for score in scores}
-        while self._turns and self._turns[0] in self._held:
-            yield self._held.pop(self._turns.popleft())
+        while self._turns:
+            there = self._held if self._turns[0] in self._held else self._kept
+            if self._turns[0] not in there:
+                return
+            yield there.pop(self._turns.popleft())
 
 
 def _invalid(path: str, problem: Problem) -> ImageResult:
     return ImageResult(index=0, name=path, verdict="invalid", problem=problem)
 
 
+def _in_memory(mask: Mask) -> Mask:
+    """Return a mask that many requests can send at once: polygons, or a name and bytes."""
+    if isinstance(mask, list):
+        return mask
+    made = piece(mask)
+    return made.name, b"".join(made.pieces())
+
+
 def _plain(how: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what changes results, as JSON gives it back."""
+    """Return what changes results, as JSON gives it back; of a mask, its digest."""
     told = {key: value for key, value in how.items() if key not in ("mask", "timeout_s")}
-    return dict(json.loads(json.dumps(told | ({"mask": True} if "mask" in how else {}))))
+    if "mask" in how:
+        mask = how["mask"]
+        content = json.dumps(mask).encode() if isinstance(mask, list) else mask[1]
+        told["mask"] = hashlib.sha256(content).hexdigest()
+    return dict(json.loads(json.dumps(told)))
 
 
 def _lock(file: Any, path: Path) -> None:

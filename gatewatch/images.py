@@ -19,6 +19,8 @@ ARCHIVES = {
     ".tgz": "application/gzip",
     ".gz": "application/gzip",
 }
+CHANNELS = (1, 3, 4)
+"""Lengths of an array's last axis that make it one picture and no pile of grey ones."""
 CLUTTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db"})
 
 Path_ = str | os.PathLike[str]
@@ -123,15 +125,24 @@ def archive_type(images: Any) -> str | None:
     return ARCHIVES.get(Path(images).suffix.lower())
 
 
+def given(images: Images) -> bool:
+    """Whether images were given at all, where the default is an empty tuple.
+
+    An array is not compared with it: that would be done number by number.
+    """
+    return not (isinstance(images, tuple) and not images)
+
+
 def listed(images: Images) -> Iterator[Piece]:
     """Yield the files of a folder, or of a number of images.
 
     Raises:
         OSError: if there is no such file or folder.
+        TypeError: if it is one image and no number of them.
         ValueError: if a folder has no images.
     """
     if not isinstance(images, str | os.PathLike):
-        if isinstance(images, bytes | bytearray | memoryview) or hasattr(images, "read"):
+        if _is_one(images):
             raise TypeError("one image was given where many are taken: put it into a list")
         yield from map(piece, images)
         return
@@ -145,6 +156,18 @@ def listed(images: Images) -> Iterator[Piece]:
         yield of_path(file, name)
     if empty:
         raise ValueError(f"no image below {path}; looked for {', '.join(sorted(SUFFIXES))}")
+
+
+def _is_one(images: Any) -> bool:
+    """Whether this is one image: bytes, a file, a picture, or an array (h, w) or (h, w, 3)."""
+    if isinstance(images, bytes | bytearray | memoryview):
+        return True
+    if hasattr(images, "read") or hasattr(images, "save"):
+        return True
+    if not hasattr(images, "__array_interface__"):
+        return False
+    shape = images.__array_interface__["shape"]
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] in CHANNELS)
 
 
 def _of_file(file: BinaryIO) -> Piece:

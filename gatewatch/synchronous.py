@@ -1,30 +1,31 @@
 """The client that waits: one request after the other, or from several threads at once."""
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from functools import partial
 from itertools import islice
+from threading import Event
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from gatewatch.answers import JobInfo
 from gatewatch.api import Api
+from gatewatch.background import started
 from gatewatch.bodies import Mask
 from gatewatch.calls import Answer, Call, Listing, Submission
 from gatewatch.connection import (
     TIMEOUT_S,
     Connection,
     answer_of,
+    failure_of,
     request_of,
     saving,
-    was_sent,
 )
-from gatewatch.files import AHEAD, FileScore, FolderRun, InOrder, Order, checked
+from gatewatch.files import LEAVE_S, FileScore, FolderRun, InOrder, Order, checked
+from gatewatch.following import Following
 from gatewatch.images import Path_
 from gatewatch.job import Job
-from gatewatch.jobs import Events, pauses_s
-from gatewatch.operations.learning import watch
 from gatewatch.progress import bar
 from gatewatch.retrying import Retries
 
@@ -58,7 +59,7 @@ class Client(Api):
             verify: Whether the server's certificate is checked, or the ssl.SSLContext for it.
 
         Raises:
-            ValueError: if the address is none of HTTP.
+            ValueError: if the address is none of HTTP, or the key is none.
         """
         import httpx
 
@@ -102,11 +103,12 @@ class Client(Api):
         allow_stale: bool = False,
         group: str = "",
         timeout_s: float | None = None,
-    ) -> Iterator[FileScore]:
+    ) -> Generator[FileScore, None, None]:
         """Score every image below a folder, some at once, and yield results as they come.
 
         With ``results``, the path of a file, a second run goes on where the first stopped. What
         it had done is yielded, too. A file that cannot be scored has its problem in its result.
+        Who stops early waits for what is on its way, though not for long.
         """
         how = {"mask": mask, "version": version, "timeout_s": timeout_s}
         how |= {"allow_stale": allow_stale or None, "group": group or None}
@@ -120,18 +122,7 @@ class Client(Api):
             ProblemError: if the server says what is wrong.
             ServerUnreachableError: if no answer came.
         """
-        tries = self._connection.retries.begin(call)
-        while True:
-            try:
-                answer = self._once(call)
-            except self._failures as error:
-                pause_s = tries.after_failure(error, sent=was_sent(error))
-            else:
-                again_s = tries.after_answer(answer)
-                if again_s is None:
-                    return call.outcome(answer)
-                pause_s = again_s
-            time.sleep(pause_s)
+        return self._send(call, Event())
 
     def submit(self, submission: Submission[R]) -> Job[R]:
         """Begin a job."""
@@ -146,31 +137,38 @@ class Client(Api):
 
         A stream that breaks is taken up where it stopped.
         """
-        events = Events(last)
-        tries = None
-        while not events.ended:
-            call = watch(job, events.last)
-            tries = tries or self._connection.retries.begin(call)
-            events.begin()
-            pause_s: float | None = None
+        following = Following(self._connection.retries, job, last)
+        timeout = self._connection.stream_timeout()
+        while not following.ended:
+            time.sleep(following.pause_s)
+            asked = request_of(following.begin(), None)
             try:
-                timeout = self._connection.stream_timeout()
-                with self._http.stream(**request_of(call, None), timeout=timeout) as response:
-                    if response.status_code != 200:
-                        answer = answer_of(response, response.read())
-                        pause_s = tries.after_answer(answer)
-                        if pause_s is None:
-                            call.outcome(answer)
-                    else:
+                with self._http.stream(**asked, timeout=timeout) as response:
+                    media_type = response.headers.get("content-type", "")
+                    if following.is_stream(response.status_code, media_type):
                         for piece in response.iter_bytes():
-                            for info in events.feed(piece):
-                                tries = None
-                                yield info
+                            yield from following.feed(piece)
+                        following.end()
+                    else:
+                        following.instead(answer_of(response, response.read()))
             except self._failures as error:
-                tries = tries or self._connection.retries.begin(call)
-                pause_s = tries.after_failure(error, sent=True)
-            if not events.ended:
-                time.sleep(pause_s or next(pauses_s()))
+                following.failed(error, **failure_of(error))
+
+    def _send(self, call: Call[T], stopped: Event) -> T:
+        """Send a request, again as long as nobody has stopped that."""
+        tries = self._connection.retries.begin(call)
+        while True:
+            try:
+                answer = self._once(call)
+            except self._failures as error:
+                pause_s = tries.after_failure(error, **failure_of(error))
+            else:
+                again_s = tries.after_answer(answer)
+                if again_s is None:
+                    return call.outcome(answer)
+                pause_s = again_s
+            if stopped.wait(pause_s):
+                raise CancelledError
 
     def _once(self, call: Call[Any]) -> Answer:
         content = None if call.body is None else call.body.pieces()
@@ -192,20 +190,19 @@ class Client(Api):
 
     def _folder(
         self, run: FolderRun, concurrency: int, progress: bool, order: Order
-    ) -> Iterator[FileScore]:
+    ) -> Generator[FileScore, None, None]:
         pending: set[Future[FileScore]] = set()
-        with (
-            run.opened(),
-            bar(progress, run.name) as shown,
-            ThreadPoolExecutor(concurrency) as pool,
-        ):
-            files, turns, done = iter(run.todo), InOrder(run.paths, order), len(run.kept)
+        stopped = Event()
+        with run.opened(), bar(progress, run.name) as shown:
+            files, done = iter(run.todo), len(run.kept)
+            turns = InOrder(run.paths, order, run.kept)
             shown.at(done, len(run.paths))
-            yield from turns.take(run.kept)
+            yield from turns.take()
             try:
                 while True:
-                    room = concurrency - len(pending) if turns.held < AHEAD * concurrency else 0
-                    pending |= {pool.submit(self._file, run, path) for path in islice(files, room)}
+                    room = turns.room(concurrency, len(pending))
+                    sent = (partial(self._file, run, path, stopped) for path in islice(files, room))
+                    pending |= {started(each) for each in sent}
                     if not pending:
                         return
                     ended, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -219,12 +216,13 @@ class Client(Api):
                         failed[0].result()
                     yield from turns.take(scores)
             finally:  # what was sent is kept, however this ends
-                for future in pending:
-                    with suppress(Exception):
+                stopped.set()
+                for future in wait(pending, LEAVE_S).done:
+                    if not future.exception():
                         run.keep(future.result())
 
-    def _file(self, run: FolderRun, path: str) -> FileScore:
+    def _file(self, run: FolderRun, path: str, stopped: Event) -> FileScore:
         try:
-            return self.send(run.call(path))
+            return self._send(run.call(path), stopped)
         except OSError as error:
             return run.unreadable(path, error)

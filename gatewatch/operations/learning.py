@@ -20,7 +20,7 @@ from gatewatch.answers import (
 )
 from gatewatch.bodies import Body, Mask, many
 from gatewatch.calls import Call, Listing, Submission, answers, idempotent
-from gatewatch.images import Images, Path_
+from gatewatch.images import Images, Path_, given
 from gatewatch.lines import Line, as_query
 
 Promote = Literal["auto", "always", "never"]
@@ -229,6 +229,6 @@ def _body(
         raise ValueError("give images of this machine, or server_folder: one of the two")
     if images is not None:
         return many(images, mask, anomalies=anomalies, groups=groups)
-    if mask is not None or groups is not None or anomalies != ():
+    if mask is not None or groups is not None or given(anomalies):
         raise ValueError("with server_folder no mask, groups or anomalies can come along")
     return None

@@ -25,6 +25,35 @@ class Said:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
+BUSY = Said(503, {"type": "urn:gatewatch:problem:overloaded", "title": "Busy", "detail": "later"})
+VERDICT = {"index": 0, "name": "", "verdict": "normal", "score": 1.0}
+SCORED = Said(200, {"detector": "n", "version": 1, "results": [VERDICT]})
+AT = "2030-01-01T00:00:00Z"
+JOB: dict[str, Any] = {
+    "id": "1" * 32,
+    "kind": "fit",
+    "detector": "n",
+    "state": "running",
+    "cancel_requested": False,
+    "images": 2,
+    "images_done": 1,
+    "images_per_second": None,
+    "seconds_left": None,
+    "created_at": AT,
+    "started_at": AT,
+    "ended_at": None,
+    "problem": None,
+    "result": None,
+}
+
+
+def event(number: int, **changes: Any) -> bytes:
+    """Return an event of a job as it comes."""
+    name = "end" if changes.get("state") == "succeeded" else "progress"
+    text = json.dumps(JOB | changes, ensure_ascii=False)
+    return f": alive\n\nevent: {name}\r\nid: {number}\r\ndata: {text}\r\n\r\n".encode()
+
+
 @dataclass
 class Asked:
     """One request."""

@@ -8,35 +8,14 @@ from typing import Any
 
 import pytest
 from client_helpers import Both, both
-from flaky_server import CUT, Said, flaky
+from flaky_server import BUSY, CUT, JOB, SCORED, Said, flaky
 
 import gatewatch
 from gatewatch import Retries
 from gatewatch import operations as of
 from gatewatch.calls import Answer
-from gatewatch.jobs import Events
 
-BUSY = Said(503, {"type": "urn:gatewatch:problem:overloaded", "title": "Busy", "detail": "later"})
 LIFE = Said(200, {"status": "ok", "reasons": []})
-VERDICT = {"index": 0, "name": "", "verdict": "normal", "score": 1.0}
-SCORED = Said(200, {"detector": "n", "version": 1, "results": [VERDICT]})
-AT = "2030-01-01T00:00:00Z"
-JOB: dict[str, Any] = {
-    "id": "1" * 32,
-    "kind": "fit",
-    "detector": "n",
-    "state": "running",
-    "cancel_requested": False,
-    "images": 2,
-    "images_done": 1,
-    "images_per_second": None,
-    "seconds_left": None,
-    "created_at": AT,
-    "started_at": AT,
-    "ended_at": None,
-    "problem": None,
-    "result": None,
-}
 FAST = Retries(most=5, within_s=20, first_s=0.01, most_s=0.02)
 
 
@@ -185,39 +164,35 @@ def test_a_download_that_breaks_leaves_nothing(kind: str, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def event(number: int, **changes: Any) -> bytes:
-    import json
+class Clock:
+    """Seconds that pass when they are told to."""
 
-    name = "end" if changes.get("state") == "succeeded" else "progress"
-    text = json.dumps(JOB | changes, ensure_ascii=False)
-    return f": alive\n\nevent: {name}\r\nid: {number}\r\ndata: {text}\r\n\r\n".encode()
+    now_s = 0.0
 
-
-def test_events_go_on_where_a_stream_broke(kind: str) -> None:
-    """Law: every event once, whatever breaks in between; the id of the last is sent along."""
-    ends = event(3, state="succeeded", images_done=2)
-    kinds = {"Content-Type": "text/event-stream"}
-    half = Said(200, event(1) + event(2)[:60], kinds | {"Content-Length": "9999"})
-    with flaky(half, Said(CUT), BUSY, Said(200, event(2) + ends, kinds)) as server:
-        for client in clients(kind, server.url):
-            told = client.events("1" * 32)
-            assert [info.state for info in told] == ["running", "running", "succeeded"]
-        last = [asked.headers.get("last-event-id") for asked in server.asked]
-        assert last == [None, "1", "1", "1"]
+    def __call__(self) -> float:
+        return self.now_s
 
 
-@pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_events_come_in_any_pieces(size: int) -> None:
-    """Law: how a stream is cut makes no difference; line separators of Unicode are letters."""
-    content = event(1, detector="a\u2028b") + event(2, state="succeeded")
-    events = Events()
-    found = [
-        info
-        for start in range(0, len(content), size)
-        for info in events.feed(content[start : start + size])
-    ]
-    assert [info.detector for info in found] == ["a\u2028b", "n"]
-    assert (events.last, events.ended) == ("2", True)
+def test_time_counts_from_the_first_failure() -> None:
+    """Law: what took long to send is sent again; pauses without end are not drawn."""
+    clock = Clock()
+    tries = Retries(within_s=60, first_s=1, most_s=1).begin(of.service.info(), clock=clock)
+    clock.now_s = 600.0
+    for _ in range(2000):  # so many doublings would overflow
+        assert tries.after_answer(Answer(503, {}, b"")) is not None
+    clock.now_s = 660.5
+    with pytest.raises(gatewatch.ServerUnreachableError, match="after 2001 tries"):
+        tries.after_failure(OSError("gone"), sent=True)
+
+
+def test_by_default_time_is_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law: a server that is away for less than ``within_s`` is waited for."""
+    monkeypatch.setattr("random.uniform", lambda _low, high: high / 2)
+    clock = Clock()
+    tries = Retries().begin(of.service.info(), clock=clock)
+    while (pause_s := tries.after_answer(Answer(503, {}, b""))) is not None:
+        clock.now_s += pause_s
+    assert 52 < clock.now_s <= 60
 
 
 def test_pauses_grow_and_differ() -> None:
