@@ -66,7 +66,7 @@ def p_values(bolts: Line, defects: float, shift: float = 0.0) -> np.ndarray:
         known: list[Monitored] = []
         monitor.take(before, known)
         windows.add(stored, monitor, known)
-        blob = references.keep(stored, windows.last(stored.entry.id, 0, 1))
+        blob = references.keep(stored, windows.last(stored.entry.id, 0, 1), LINE)
         monitor.reference = made(monitor, blob, repeat)
         monitor.decide("")
         new: list[Monitored] = []
