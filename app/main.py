@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from app import __version__, middleware, problems, slow_bodies
 from app.access import guard
+from app.console import pages
 from app.counting import counting
 from app.dependencies import takes_images
 from app.health.draining import Door, Drain
@@ -32,6 +33,7 @@ from app.routes import (
     jobs,
     keys,
     learning,
+    me,
     notices,
     replay,
     reviews,
@@ -39,6 +41,7 @@ from app.routes import (
     score_many,
     shadow,
     threshold,
+    traffic,
     v2,
     versions,
 )
@@ -58,6 +61,7 @@ ROUTES = (
     versions,
     shadow,
     threshold,
+    traffic,
     drift,
     drift_power,
     notices,
@@ -67,6 +71,7 @@ ROUTES = (
     images,
     replay,
     reviews,
+    me,
     keys,
     audit,
     health,
@@ -163,6 +168,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     app.state.sender = sender
     api = (each for part in ROUTES for each in part.router.routes if isinstance(each, APIRoute))
     taking = {route.path_regex: route.path for route in api if takes_images(route)}
+    pages.install(app)
     guard.install(app, settings, service.storage.database)
     # Ours, not FastAPI's, whose answer is no problem document and bears no request id.
     most = min(middleware.DOCUMENT_BYTES, settings.max_body_bytes)

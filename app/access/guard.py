@@ -8,7 +8,7 @@ interface too: on it a request without a key must be addressed to this machine b
 from no other site (DNS rebinding, cross-site forms).
 
 ``Guard`` finds out who asks before a byte of the body is read; ``needs`` says on a route which role
-it takes. A route without it still is closed to whoever has no key, ``OPEN_PATHS`` excepted.
+it takes. A route without it still is closed to whoever has no key, but for ``is_open``.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import problems
 from app.access.credentials import Role
 from app.access.identity import CREATE, Access, Identity, Trust, is_loopback
+from app.console.pages import is_console
 from app.errors import (
     KeyRefusedError,
     KeyRequiredError,
@@ -51,7 +52,12 @@ OPEN_PATHS = {"/livez", "/readyz", "/health", "/metrics", "/v1/info"} | {
     "/redoc",
     "/openapi.json",
 }
-"""What answers anybody: health, metrics, versions and limits, and the API's description."""
+"""Routes that answer anybody: health, metrics, versions and limits, and the API's description."""
+
+
+def is_open(path: str) -> bool:
+    """Return whether a path answers anybody: the console's files hold nothing of the service's."""
+    return path in OPEN_PATHS or is_console(path)
 
 
 class Guard:
@@ -63,7 +69,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer in its place."""
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+        if scope["type"] == "http" and not is_open(scope["path"]):
             request = Request(scope)
             try:
                 scope["identity"] = await self._access.identify(request.headers)

@@ -1,0 +1,98 @@
+// A job while it runs: how far it is, told by the service's events, and a way to cancel it.
+
+import { path, remove } from "../api.js";
+import { fill, h } from "../dom.js";
+import { events } from "../events.js";
+import { count, counted, duration, score } from "../format.js";
+import { can } from "../session.js";
+import { ask } from "./dialog.js";
+import { busy } from "./messages.js";
+import { box } from "./states.js";
+
+const KINDS = {
+  "fit": "Fit", "extend": "Extend the fit", "forget": "Forget images", "calibrate": "Calibrate",
+  "replay": "Replay of history", "drift-replay": "Replay of drift", "adapt": "Adapt the gates",
+};
+
+export const kindOf = (job) => KINDS[job.kind] ?? job.kind;
+export const hasEnded = (job) => ["succeeded", "failed", "cancelled"].includes(job.state);
+
+/** Return the state of a job as [kind of badge, word]. */
+export function stateOf(job) {
+  if (job.cancel_requested && !hasEnded(job)) return ["warn", "being cancelled"];
+  return {
+    queued: ["note", "waiting"], running: ["note", "running"], succeeded: ["good", "done"],
+    failed: ["bad", "failed"], cancelled: ["", "cancelled"],
+  }[job.state] ?? ["", job.state];
+}
+
+/**
+ * Return a card that follows a job until its end.
+ * @param {Object} job as the service gave it.
+ * @param {{signal: AbortSignal, onEnd: (job: Object) => void}} what `onEnd` gets the ended job, its
+ *   result included.
+ */
+export function follow(job, { signal, onEnd }) {
+  const bar = h("progress", { aria: { label: `${kindOf(job)} of ${job.detector}` } });
+  const far = h("span", {});
+  const pace = h("span", { class: "muted" });
+  const state = h("span", { role: "status" });
+  const trouble = h("div", { role: "alert" });
+  const stop = can("fit") && h("button", { type: "button" }, "Cancel");
+  stop && stop.addEventListener("click", () => cancelled(stop, job, draw));
+
+  function draw(now) {
+    if (now.images > 0) {
+      bar.max = now.images;
+      bar.value = now.images_done;
+    } else {
+      bar.removeAttribute("value");
+    }
+    fill(far, now.images > 0 ? `${count(now.images_done)} of ${counted(now.images, "image")}` : "");
+    fill(pace, paceOf(now));
+    const [, word] = stateOf(now);
+    if (state.textContent !== word) fill(state, word); // read out when it changes only
+    if (stop) stop.disabled = now.cancel_requested || hasEnded(now);
+  }
+
+  async function watch() {
+    try {
+      let last = job;
+      for await (const now of events(path`/v1/jobs/${job.id}/events`, signal)) {
+        last = now;
+        draw(now);
+      }
+      onEnd(last);
+    } catch (error) {
+      if (error.name !== "AbortError") fill(trouble, box("bad", [error.message]));
+    }
+  }
+
+  draw(job);
+  watch();
+  return h("section", { class: "card stack job", aria: { label: `Job: ${kindOf(job)}` } },
+    h("div", { class: "row spread" }, h("h2", {}, kindOf(job)), h("span", { class: "badge note" }, state)),
+    bar,
+    h("div", { class: "row spread" }, h("div", { class: "row" }, far, pace), stop),
+    trouble,
+    h("p", { class: "muted small" }, "The job runs in the service: this page may be left or closed."));
+}
+
+/** Ask, and cancel a job; `onDone` gets it as it is then. */
+export async function cancelled(button, job, onDone) {
+  const asked = await ask({
+    title: `Cancel: ${kindOf(job).toLowerCase()} of ${job.detector}?`,
+    text: "What it has done is dropped, and no version is made. What serves now goes on serving.",
+    action: "Cancel the job", danger: true,
+  });
+  if (!asked) return;
+  const now = await busy(button, () => remove(path`/v1/jobs/${job.id}`, { query: asked }));
+  if (now) onDone(now);
+}
+
+function paceOf(job) {
+  const pace = [];
+  if (job.images_per_second) pace.push(`${score(job.images_per_second, 2)} images a second`);
+  if (job.seconds_left !== null && job.seconds_left !== undefined) pace.push(`about ${duration(job.seconds_left)} left`);
+  return pace.length > 0 ? `· ${pace.join(", ")}` : "";
+}

@@ -1,0 +1,88 @@
+// Addresses after the # and the pages behind them; the page that is left is told to stop.
+
+import { fill, h } from "./dom.js";
+import { failure, loading } from "./parts/states.js";
+
+/**
+ * Show the page of the address whenever that changes.
+ *
+ * A page is a function of ({params, query, signal, refresh}) that returns its element, or a promise
+ * of it: `params` are the parts of the address that its pattern names, `query` what follows the ?,
+ * `signal` is aborted when the page is left, and `refresh()` shows it anew. Its h1 takes the focus and
+ * the title.
+ *
+ * @param {HTMLElement} place
+ * @param {Array<[string, Function]>} pages patterns such as "/detectors/:name/drift", and pages.
+ * @param {() => void} onChange called with each address.
+ */
+export function route(place, pages, onChange) {
+  let leaving = new AbortController();
+
+  async function show() {
+    leaving.abort();
+    leaving = new AbortController();
+    const { signal } = leaving;
+    const [where, text = ""] = (location.hash.slice(1) || "/detectors").split("?");
+    const found = match(pages, where);
+    onChange(where);
+    fill(place, loading("Loading"));
+    try {
+      const context = { ...found, query: new URLSearchParams(text), signal, refresh: show };
+      const element = await found.page(context);
+      if (signal.aborted) return;
+      fill(place, element);
+    } catch (error) {
+      if (signal.aborted || error.status === 401) return; // what asks for a key is there by now
+      fill(place, failure(error, show));
+    }
+    const heading = place.querySelector("h1");
+    document.title = heading ? `${heading.textContent} · gatewatch` : "gatewatch";
+    if (heading) heading.tabIndex = -1;
+    (heading ?? place).focus();
+  }
+
+  window.addEventListener("hashchange", show);
+  return show;
+}
+
+/** Go to an address; the same again shows it anew. */
+export function go(where) {
+  if (location.hash === `#${where}`) window.dispatchEvent(new HashChangeEvent("hashchange"));
+  else location.hash = where;
+}
+
+/** Return an address with its parts encoded: to`/detectors/${name}/drift`. */
+export function to(fixed, ...parts) {
+  return `#${fixed.reduce((done, next, i) => done + encodeURIComponent(parts[i - 1]) + next)}`;
+}
+
+function match(pages, where) {
+  const parts = where.split("/");
+  for (const [pattern, page] of pages) {
+    const wanted = pattern.split("/");
+    if (wanted.length !== parts.length) continue;
+    const params = {};
+    const fits = wanted.every((each, i) => {
+      if (!each.startsWith(":")) return each === parts[i];
+      params[each.slice(1)] = decoded(parts[i]);
+      return parts[i] !== "";
+    });
+    if (fits) return { page, params };
+  }
+  return { page: missing, params: {} };
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a % of somebody's own typing
+  }
+}
+
+function missing() {
+  return h("div", { class: "state" },
+    h("h1", {}, "No such page"),
+    h("p", {}, "The address leads nowhere in this console."),
+    h("a", { class: "button", href: "#/detectors" }, "To the detectors"));
+}
