@@ -13,6 +13,7 @@ from detector.divergence import Divergence
 from detector.errors import DetectorError
 from detector.evidence import Neighbour
 from detector.groups import GroupReport
+from detector.histogram import Histogram
 from detector.operating_points import OperatingPoint
 from detector.verdict import Verdict
 
@@ -61,6 +62,14 @@ class Previewed:
     stored: Stored
     points: list[OperatingPoint]
     proposed: Detector | None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationHistogram:
+    """How the calibration of a version has scored."""
+
+    stored: Stored
+    histogram: Histogram
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from app.learning.collecting import Collector
 from app.lines import Line, decided
 from app.monitoring.watch import Watch
 from app.past.history import History
-from app.results import Previewed, Scored
+from app.past.traffic import TrafficCounts
+from app.results import CalibrationHistogram, Previewed, Scored
 from app.scoring.ingest import Arrived, Failure, Ingest, Look, R
 from app.scoring.looking import look_of
 from app.scoring.verdicts import Verdicts
@@ -33,6 +34,7 @@ from detector import operating_points
 from detector.detector import Detector
 from detector.drift.power import Power
 from detector.embedder import Embedder
+from detector.histogram import histogram
 from detector.spec import DEFAULT_IMAGE_SIZE
 
 POWERS = 256
@@ -55,6 +57,7 @@ class Service:
         self.ingest = Ingest(settings, embedder, telemetry, self.heartbeats)
         self.history = History(settings, storage, telemetry, self.heartbeats)
         self.drift = Watch(settings, storage, telemetry, self.heartbeats, embedder.channels)
+        self.traffic = TrafficCounts(settings, storage)
         self.powers: Cache[Power] = Cache(POWERS)
         self.verdicts = Verdicts(self.catalogue, self.ingest, self.history, self.drift, telemetry)
         self.collector = Collector(self.ingest, self.chunks)
@@ -141,6 +144,21 @@ class Service:
         points = operating_points.table(known, targets)
         proposed = None if line is None else decided(stored.detector, line, allow_stale=allow_stale)
         return Previewed(stored, points, proposed)
+
+    def calibration_scores(
+        self, name: str, bins: int, *, version: int | None = None, allow_stale: bool = False
+    ) -> CalibrationHistogram:
+        """Count the scores that a threshold is chosen from, in bins of equal width.
+
+        Raises:
+            UnknownDetectorError, UnknownVersionError, NotCalibratedError, StaleCalibrationError
+        """
+        stored = self.catalogue.get(name, version)
+        known, line = stored.detector.require_calibrated(), stored.detector.threshold
+        if not allow_stale:
+            stored.detector.require_fresh()
+        found = histogram(known, line.value if line else None, bins)
+        return CalibrationHistogram(stored, found)
 
     async def score(
         self,

@@ -19,7 +19,6 @@ from detector.cell_moments import CellMoments
 from detector.detector import Detector
 from detector.errors import ArtefactError, InvalidSpecError
 from detector.moments import Moments
-from detector.options import Options
 from detector.sample import Sample
 from detector.spec import Spec
 from detector.statistics import Statistic
@@ -108,7 +107,6 @@ def _readable(read: Callable[[], T]) -> T:
 
 
 def _fit(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Detector:
-    spec = header["spec"]
     statistics = {
         name: _statistic(
             kind,
@@ -121,7 +119,7 @@ def _fit(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Detector:
         for name, kind in header["statistics"].items()
     }
     return Detector(
-        spec=Spec(**{**spec, "options": Options(**spec["options"])}),
+        spec=Spec.of(header["spec"]),
         mask=tensors.get("mask"),
         statistics=statistics,
     )

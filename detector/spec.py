@@ -1,8 +1,9 @@
 """What a detector is before it has seen an image."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from detector.errors import InvalidSpecError
 from detector.options import Options
@@ -31,6 +32,11 @@ class Spec:
     image_size: int = DEFAULT_IMAGE_SIZE
     mask: Mask = "none"
     options: Options = field(default_factory=Options)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Spec":
+        """Return what ``asdict`` has made plain values of. Raises TypeError for others."""
+        return cls(**{**values, "options": Options(**values["options"])})
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name):

@@ -41,6 +41,7 @@ class Api:
     threshold = operation(of.thresholds.threshold)
     set_threshold = operation(of.thresholds.set_threshold)
     preview = operation(of.thresholds.preview)
+    calibration_scores = operation(of.thresholds.calibration_scores)
 
     versions = operation(of.versions.versions)
     version = operation(of.versions.version)
@@ -53,6 +54,7 @@ class Api:
     set_shadow = operation(of.versions.set_shadow)
     remove_shadow = operation(of.versions.remove_shadow)
 
+    traffic = operation(of.past.traffic)
     history = listing(of.past.history)
     image = operation(of.past.image)
     review = operation(of.past.review)
@@ -68,6 +70,7 @@ class Api:
     notices = listing(of.drift.notices)
     send_test_notice = operation(of.drift.send_test_notice)
 
+    me = operation(of.admin.me)
     create_key = operation(of.admin.create_key)
     keys = operation(of.admin.keys)
     revoke_key = operation(of.admin.revoke_key)

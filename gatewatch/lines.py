@@ -13,7 +13,11 @@ def as_document(line: Line) -> dict[str, Any]:
     """Return what is asked for as JSON."""
     if not isinstance(line, NewThreshold):
         line = NewThreshold(method="conformal", target=float(line))
-    return {name: value for name, value in asdict(line).items() if value not in (None, False)}
+    return {
+        name: value
+        for name, value in asdict(line).items()
+        if value is not None and value is not False  # 0 is a value
+    }
 
 
 def as_query(line: Line | None) -> dict[str, Any]:

@@ -41,6 +41,11 @@ class Identity:
     name: str
     role: Role
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no key was needed; none can be called ``local``."""
+        return self.name == LOCAL
+
 
 class Access:
     """Finds out who makes a request; used in the event loop only."""

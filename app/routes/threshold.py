@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 
 from app.access.credentials import Role
 from app.access.guard import ERRORS, ByDep, needs
@@ -16,6 +16,7 @@ from app.errors import (
 from app.parameters import made
 from app.problems import docs
 from app.schemas.base import DetectorName
+from app.schemas.histogram import CalibrationScores
 from app.schemas.thresholds import (
     DrawnThreshold,
     NewPreview,
@@ -85,3 +86,20 @@ def preview(
 ) -> Preview:
     """Say what thresholds would do, and change nothing."""
     return Preview.of(service.preview(name, **body.asked()))
+
+
+@router.get(
+    "/scores",
+    dependencies=[needs(Role.SCORE)],
+    responses=docs(
+        UnknownDetectorError, UnknownVersionError, NotCalibratedError, StaleCalibrationError
+    ),
+)
+def scores(
+    name: DetectorName,
+    service: ServiceDep,
+    which: WhichDep,
+    bins: Annotated[int, Query(ge=10, le=200, description="Bins of equal width.")] = 60,
+) -> CalibrationScores:
+    """Count how the calibration's images have scored, and known anomalies beside them."""
+    return CalibrationScores.of(service.calibration_scores(name, bins, **vars(which)))

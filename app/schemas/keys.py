@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from app.access.credentials import Key, Role, State
+from app.access.identity import Identity
 from app.schemas.base import Body, whole
 from app.storage.keys import MOST_PER_MINUTE, NewKey
 from app.storage.tables import now
@@ -81,3 +82,19 @@ class KeyList(Body):
     def of(cls, keys: Iterable[Key]) -> "KeyList":
         """Return what may be seen of each."""
         return cls(keys=[KeyInfo.of(key) for key in keys])
+
+
+class Me(Body):
+    """Who asks."""
+
+    name: str
+    """Of the key; local where none is needed."""
+    role: Role
+    """What may be done: score; fit, which includes score; admin, which includes all."""
+    is_open: bool
+    """Whether the server takes these requests without a key."""
+
+    @classmethod
+    def of(cls, identity: Identity) -> "Me":
+        """Return its form."""
+        return cls(name=identity.name, role=identity.role, is_open=identity.is_open)

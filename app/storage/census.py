@@ -28,14 +28,6 @@ class Census:
 
 def census(database: Database) -> Mapping[str, Census]:
     """Count; by the id of the detector."""
-    waiting = (
-        select(SCORED.c.detector_id, func.count())
-        .where(
-            TO_REVIEW,  # a person is asked about them
-            ~exists().where(REVIEWS.c.image_id == SCORED.c.id),
-        )
-        .group_by(SCORED.c.detector_id)
-    )
     sizes = select(CHUNKS.c.detector_id, func.sum(CHUNKS.c.size_bytes)).group_by(
         CHUNKS.c.detector_id
     )
@@ -55,11 +47,24 @@ def census(database: Database) -> Mapping[str, Census]:
         .group_by(DETECTORS.c.id)
     )
     with database.read() as connection:
-        images, kept = _counts(connection, waiting), _counts(connection, sizes)
+        images, kept = to_review(connection), _counts(connection, sizes)
         return {
             row[0]: Census(row[1], images.get(row[0], 0), kept.get(row[0], 0))
             for row in connection.execute(fitted)
         }
+
+
+def to_review(connection: Connection) -> dict[str, int]:
+    """Count images that wait for a person; by the id of the detector, if there are any."""
+    waiting = (
+        select(SCORED.c.detector_id, func.count())
+        .where(
+            TO_REVIEW,  # a person is asked about them
+            ~exists().where(REVIEWS.c.image_id == SCORED.c.id),
+        )
+        .group_by(SCORED.c.detector_id)
+    )
+    return _counts(connection, waiting)
 
 
 def _counts(connection: Connection, chosen: Select[Any]) -> dict[str, int]:

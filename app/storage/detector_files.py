@@ -62,6 +62,16 @@ class DetectorFiles:
         except ArtefactError as error:
             raise ArtefactError(f"{files.fit} or {files.decision}: {error}") from error
 
+    def decided(self, unfitted: Detector, files: Files, version: int) -> Detector:
+        """Return a version as ``read`` does, but without what was fitted, and keep it nowhere."""
+        at_hand = self.at_hand(files, version)
+        if at_hand is not None:
+            return at_hand
+        try:
+            return with_decision(unfitted, self._blobs.get(files.decision), version)
+        except ArtefactError as error:
+            raise ArtefactError(f"{files.decision}: {error}") from error
+
     def _read(self, files: Files, version: int) -> Detector:
         fitted = self._fits.made(files.fit, lambda: _ready(read_fit(self._blobs.get(files.fit))))
         return with_decision(fitted, self._blobs.get(files.decision), version)

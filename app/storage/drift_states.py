@@ -42,6 +42,12 @@ class DriftStates:
         with self._database.read() as connection:
             return connection.scalar(chosen) or 0
 
+    def counters(self) -> dict[str, int]:
+        """Return how often the states were written that there are, by detector."""
+        chosen = select(DRIFT_STATES.c.detector_id, DRIFT_STATES.c.counter)
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(chosen)}
+
     def get(self, detector_id: str) -> tuple[bytes, int]:
         """Return a detector's state and its counter; no bytes and 0 if there is none."""
         chosen = select(DRIFT_STATES.c.content, DRIFT_STATES.c.counter).where(

@@ -79,7 +79,7 @@ class Keys:
             NoAdminKeyError: if no admin key could manage it over HTTP, unless forced.
         """
         moment = self._clock()
-        _check(name, expires_at, per_minute, moment)
+        check(name, expires_at, per_minute, moment)
         key_id, text, digest = invent()
         key = Key(key_id, name, role, digest, per_minute, by.who, moment, expires_at)
         row = {column.name: getattr(key, column.name) for column in KEYS.columns}
@@ -158,9 +158,8 @@ def _require_admin(keys: Iterable[Key], moment: datetime, what_to_do: str) -> No
         )
 
 
-def _check(
-    name: str, expires_at: datetime | None, per_minute: int | None, moment: datetime
-) -> None:
+def check(name: str, expires_at: datetime | None, per_minute: int | None, moment: datetime) -> None:
+    """Refuse what a key cannot be, now. Raises InvalidKeySpecError."""
     if without_secrets(name) != name:
         raise InvalidKeySpecError("the text of a key is no name: names are seen by everybody")
     if not re.fullmatch(NAME, name) or name == LOCAL:

@@ -171,8 +171,17 @@ SCORED = Table(
     Column("row", Integer, nullable=False),
     Index("scored_by_time", "detector_id", "at", "id"),
     Index("scored_by_chunk", "chunk"),
-    # Few of all; as text, for SQLite takes it only for a query with the same words.
-    Index("scored_to_review", "detector_id", sqlite_where=TO_REVIEW, postgresql_where=TO_REVIEW),
+    # Few of all; as text, for SQLite takes it only for a query with the same words. Counting them
+    # reads nothing else.
+    Index(
+        "scored_to_review",
+        "detector_id",
+        "verdict",
+        "at",
+        "id",
+        sqlite_where=TO_REVIEW,
+        postgresql_where=TO_REVIEW,
+    ),
 )
 
 # How often the shadow and the version in service agreed.

@@ -15,6 +15,7 @@ from app.storage.lineage import Image
 from app.storage.tables import DETECTORS, VERSIONS
 from app.storage.version_rows import Entry, Version, entry_of, find, joined, version_of
 from detector.detector import Detector
+from detector.spec import Spec
 
 FRESH_S = 0.5
 """How long what was read serves those who score, if this process changes nothing meanwhile."""
@@ -84,6 +85,16 @@ class VersionReader:
             entry, stored = again, self._stored(again)  # another one was put in service
         self._recent.keep(_key(name, version), _Read(entry, at_s, writes))
         return stored
+
+    def decided(self, entry: Entry) -> Stored:
+        """Return a version with calibration and line alone, whose file is small.
+
+        Raises:
+            as ``get``.
+        """
+        kept = entry.version
+        unfitted = Detector(Spec.of(kept.summary["spec"]))
+        return Stored(self._files.decided(unfitted, kept.files, kept.version), entry)
 
     def recent(self, name: str, version: int | None = None) -> Stored | None:
         """Return what ``get`` would have returned a moment ago, if it is in memory.

@@ -54,6 +54,7 @@ from gatewatch.answers.keys import (
     KeyInfo,
     KeyList,
     KeyMade,
+    Me,
 )
 from gatewatch.answers.learning import (
     Calibrated,
@@ -111,12 +112,18 @@ from gatewatch.answers.service import (
     StageHealth,
 )
 from gatewatch.answers.thresholds import (
+    CalibrationScores,
     DrawnThreshold,
     NewThreshold,
     Point,
     Preview,
     Share,
     Threshold,
+)
+from gatewatch.answers.traffic import (
+    DetectorTraffic,
+    Traffic,
+    TrafficBucket,
 )
 from gatewatch.answers.versions import (
     FittedImage,
@@ -138,6 +145,7 @@ __all__ = [
     "BlockDivergence",
     "BlockMoveInfo",
     "Calibrated",
+    "CalibrationScores",
     "ChangePower",
     "ChangedInfo",
     "ChannelMoveInfo",
@@ -149,6 +157,7 @@ __all__ = [
     "DetectorInfo",
     "DetectorList",
     "DetectorRefused",
+    "DetectorTraffic",
     "DrawnThreshold",
     "DriftInfo",
     "DriftReplayInfo",
@@ -173,6 +182,7 @@ __all__ = [
     "LeftOutGroup",
     "Life",
     "ManyScores",
+    "Me",
     "MonitorInfo",
     "NewThreshold",
     "NormalImage",
@@ -200,6 +210,8 @@ __all__ = [
     "StageHealth",
     "Threshold",
     "TimingsMs",
+    "Traffic",
+    "TrafficBucket",
     "TrialReport",
     "TriedInfo",
     "VersionComparison",

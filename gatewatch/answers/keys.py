@@ -33,3 +33,15 @@ class KeyList:
     """All keys there ever were, oldest first."""
 
     keys: list[KeyInfo]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Me:
+    """Who asks."""
+
+    name: str
+    """Of the key; local where none is needed."""
+    role: str
+    """What may be done: score; fit, which includes score; admin, which includes all."""
+    is_open: bool
+    """Whether the server takes these requests without a key."""

@@ -104,3 +104,24 @@ class Preview:
     """Calibration images above the proposed line, each above that of its group if it has one."""
     detections: Share | None
     """Known anomalies above the proposed line; by group, above the highest: none are known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationScores:
+    """The scores that a threshold is chosen from, counted in bins of equal width.
+
+    A bin holds its lower edge, the last one its upper edge too.
+    """
+
+    detector: str
+    version: int
+    edges: list[float]
+    """Ascending, one more than there are bins; all scores and the threshold lie between them."""
+    normal: list[int]
+    """Calibration images in each bin."""
+    anomalous: list[int]
+    """Known anomalies in each bin."""
+    normal_images: int
+    anomalous_images: int
+    threshold: float | None
+    """None if no line was drawn."""

@@ -1,14 +1,19 @@
-"""Keys, and who changed what."""
+"""Who asks, keys, and who changed what."""
 
 from datetime import datetime
 from typing import Any, Literal
 
-from gatewatch.answers import AuditLine, AuditPage, KeyInfo, KeyList, KeyMade
+from gatewatch.answers import AuditLine, AuditPage, KeyInfo, KeyList, KeyMade, Me
 from gatewatch.calls import Call, Listing, answers, document, nothing
 from gatewatch.reading import read
 
 PAGE = 1000
 Role = Literal["score", "fit", "admin"]
+
+
+def me() -> Call[Me]:
+    """Return whose key is sent and what it may do, or that none is needed."""
+    return Call("GET /v1/me", answers(Me))
 
 
 def create_key(

@@ -12,6 +12,7 @@ from gatewatch.answers import (
     ReviewInfo,
     ReviewPage,
     ScoredInfo,
+    Traffic,
     VersionDetail,
 )
 from gatewatch.calls import Call, Listing, Submission, answers, idempotent
@@ -41,6 +42,11 @@ def history(
         )
 
     return Listing(page, lambda page: (page.images, page.next), limit)
+
+
+def traffic(*, hours: int | None = None) -> Call[Traffic]:
+    """Count what each detector has scored in the last hours, 24 unless told; say how it stands."""
+    return Call("GET /v1/traffic", answers(Traffic), query={"hours": hours})
 
 
 def image(id: str) -> Call[ImageInfo]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gatewatch.answers import DrawnThreshold, Preview, Threshold
+from gatewatch.answers import CalibrationScores, DrawnThreshold, Preview, Threshold
 from gatewatch.calls import Call, answers
 from gatewatch.lines import Line, as_document
 from gatewatch.operations.learning import Promote
@@ -63,4 +63,16 @@ def preview(
         parts={"name": name},
         document={key: value for key, value in body.items() if value is not None},
         repeatable=True,
+    )
+
+
+def calibration_scores(
+    name: str, *, bins: int | None = None, version: int | None = None, allow_stale: bool = False
+) -> Call[CalibrationScores]:
+    """Count the scores that a threshold is chosen from, in bins of equal width, 60 unless told."""
+    return Call(
+        "GET /v1/detectors/{name}/threshold/scores",
+        answers(CalibrationScores),
+        parts={"name": name},
+        query={"bins": bins, "version": version, "allow_stale": allow_stale},
     )

@@ -46,10 +46,12 @@ def plain(value: Any) -> Any:
         ("detector", f"/v1/detectors/{NAME}", None),
         ("detectors", "/v1/detectors", "detectors"),
         ("threshold", f"/v1/detectors/{NAME}/threshold", None),
+        ("calibration_scores", f"/v1/detectors/{NAME}/threshold/scores", None),
         ("versions", f"/v1/detectors/{NAME}/versions", "versions"),
         ("shadow", f"/v1/detectors/{NAME}/shadow", None),
         ("proposals", f"/v1/detectors/{NAME}/proposals", None),
         ("info", "/v1/info", None),
+        ("me", "/v1/me", None),
         ("jobs", "/v1/jobs", "jobs"),
         ("audit", "/v1/audit", "lines"),
         ("keys", "/v1/keys", "keys"),
@@ -66,6 +68,17 @@ def test_reads_what_plain_http_reads(
     theirs = theirs[field] if field else theirs
     ours = [asdict(each) for each in ours] if isinstance(ours, list) else asdict(ours)
     assert plain(ours) == theirs
+
+
+def test_traffic_is_what_plain_http_reads(client: Both, url: str) -> None:
+    """Contract: the same, but for the moment at which it was asked for."""
+    ours, theirs = plain(asdict(client.traffic(hours=720))), httpx.get(f"{url}/v1/traffic").json()
+    assert ours["detectors"]
+    for told in (ours, theirs):
+        del told["since"], told["until"]
+        for each in told["detectors"]:
+            del each["buckets"]  # of a day, and of thirty
+    assert ours == theirs
 
 
 def test_the_service_tells_how_it_is(client: Both) -> None:

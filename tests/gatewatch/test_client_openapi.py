@@ -101,6 +101,9 @@ def calls() -> dict[str, Any]:
         "preview": of.thresholds.preview(
             "n", threshold=LINE, targets=[0.1], version=1, allow_stale=True
         ),
+        "calibration_scores": of.thresholds.calibration_scores(
+            "n", bins=10, version=1, allow_stale=True
+        ),
         "versions": of.versions.versions("n"),
         "version": of.versions.version("n", 1),
         "fitted_images": of.versions.fitted_images("n", 1),
@@ -113,6 +116,7 @@ def calls() -> dict[str, Any]:
         "shadow": of.versions.shadow("n"),
         "set_shadow": of.versions.set_shadow("n", 1, reason="r"),
         "remove_shadow": of.versions.remove_shadow("n", reason="r"),
+        "traffic": of.past.traffic(hours=1),
         "history": of.past.history("n", since=NOW, until=NOW, verdict="normal"),
         "image": of.past.image("i"),
         "review": of.past.review("i", "missed", note="n", reason="r"),
@@ -130,6 +134,7 @@ def calls() -> dict[str, Any]:
         ),
         "notices": of.drift.notices(detector="n"),
         "send_test_notice": of.drift.send_test_notice(),
+        "me": of.admin.me(),
         "create_key": of.admin.create_key("n", "score", expires_at=NOW, per_minute=1, reason="r"),
         "keys": of.admin.keys(),
         "revoke_key": of.admin.revoke_key("i", force=True, reason="r"),
