@@ -173,7 +173,12 @@ class Monitors:
         else:
             content, counter = self._states.get(identity)
             monitor = self._read(content) or Monitor.begun(stored, self._promise, now())
+        known = monitor.reference
         monitor.follow(stored.detector, now())
+        if monitor.reference is known:
+            self._cache.keep(identity, (monitor, counter))
+        else:  # not what was kept, nor to be taken for it should the old version serve again
+            self._cache.drop(identity)
         if not monitor.is_decided:
             monitor.decide(self._references.why_not(stored, monitor))
         return monitor, counter
@@ -193,10 +198,9 @@ class Monitors:
         """
         stored = self._versions.get(name)
         try:
-            monitor, counter = self._monitor(stored)
+            monitor, _ = self._monitor(stored)
         except InvalidSpecError as error:
             return Told(stored.entry, "disabled", [str(error)])
-        self._cache.keep(stored.entry.id, (monitor, counter))
         filled = self._windows.filled(stored.entry.id, monitor.reference)
         return tell(stored.entry, monitor, filled)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from history_helpers import NAME, Line, line
 from http_helpers import problem, strict
+from version_helpers import promote
 from watch_helpers import (
     CALIBRATION,
     PROMISE,
@@ -245,3 +246,17 @@ def test_another_threshold_goes_on_and_another_calibration_begins(bolts: Line) -
     assert (told["images"], told["state"]) == (140, "in_control")
     assert told["baseline"]["version"] == 5
     assert told["alarms"] == before["alarms"]
+
+
+def test_looking_at_another_version_ends_no_alarm(bolts: Line) -> None:
+    """Law: to ask changes nothing, whatever serves meanwhile; the next image finds the alarm."""
+    bolts.score(parts(6000, 100, brighter=12))
+    before = bolts.get("/drift")
+    assert before["state"] == "alarm"
+    calibrate(bolts, 2000)
+    assert bolts.get("/drift")["state"] == "in_control"
+    assert promote(bolts, before["in_service"]).status_code == 200
+    after = bolts.get("/drift")
+    assert {**after, "window": before["window"]} == before  # one that was being filled may go
+    bolts.score(parts(5000, 1))
+    assert bolts.get("/drift")["state"] == "alarm"
