@@ -7,7 +7,7 @@ WORKERS ?= auto
 export TEST_DATA ?= $(abspath $(wildcard ../shared/data))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint bench clean
+.PHONY: help demo serve test lint bench docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -25,14 +25,18 @@ test: .venv/dev lint ## check style, types and layers, then run all tests with c
 lint: .venv/dev ## check style, types and layers only
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/oxlint --deny-warnings app/console
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 bench: .venv/dev ## measure detection on a folder: make bench SET=path/to/set
 	$(BIN)/gatewatch bench $(SET) --out bench-output
 
+docs: .venv/dev ## build the documentation in site/, its reference from the code
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean: ## remove the environment and everything made
-	rm -rf .venv demo-output bench-output dist .coverage* .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv demo-output bench-output dist site .coverage* .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gatewatch needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
