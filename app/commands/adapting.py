@@ -1,5 +1,6 @@
 """The command ``gatewatch adapt``: a folder of normal images to a file of gates, if that helps."""
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +10,22 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from app.commands.common import report
+from app.commands.following import followed
+from app.commands.learning import report
+from app.commands.local.base import answer
+from app.commands.sent import files
+from app.commands.target import KeyFile, Url, connected, failures, refuse_key_file
 from app.errors import ConflictError
 from app.intake.local_images import LocalImages
 from app.learning import adapting
-from app.learning.adapting import Options, Outcome
+from app.learning.adapting import Options
+from app.schemas.adapt import AdaptedGates
 from app.settings import Settings, check_environment
 from detector.adapt import Report
-from detector.errors import DetectorError, InvalidSpecError
+from detector.errors import InvalidSpecError
+from detector.gate_judging import Figures
 from detector.spec import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
+from gatewatch import UnexpectedAnswerError, answers
 
 SUFFIX = ".safetensors"
 
@@ -35,20 +43,20 @@ def adapt(
     seed: Annotated[
         int, typer.Option(min=0, max=adapting.MOST_SEED, help="Of draws, training and defects.")
     ] = 0,
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Adapt the backbone's gates to normal images; write them only if that helps."""
-    try:
-        settings = _settings()
-        _check(out)
-        images = LocalImages.of([folder])
-        with threadpool_limits(1, user_api="blas"):  # systems this small lose time to more
-            outcome = _adapt(settings, images, Options(size, limit, seed))
-        report(outcome.rejected)
-        _write(outcome, out)
-    except (DetectorError, OSError) as error:
-        typer.echo(f"gatewatch: {error}", err=True)
-        raise typer.Exit(1) from error
-    figures = outcome.adapted.report
+    options = Options(size, limit, seed)
+    with failures():
+        if url:
+            done = _at(url, key_file, folder, options, out)
+        else:
+            refuse_key_file(key_file)
+            done = _here(folder, options, out)
+        report(done.rejected)
+        figures = _figures(done)
+        _beside(out).write_text(figures.as_json() + "\n")
     Console().print(_table(figures))
     typer.echo(figures.reason)
     if figures.kept:
@@ -56,7 +64,45 @@ def adapt(
             f"Written: {out}. Next: set GATEWATCH_WEIGHTS={out} and create and fit detectors anew"
         )
     else:
-        typer.echo(f"No gates written; go on with those you have. Figures: {_figures(out)}")
+        typer.echo(f"No gates written; go on with those you have. Figures: {_beside(out)}")
+
+
+def _here(folder: Path, options: Options, out: Path) -> answers.AdaptedGates:
+    """Adapt them in this process."""
+    settings = _settings()
+    _check(out)
+    images = LocalImages.of([folder])
+    with (
+        threadpool_limits(1, user_api="blas"),  # systems this small lose time to more
+        tqdm(delay=0.5) as bar,  # what is refused at once needs no bar
+    ):
+
+        def tell(task: str, done: int, total: int) -> None:
+            bar.total = total
+            bar.set_description(task, refresh=False)
+            bar.update(done - bar.n)
+
+        outcome = adapting.adapt(settings, images, options, tell)
+    sha256 = outcome.adapted.save(out) if outcome.adapted.report.kept else None
+    return answer(answers.AdaptedGates, AdaptedGates.of(outcome, "", sha256))
+
+
+def _at(
+    url: str, key_file: Path | None, folder: Path, options: Options, out: Path
+) -> answers.AdaptedGates:
+    """Have a server adapt them, and fetch what it has kept."""
+    _check(out)
+    images = files([folder])
+    with connected(url, key_file) as client:
+        job = client.adapt(images, size=options.size, limit=options.limit, seed=options.seed)
+        done = followed(job, "adapt")
+        if done.kept:
+            client.gates(job.id, out)
+            if hashlib.sha256(out.read_bytes()).hexdigest() != done.sha256:
+                out.unlink()
+                raise UnexpectedAnswerError("the gates came damaged: fetch them again")
+            out.with_suffix(".sha256").write_text(f"{done.sha256}  {out.name}\n")
+    return done
 
 
 def _settings() -> Settings:
@@ -67,7 +113,8 @@ def _settings() -> Settings:
         raise InvalidSpecError(str(error)) from error
 
 
-def _figures(out: Path) -> Path:
+def _beside(out: Path) -> Path:
+    """Return the file of the figures."""
     return out.with_suffix(".json")
 
 
@@ -75,27 +122,19 @@ def _check(out: Path) -> None:
     """Refuse early what could not be written, or would change gates that detectors rely on."""
     if out.suffix != SUFFIX:
         raise InvalidSpecError(f"--out {out} must end in {SUFFIX}")
-    for path in (out, _figures(out), out.with_suffix(".sha256")):
+    for path in (out, _beside(out), out.with_suffix(".sha256")):
         if path.exists():
             raise ConflictError(f"{path} exists: choose another name, detectors may rely on it")
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _adapt(settings: Settings, images: LocalImages, options: Options) -> Outcome:
-    with tqdm(delay=0.5) as bar:  # what is refused at once needs no bar
-
-        def tell(task: str, done: int, total: int) -> None:
-            bar.total = total
-            bar.set_description(task, refresh=False)
-            bar.update(done - bar.n)
-
-        return adapting.adapt(settings, images, options, tell)
-
-
-def _write(outcome: Outcome, out: Path) -> None:
-    if outcome.adapted.report.kept:
-        outcome.adapted.save(out)
-    _figures(out).write_text(outcome.adapted.report.as_json() + "\n")
+def _figures(done: answers.AdaptedGates) -> Report:
+    """Return the report that the answer tells of."""
+    told = vars(done.report) | {
+        moment: Figures(**vars(figures))
+        for moment, figures in (("before", done.report.before), ("after", done.report.after))
+    }
+    return Report(kept=done.kept, reason=done.reason, **told)
 
 
 def _table(report: Report) -> Table:

@@ -1,20 +1,14 @@
-"""What all commands share: settings or a clear end, a service for as long as the work takes."""
+"""What all commands share: settings or a clear end, and who changes something."""
 
-import asyncio
 import getpass
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
-from app.main import create_service
-from app.results import Rejected
-from app.service import Service
 from app.settings import Settings, check_environment
 from app.storage.audit import By
-from detector.errors import DetectorError
 
 Name = Annotated[str, typer.Argument(help="Name of the detector.")]
 Reason = Annotated[str, typer.Option(help="Why; for the audit.")]
@@ -40,20 +34,6 @@ def settings_of_environment(**overrides: Any) -> Settings:
     return settings
 
 
-def run(work: Callable[[Service], Awaitable[None]]) -> None:
-    """Start a service on what is stored, do the work, stop it; expected failures end with 1."""
-
-    async def started(settings: Settings) -> None:
-        async with create_service(settings, exports=False) as service:
-            await work(service)
-
-    try:
-        asyncio.run(started(settings_of_environment()))
-    except (DetectorError, OSError) as error:
-        typer.echo(f"gatewatch: {error}", err=True)
-        raise typer.Exit(1) from error
-
-
 def by(reason: str = "") -> By:
     """Return who changes something from the command line."""
     try:
@@ -61,9 +41,3 @@ def by(reason: str = "") -> By:
     except (KeyError, OSError):  # a container's user may have no name
         user = "unknown"
     return By(f"{user} (command line)", reason)
-
-
-def report(rejected: list[Rejected]) -> None:
-    """Say which images were left out, and why."""
-    for item in rejected:
-        typer.echo(f"left out {item.name}: {item.detail}", err=True)

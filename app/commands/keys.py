@@ -1,9 +1,12 @@
-"""The commands ``gatewatch keys``: on the database itself, so that they work when no key does."""
+"""The commands ``gatewatch keys``: on the database itself, so that they work when no key does.
 
-import json
+With ``--url`` an admin's key manages those of a server.
+"""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,41 +15,86 @@ from rich.console import Console
 from rich.table import Table
 
 from app.access.credentials import Role, without_secrets
+from app.commands.common import Reason
+from app.commands.local.base import answer
+from app.commands.sent import print_json
+from app.commands.target import KeyFile, Url, connected, failures, refuse_key_file
 from app.errors import UnknownKeyError
-from app.schemas.keys import KeyInfo, KeyList
+from app.schemas.keys import KeyInfo, KeyMade
 from app.settings import Settings, check_environment
 from app.storage.audit import By
 from app.storage.database import open_database
-from app.storage.keys import Keys
+from app.storage.keys import Keys, check
 from app.storage.tables import now
-from detector.errors import DetectorError
+from gatewatch import Client, answers
 
 WHO = "command line"
 """Who changes made here are by: no key's name, for it holds a space."""
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
-Reason = Annotated[str, typer.Option(help="Why; for the audit.")]
+
+
+class Stored:
+    """The keys of a database in the words of the client."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def create_key(
+        self,
+        name: str,
+        role: str,
+        *,
+        expires_at: datetime | None,
+        per_minute: int | None,
+        reason: str,
+        force: bool = False,
+    ) -> answers.KeyMade:
+        """Make a key; with ``force`` also one that no admin key can manage."""
+        made = self._keys.create(
+            By(WHO, reason),
+            name,
+            Role(role),
+            expires_at=expires_at,
+            per_minute=per_minute,
+            force=force,
+        )
+        return answer(answers.KeyMade, KeyMade.of_new(made))
+
+    def keys(self) -> list[answers.KeyInfo]:
+        """Return all keys there ever were, oldest first."""
+        return [answer(answers.KeyInfo, KeyInfo.of(key)) for key in self._keys.all()]
+
+    def revoke_key(self, id: str, *, force: bool, reason: str) -> None:
+        """Revoke a key; with ``force`` also the last that can manage the others."""
+        self._keys.revoke(By(WHO, reason), id, force=force)
 
 
 @contextmanager
-def _opened() -> Iterator[Keys]:
-    """Give the keys of the database that the environment names; failures end the program."""
+def _opened(url: str | None, key_file: Path | None) -> Iterator[Stored | Client]:
+    """Give the keys of a server, or of the database that the environment names."""
+    with failures():
+        if url:
+            with connected(url, key_file) as client:
+                yield client
+            return
+        refuse_key_file(key_file)
+        settings = _settings()
+        address = settings.database.get_secret_value() if settings.database else None
+        database = open_database(address, settings.data_dir)
+        try:
+            yield Stored(Keys(database))
+        finally:
+            database.close()
+
+
+def _settings() -> Settings:
     try:
         check_environment()
-        settings = Settings()
+        return Settings()
     except (ValueError, ValidationError) as error:
         typer.echo(f"gatewatch: {error}", err=True)
         raise typer.Exit(2) from error
-    try:
-        url = settings.database.get_secret_value() if settings.database else None
-        database = open_database(url, settings.data_dir)
-        try:
-            yield Keys(database)
-        finally:
-            database.close()
-    except (DetectorError, OSError) as error:
-        typer.echo(f"gatewatch: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 @keys.command()
@@ -57,34 +105,44 @@ def create(
     per_minute: Annotated[
         int | None, typer.Option(min=1, help="Most requests a minute and process.")
     ] = None,
-    force: Annotated[bool, typer.Option(help="Though there is no admin key.")] = False,
+    force: Annotated[
+        bool, typer.Option(help="Though there is no admin key; not with --url.")
+    ] = False,
     reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Make a key and print it, alone, to standard output: it is shown this once."""
-    with _opened() as stored:
-        expires_at = now() + timedelta(days=days) if days else None
-        made = stored.create(
-            By(WHO, reason),
+    if force and url:
+        raise typer.BadParameter("--force is for the database itself: leave out --url")
+    expires_at = now() + timedelta(days=days) if days else None
+    forced = {"force": True} if force else {}
+    with _opened(url, key_file) as known:
+        check(name, expires_at, per_minute, now())
+        made = known.create_key(
             name,
-            role,
+            role.value,
             expires_at=expires_at,
             per_minute=per_minute,
-            force=force,
+            reason=reason,
+            **forced,
         )
-    until = f"until {made.key.expires_at:%Y-%m-%d %H:%M} UTC" if made.key.expires_at else "for good"
+    until = f"until {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "for good"
     typer.echo(f"key {name}, role {role.value}, {until}; keep it, it is not shown again:", err=True)
-    typer.echo(made.text)
+    typer.echo(made.key)
 
 
 @keys.command("list")
 def list_all(
     as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers.")] = False,
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """List all keys there ever were; never their text."""
-    with _opened() as stored:
-        listed = KeyList.of(stored.all())
+    with _opened(url, key_file) as known:
+        listed = answers.KeyList(keys=known.keys())
     if as_json:
-        typer.echo(json.dumps(listed.model_dump(mode="json"), indent=2))
+        print_json(listed)
     else:
         Console().print(_table(listed.keys))
 
@@ -94,18 +152,21 @@ def revoke(
     key: Annotated[str, typer.Argument(help="Its id or name.")],
     force: Annotated[bool, typer.Option(help="Also the last admin key.")] = False,
     reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Revoke a key for good; running servers take notice within a second."""
-    with _opened() as stored:
-        found = {one.id for one in stored.all() if key in (one.id, one.name)}
+    with _opened(url, key_file) as known:
+        listed = known.keys()
+        found = {one.id for one in listed if key in (one.id, one.name)}
         if len(found) != 1:
             many = "several keys go by" if found else "there is no key"
             raise UnknownKeyError(f"{many} {without_secrets(key)!r}: see gatewatch keys list")
-        stored.revoke(By(WHO, reason), found.pop(), force=force)
+        known.revoke_key(found.pop(), force=force, reason=reason)
     typer.echo(f"revoked {key}")
 
 
-def _table(listed: list[KeyInfo]) -> Table:
+def _table(listed: list[answers.KeyInfo]) -> Table:
     table = Table()
     for heading in ("id", "name", "role", "state", "per minute", "expires", "made by"):
         table.add_column(heading, no_wrap=heading == "id", overflow="fold")

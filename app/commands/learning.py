@@ -1,42 +1,25 @@
 """The commands that change a detector: ``fit``, ``calibrate``, ``forget``, ``threshold``."""
 
 import re
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tqdm import tqdm
 
 from app.commands import option_text
-from app.commands.common import Name, Reason, by, report, run
-from app.errors import UnknownDetectorError
+from app.commands.common import Name, Reason
+from app.commands.following import followed
+from app.commands.sent import Folder, MaskFile, Pattern, Sent
+from app.commands.target import NOT_THERE, KeyFile, Target, Url, limits, opened
 from app.images import masks
-from app.intake.grouping import Grouping
-from app.intake.local_images import LocalImages
-from app.learning import calibrating, fitting
-from app.learning.fitting import Order
-from app.lines import Line
-from app.results import Learned
-from app.service import Service
-from app.storage.version_rows import Entry
 from detector.errors import InvalidSpecError
-from detector.spec import Mask as MaskKind
+from detector.spec import Spec
+from detector.thresholds import configure
+from gatewatch import DetectorInfo, NewThreshold, RejectedImage, Threshold
 
-MaskFile = Annotated[
-    Path | None,
-    typer.Option(help="Image or polygons (JSON), for a detector that takes a mask per request."),
-]
-Folder = Annotated[Path, typer.Argument(exists=True, help="Image, or folder of images.")]
-Pattern = Annotated[
-    str | None,
-    typer.Option(
-        help="Regular expression whose first group, in a file's path, is the image's group: "
-        "lot, session or camera."
-    ),
-]
+SHA256 = re.compile("[0-9a-f]{64}")
 Parameter = Annotated[
     list[str] | None, typer.Option(help="Parameter of the method: KEY=VALUE, as k=3.")
 ]
@@ -58,37 +41,27 @@ def fit(
     extend: Annotated[bool, typer.Option(help="Add to what the detector knows.")] = False,
     group_pattern: Pattern = None,
     reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Fit a detector to normal images; create it if there is none of that name."""
-
-    async def work(service: Service) -> None:
-        images = _images(folder, mask, group_pattern)
-        chosen = {"scorer": scorer, "descriptor": descriptor, "image_size": image_size}
-        what: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
+    chosen = {"scorer": scorer, "descriptor": descriptor, "image_size": image_size}
+    what: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
+    with opened(url, key_file) as target:
+        sent = Sent.of(folder, mask, group_pattern)
         if option:
-            what["options"] = option_text.parse(option)
+            what["options"] = asdict(option_text.parse(option))
         if roi and mask:
             raise InvalidSpecError("--roi fixes the mask for good, --mask sends one: choose")
         if roi:
-            most = service.settings.max_image_pixels
+            most = limits(target)["max_image_pixels"]
             what["mask"] = masks.from_upload(roi.read_bytes(), max_pixels=most)
-        try:
-            service.storage.versions.entry(name)
-        except UnknownDetectorError:
-            kind: MaskKind = "fixed" if roi else "request" if mask else "none"
-            service.catalogue.create(name, by(reason), mask_kind=kind, **what)
-        else:
-            if what:
-                raise InvalidSpecError(
-                    f"detector {name!r} exists: {', '.join(what)} can only be given to a new one"
-                )
-        with _order("fit", len(images), reason) as order:
-            learned = await fitting.fit(service, name, images, order, extend=extend)
-        report(learned.rejected)
-        _say(learned, f"{learned.used} image(s) fitted now")
+        _made(target, name, what, asks_mask=mask is not None, reason=reason)
+        begin = target.extend if extend else target.fit
+        done = followed(begin(name, sent.images, reason=reason, **sent.about), "fit")
+        report(done.rejected)
+        _say(done.detector, f"{done.fitted} image(s) fitted now", done.warnings)
         typer.echo(f"Next: gatewatch calibrate {name} FOLDER")
-
-    run(work)
 
 
 def calibrate(
@@ -107,22 +80,24 @@ def calibrate(
     mask: MaskFile = None,
     group_pattern: Pattern = None,
     reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Set the threshold from normal images that were not fitted."""
-
-    async def work(service: Service) -> None:
-        images = _images(folder, mask, group_pattern, anomalies)
-        line = Line(method, _parameters(method, target, parameter), by_group, review_target)
-        with _order("calibrate", len(images), reason) as order:
-            learned = await calibrating.calibrate(service, name, images, order, line)
-        report(learned.rejected)
-        threshold = learned.stored.detector.require_threshold()
-        _say(learned, f"threshold {threshold.value:.6g}")
-        typer.echo(threshold.statement)
-        if learned.groups and learned.groups.warning:
-            typer.echo(f"Warning: {learned.groups.warning}", err=True)
-
-    run(work)
+    with opened(url, key_file, name) as there:
+        sent = Sent.of(folder, mask, group_pattern, anomalies)
+        job = there.calibrate(
+            name,
+            sent.images,
+            anomalies=sent.anomalies,
+            threshold=_line(method, target, parameter, by_group, review_target),
+            reason=reason,
+            **sent.about,
+        )
+        done = followed(job, "calibrate")
+        report(done.rejected)
+        _say(done.detector, f"threshold {done.threshold.value:.6g}", done.warnings)
+        typer.echo(done.threshold.statement)
 
 
 def forget(
@@ -132,17 +107,20 @@ def forget(
     ] = None,
     group: Annotated[list[str] | None, typer.Option(help="A group; may be repeated.")] = None,
     reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Take images out of what was fitted, exactly."""
-
-    async def work(service: Service) -> None:
-        with _order("forget", 0, reason) as order:
-            forgotten = await fitting.forget(
-                service, name, order, digests=sha256 or [], groups=group or []
-            )
-        _say(forgotten, f"{forgotten.used} image(s) forgotten")
-
-    run(work)
+    digests, groups = sha256 or [], group or []
+    if not (digests or groups):
+        raise typer.BadParameter("name the images to forget, by --sha256 or by --group")
+    strays = [text for text in digests if not SHA256.fullmatch(text)]
+    if strays:
+        raise typer.BadParameter(f"{strays[0]!r} is no SHA-256: 64 of 0-9 and a-f")
+    with opened(url, key_file, name) as target:
+        job = target.forget(name, sha256=digests, groups=groups, reason=reason)
+        done = followed(job, "forget")
+        _say(done.detector, f"{done.forgotten} image(s) forgotten", done.warnings)
 
 
 def threshold(
@@ -159,48 +137,53 @@ def threshold(
         float | None, typer.Option(help="Images above the line of this rate are uncertain.")
     ] = None,
     reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Draw the line elsewhere, reading no image; without a choice tell where it is."""
     choices = (method, target, parameter or None, by_group or None, review_target)
-    reads = all(choice is None for choice in choices)
-
-    async def work(service: Service) -> None:
-        if reads:
-            _tell(service.catalogue.with_threshold(name, None))
+    with opened(url, key_file, name) as there:
+        if all(choice is None for choice in choices):
+            line = there.threshold(name)
+            _tell(name, line)
+            if line.stale:
+                typer.echo("It is stale: images were fitted or forgotten since the calibration")
             return
-        how = method or "conformal"
-        parameters = _parameters(how, 0.05 if target is None else target, parameter)
-        line = Line(how, parameters, by_group, review_target)
-        stored = service.set_threshold(name, by(reason), line)
-        drawn = stored.detector.require_threshold()
-        typer.echo(f"{name} version {stored.detector.version}: threshold {drawn.value:.6g}")
-        typer.echo(drawn.statement)
-
-    run(work)
+        rate = 0.05 if target is None else target
+        wanted = _line(method or "conformal", rate, parameter, by_group, review_target)
+        drawn = there.set_threshold(name, wanted, reason=reason)
+        _tell(name, drawn)
+        _warn(drawn.warnings)
 
 
-def _images(
-    folder: Path, mask: Path | None, pattern: str | None, anomalies: Path | None = None
-) -> LocalImages:
-    found = LocalImages.of([folder], mask=mask, anomalies=[anomalies] if anomalies else [])
-    if pattern is None:
-        return found
+def _made(target: Target, name: str, what: dict[str, Any], *, asks_mask: bool, reason: str) -> None:
+    """Create a detector, unless there is one; then nothing may be asked of a new one."""
+    told = {key: value for key, value in what.items() if key not in ("mask", "options")}
+    Spec(name, "", "", **told)  # refuse what cannot be, in the same words wherever it is asked
     try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise InvalidSpecError(f"--group-pattern cannot be read: {error}") from error
-    if expression.groups < 1:
-        raise InvalidSpecError("--group-pattern needs a group in parentheses")
-    matches = {entry.name: expression.search(entry.name) for entry in found.entries}
-    named = {name: match[1] for name, match in matches.items() if match and match[1]}
-    grouping = Grouping(named=named)
-    return LocalImages.of(
-        [folder], mask=mask, grouping=grouping, anomalies=[anomalies] if anomalies else []
-    )
+        target.detector(name)
+    except NOT_THERE:
+        mask = what.pop("mask", "request" if asks_mask else None)
+        target.create(name, mask=mask, reason=reason, **what)
+    else:
+        if what:
+            raise InvalidSpecError(
+                f"detector {name!r} exists: {', '.join(what)} can only be given to a new one"
+            )
 
 
-def _parameters(method: str, target: float, pairs: list[str] | None) -> dict[str, float]:
-    """Return a method's parameters; the target is given to those that take one."""
+def _line(
+    method: str,
+    target: float,
+    pairs: Sequence[str] | None,
+    by_group: bool,
+    review_target: float | None,
+) -> NewThreshold:
+    """Return what is asked for; the target is given to those methods that take one.
+
+    Raises:
+        InvalidSpecError: if there is no such method, or its parameters cannot be.
+    """
     found = {"target": target} if method in ("conformal", "quantile", "chi2", "evt") else {}
     for pair in pairs or []:
         key, _, value = pair.partition("=")
@@ -208,30 +191,34 @@ def _parameters(method: str, target: float, pairs: list[str] | None) -> dict[str
             found[key] = float(value)
         except ValueError as error:
             raise InvalidSpecError(f"--parameter {pair!r}: give KEY=NUMBER") from error
-    return found
+    configure(method, found)
+    if review_target is not None:
+        configure("conformal", {"target": review_target})
+    rest: dict[str, Any] = {**found, "by_group": by_group, "review_target": review_target}
+    return NewThreshold(method=method, **rest)  # type: ignore[arg-type]  # it was looked up
 
 
-def _tell(entry: Entry) -> None:
-    """Say where the line in service is."""
-    version = entry.version
-    line, stale = version.summary["threshold"], version.summary["stale"]
-    typer.echo(f"{entry.name} version {version.version}: threshold {line['value']:.6g}")
-    typer.echo(line["statement"])
-    if stale:
-        typer.echo("It is stale: images were fitted or forgotten since the calibration")
+def _tell(name: str, line: Threshold) -> None:
+    """Say where the line is, and what is promised about it."""
+    typer.echo(f"{name} version {line.version}: threshold {line.value:.6g}")
+    typer.echo(line.statement)
 
 
-@contextmanager
-def _order(what: str, images: int, reason: str) -> Iterator[Order]:
-    with tqdm(total=images or None, unit="image", desc=what) as bar:
-        yield Order(by(reason), uuid.uuid4().hex, progress=bar.update)
+def report(rejected: Sequence[RejectedImage]) -> None:
+    """Say which images were left out, and why."""
+    for image in rejected:
+        typer.echo(f"left out {image.name}: {image.problem.detail}", err=True)
 
 
-def _say(learned: Learned, what: str) -> None:
-    detector, entry = learned.stored.detector, learned.stored.entry
-    serves = "in service" if entry.in_service == detector.version else "not in service"
+def _say(made: DetectorInfo, what: str, warnings: Sequence[str]) -> None:
+    serves = "in service" if made.in_service == made.version else "not in service"
     typer.echo(
-        f"{entry.name} version {detector.version} ({serves}): {what}, "
-        f"{detector.fitted_images} fitted in all"
-        + ("; calibrate it, for its threshold is stale" if detector.stale else "")
+        f"{made.name} version {made.version} ({serves}): {what}, {made.fitted_images} fitted in all"
+        + ("; calibrate it, for its threshold is stale" if made.stale else "")
     )
+    _warn(warnings)
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        typer.echo(f"Warning: {warning}", err=True)

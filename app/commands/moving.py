@@ -1,15 +1,12 @@
 """The commands ``gatewatch export`` and ``gatewatch import``: a detector as one file."""
 
-import os
-import uuid
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.commands.common import Name, Reason, by, run
-from app.moving import move
-from app.service import Service
+from app.commands.common import Name, Reason
+from app.commands.target import KeyFile, Url, opened
 
 
 def export(
@@ -20,44 +17,29 @@ def export(
         bool, typer.Option(help="Take rows of its images along, so that they can be forgotten.")
     ] = False,
     reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Write a detector into one file, for another gatewatch with the same backbone."""
-
-    async def work(service: Service) -> None:
-        folder = out if out.is_dir() else out.parent
-        # Under a name of its own until it is whole, so that nobody takes half of it away.
-        partial = folder / f".gatewatch-{uuid.uuid4().hex}"
-        with partial.open("xb") as file:  # with the umask's mode, which a tempfile has not
-            try:
-                stored = await move.export(
-                    service, name, file, by(reason), version=version, rows=rows
-                )
-                file.flush()
-                os.fsync(file.fileno())
-                number = stored.detector.version
-                target = out / f"{name}-v{number}.gatewatch" if out.is_dir() else out
-                partial.replace(target)
-            finally:
-                partial.unlink(missing_ok=True)
-        typer.echo(f"{name} version {number}: {target}, {target.stat().st_size} bytes")
-
-    run(work)
+    with opened(url, key_file, name) as target:
+        number = target.detector(name).in_service if version is None else version
+        file = out / f"{name}-v{number}.gatewatch" if out.is_dir() else out
+        target.export(name, file, version=number, rows=rows, reason=reason)
+        typer.echo(f"{name} version {number}: {file}, {file.stat().st_size} bytes")
 
 
 def import_(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Exported file.")],
     name: Annotated[str, typer.Option(help="Of the new detector; else the one it had.")] = "",
     reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Make a new detector of an exported file, if images have the same scores here as there."""
-
-    async def work(service: Service) -> None:
-        with file.open("rb") as content:
-            brought = await move.bring(service, content, by(reason), name)
-        entry = brought.stored.entry
+    with opened(url, key_file) as target:
+        brought = target.import_(file, name=name or None, reason=reason)
+        made = brought.detector
         typer.echo(
-            f"{entry.name} version {entry.version.version}: golden images differ by "
+            f"{made.name} version {made.version}: golden images differ by "
             f"{brought.worst_difference:.2g} at most"
         )
-
-    run(work)

@@ -1,17 +1,16 @@
 """The command ``gatewatch power``: how soon a change of the traffic would be seen, as a table."""
 
-import json
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from tqdm import tqdm
 
-from app.commands.common import Name, run
-from app.monitoring.power import Outlook, outlook
-from app.schemas.drift_power import PowerInfo, changes
-from app.service import Service
+from app.commands.common import Name
+from app.commands.sent import print_json
+from app.commands.target import KeyFile, Url, opened
+from detector.drift.power import Change
+from gatewatch import PowerInfo
 
 
 def power(
@@ -27,43 +26,35 @@ def power(
         int | None, typer.Option(min=2, help="Images per false alarm; else the setting's.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers.")] = False,
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Tell how soon changes of the traffic would be seen, by simulation on the calibration."""
-    asked = changes(shift, spread)
-
-    async def work(service: Service) -> None:
-        with tqdm(total=len(asked), unit="change", desc="power") as bar:
-            found = await outlook(
-                service,
-                name,
-                version=version,
-                promise_images=promise,
-                changes=asked,
-                progress=bar.update,
-            )
+    with opened(url, key_file, name) as target:
+        found = target.power(
+            name, version=version, promise_images=promise, shift=shift, spread=spread
+        )
         if as_json:
-            info = PowerInfo.of(found).model_dump(mode="json")
-            typer.echo(json.dumps(info, indent=2))
+            print_json(found)
         else:
             _print(found)
 
-    run(work)
 
-
-def _print(found: Outlook) -> None:
+def _print(found: PowerInfo) -> None:
     console = Console()
-    table = Table(title=f"{found.stored.entry.name}, version {found.stored.detector.version}")
+    table = Table(title=f"{found.detector}, version {found.version}")
     for heading in ("change", "seen after (median images)", "in simulations"):
         table.add_column(heading, justify="left" if heading == "change" else "right")
-    for each in found.powers:
-        beyond = f"more than {each.horizon:,}"
+    for each in found.changes:
+        change = Change(each.shift_sd, each.spread)
+        beyond = f"more than {each.horizon_images:,}"
         median = beyond if each.median_images is None else f"{each.median_images:,}"
-        table.add_row(str(each.change), median, str(each.seen))
+        table.add_row(str(change), median, f"{each.seen} of {each.simulations}")
     console.print(table)
-    for each in found.powers:
-        console.print(str(each))
-    every = round(found.thinning.every)
+    for each in found.changes:
+        console.print(each.text)
     console.print(
-        f"simulated on {found.calibration:,} calibration images; one image in {every:,} is watched"
+        f"simulated on {found.calibration_images:,} calibration images; one image in "
+        f"{found.lag_images:,} is watched"
     )
-    console.print(found.promise.statement)
+    console.print(found.promise)

@@ -1,23 +1,22 @@
 """The command ``gatewatch replay``: what the past would have looked like, as a table."""
 
-import json
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from tqdm import tqdm
 
-from app.commands.common import Name, run
-from app.commands.drift_replay import watch_again
-from app.lines import Line
-from app.past.replay import replay as judge_again
-from app.past.replay import size
-from app.past.tally import Replayed
-from app.schemas.replay import ReplayInfo
-from app.service import Service
+from app.commands.common import Name
+from app.commands.drift_replay import print_drift
+from app.commands.following import followed
+from app.commands.sent import print_json
+from app.commands.target import KeyFile, Url, opened
 from app.storage.tables import now
+from detector.errors import InvalidSpecError
+from detector.scorers import SCORERS
+from detector.thresholds import configure
+from gatewatch import NewThreshold, ReplayInfo
 
 SHOWN = 10
 """Changed images that the table shows; --json prints all that were kept."""
@@ -42,6 +41,8 @@ def replay(
         int | None, typer.Option(min=2, help="With --drift: images per false alarm allowed.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers.")] = False,
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Judge again what was scored, by another version, scorer or threshold; changes nothing."""
     if drift and (scorer, target, value) != (None, None, None):
@@ -52,34 +53,32 @@ def replay(
         raise typer.BadParameter("--target and --value are two lines: choose")
     line = None
     if target is not None:
-        line = Line("conformal", {"target": target})
+        line = NewThreshold(method="conformal", target=target)
     if value is not None:
-        line = Line("manual", {"value": value})
-    first, last = _moment(since), _moment(until)
-    if drift:
-        watch_again(name, version, promise, (first, last), as_json)
-        return
+        line = NewThreshold(method="manual", value=value)
+    asked: dict[str, Any] = {
+        "version": version,
+        "since": _moment(since),
+        "until": _moment(until),
+    }
+    with opened(url, key_file, name) as there:
+        if drift:
+            alarms = followed(there.replay_drift(name, promise_images=promise, **asked), "replay")
+            print_json(alarms) if as_json else print_drift(alarms)
+            return
+        _check(scorer, line)
+        job = there.replay(name, scorer=scorer, threshold=line, **asked)
+        replayed = followed(job, "replay")
+        print_json(replayed) if as_json else _print(replayed)
 
-    async def work(service: Service) -> None:
-        total = await size(service, name, first, last)
-        with tqdm(total=total, unit="image", desc="replay") as bar:
-            replayed = await judge_again(
-                service,
-                name,
-                version=version,
-                scorer=scorer,
-                threshold=line,
-                since=first,
-                until=last,
-                progress=bar.update,
-            )
-        if as_json:
-            info = ReplayInfo.of(replayed).model_dump(mode="json")
-            typer.echo(json.dumps(info, indent=2))
-        else:
-            _print(replayed)
 
-    run(work)
+def _check(scorer: str | None, line: NewThreshold | None) -> None:
+    """Refuse what cannot be, in the same words wherever it is asked. Raises InvalidSpecError."""
+    if scorer is not None and scorer not in SCORERS:
+        raise InvalidSpecError(f"no scorer {scorer!r}; there is: {', '.join(SCORERS)}")
+    if line is not None:
+        name = "value" if line.method == "manual" else "target"
+        configure(line.method, {name: getattr(line, name)})
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -96,7 +95,7 @@ def _moment(text: str | None) -> datetime | None:
         raise typer.BadParameter(f"{text!r} is no moment: 2026-01-31T12:00, 24h, 7d") from error
 
 
-def _print(replayed: Replayed) -> None:
+def _print(replayed: ReplayInfo) -> None:
     console = Console()
     console.print(_counts(replayed))
     console.print(f"newly flagged {replayed.newly_flagged}, no longer flagged ", end="")
@@ -107,33 +106,33 @@ def _print(replayed: Replayed) -> None:
         console.print(_reviews(replayed))
     if replayed.changed:
         console.print(_changed(replayed))
-    console.print(replayed.judge.require_threshold().statement)
+    console.print(replayed.threshold.statement)
 
 
-def _counts(replayed: Replayed) -> Table:
-    table = Table(title=f"{replayed.stored.entry.name}, version {replayed.judge.version}")
+def _counts(replayed: ReplayInfo) -> Table:
+    table = Table(title=f"{replayed.detector}, version {replayed.threshold.version}")
     for heading in (replayed.step, "images", "flagged then", "flagged now"):
         table.add_column(heading, justify="left" if heading == replayed.step else "right")
     form = "%Y-%m-%d %H:00" if replayed.step == "hour" else "%Y-%m-%d"
-    for start, each in replayed.bins.items():
+    for each in replayed.bins:
         counts = (each.images, each.flagged_then, each.flagged_now)
-        table.add_row(start.strftime(form), *map(str, counts))
-    then, now_ = replayed.then["anomalous"], replayed.now["anomalous"]
+        table.add_row(each.start.strftime(form), *map(str, counts))
+    then, now_ = (words.get("anomalous", 0) for words in (replayed.then, replayed.now))
     table.add_row("all", str(replayed.images), str(then), str(now_))
     return table
 
 
-def _reviews(replayed: Replayed) -> Table:
+def _reviews(replayed: ReplayInfo) -> Table:
     table = Table("reviewed as", "images", "flagged then", "flagged now")
     for word, each in sorted(replayed.reviews.items()):
         table.add_row(word, *map(str, (each.images, each.flagged_then, each.flagged_now)))
     return table
 
 
-def _changed(replayed: Replayed) -> Table:
+def _changed(replayed: ReplayInfo) -> Table:
     table = Table("most changed", "then", "verdict", "now", "verdict", "id")
     for each in replayed.changed[:SHOWN]:
-        image = each.image
+        image = each.then
         then, score = f"{image.score:.4g}", f"{each.score:.4g}"
         table.add_row(image.name, then, image.verdict, score, each.verdict, image.id)
     return table

@@ -8,25 +8,27 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
+from app.commands.following import INTERRUPTED
+from app.commands.target import GREETING_S, KeyFile, said
 from app.simulation.errors import RefusedError, SimulationError
+from app.simulation.greeting import greet
 from app.simulation.pictures import Drawn, Own, Part, Pictures
 from app.simulation.play import Played, Player
-from app.simulation.remote import Remote
 from app.simulation.script import Act, Scene, script
 from app.simulation.subject import Alarm, Standing, Subject
 from app.simulation.verdict import verdicts
 from detector.spec import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
+from gatewatch import Client, GatewatchError, Retries
 
-INTERRUPTED = 130
-"""What a shell makes of a program that Ctrl-C has ended."""
+HURRY_S = 5.0
+"""How long a service that refuses is asked to delete: somebody waits for the end."""
 
 
 def simulate(
-    url: Annotated[str, typer.Option(help="Of the service.")] = "http://127.0.0.1:8000",
-    api_key: Annotated[
-        str | None,
-        typer.Option(envvar="GATEWATCH_API_KEY", help="Of role admin, if the service needs one."),
-    ] = None,
+    url: Annotated[
+        str, typer.Option(envvar="GATEWATCH_URL", help="Of the service.")
+    ] = "http://127.0.0.1:8000",
+    key_file: KeyFile = None,
     detector: Annotated[
         str, typer.Option(help="To be made; one that no simulation has made is let be.")
     ] = "simulated",
@@ -61,16 +63,15 @@ def simulate(
     try:
         pictures = _pictures(images, other, scene, seed)
         acts = script(scene, count, pictures)
-        with Remote(url, api_key) as remote:
-            remote.greet()
-            subject = Subject(remote, detector)
+        with _clients(url, key_file) as (client, leaving):
+            subject = Subject(client, detector, leaving)
             with _kept(subject) if keep else _removed(subject):
                 subject.make(image_size)
                 _learn(subject, pictures, "fit", fitted)
                 _learn(subject, pictures, "calibrate", calibrated)
                 played = _play(subject, pictures, acts, seed, rate)
-    except SimulationError as error:
-        typer.echo(f"gatewatch: {error}", err=True)
+    except (SimulationError, GatewatchError) as error:
+        typer.echo(f"gatewatch: {said(error)}", err=True)
         raise typer.Exit(2 if isinstance(error, RefusedError) else 1) from error
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -92,6 +93,24 @@ def _pictures(images: Path | None, other: Path | None, scene: Scene, seed: int) 
 
 
 @contextmanager
+def _clients(url: str, key_file: Path | None) -> Iterator[tuple[Client, Client]]:
+    """Give two clients of a service that was greeted: a patient one, and one for the end.
+
+    Raises:
+        RefusedError: if it is none, or not to be played at.
+    """
+    try:
+        key = key_file.read_text(errors="replace") if key_file else None
+        with Client(url, key, timeout=GREETING_S, retries=0) as greeting:
+            greet(greeting, url)
+        client, leaving = Client(url, key), Client(url, key, retries=Retries(within_s=HURRY_S))
+    except (ValueError, OSError) as error:
+        raise RefusedError(str(error)) from error
+    with client, leaving:
+        yield client, leaving
+
+
+@contextmanager
 def _removed(subject: Subject) -> Iterator[None]:
     """Remove the detector in the end; say what is left if that cannot be done."""
     try:
@@ -99,9 +118,9 @@ def _removed(subject: Subject) -> Iterator[None]:
     finally:
         try:
             subject.remove()
-        except SimulationError as error:
+        except GatewatchError as error:
             left = f"the detector {subject.name!r} is left there: delete it, or simulate again"
-            typer.echo(f"gatewatch: {error}; {left}", err=True)
+            typer.echo(f"gatewatch: {said(error)}; {left}", err=True)
 
 
 @contextmanager

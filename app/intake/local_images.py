@@ -23,7 +23,7 @@ class LocalImages:
         cls,
         paths: Sequence[Path],
         *,
-        mask: Path | None = None,
+        mask: bytes | None = None,
         grouping: Grouping | None = None,
         anomalies: Sequence[Path] = (),
     ) -> "LocalImages":
@@ -41,7 +41,7 @@ class LocalImages:
                 files[len(entries)] = file
                 group = grouping.of(str(file))
                 entries.append(Entry(str(file), group, role, 0, None))  # type: ignore[arg-type]
-        return cls(entries, mask.read_bytes() if mask else None, files)
+        return cls(entries, mask, files)
 
     def __len__(self) -> int:
         return len(self.entries)

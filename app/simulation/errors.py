@@ -2,15 +2,7 @@
 
 
 class SimulationError(Exception):
-    """The simulation cannot go on; the message says why, and what to do.
-
-    Attributes:
-        status: of HTTP, if the service has refused something; else None.
-    """
-
-    def __init__(self, why: str, status: int | None = None) -> None:
-        super().__init__(why)
-        self.status = status
+    """The simulation cannot go on; the message says why, and what to do."""
 
 
 class RefusedError(SimulationError):

@@ -22,10 +22,10 @@ from tqdm import tqdm
 
 from app.simulation.pictures import Drawn
 from app.simulation.play import Played, Player
-from app.simulation.remote import Remote
 from app.simulation.script import script
 from app.simulation.subject import Alarm, Standing, Subject
 from demo.service import ROOT, running
+from gatewatch import Client
 
 DEPLOY = ROOT / "deploy"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "gatewatch.json"
@@ -91,8 +91,8 @@ def play(url: str, rate: float, count: int, seed: int) -> list[Span]:
     pictures, moments = Drawn(seed), dict[int, tuple[float, float]]()
     acts = script("tour", count, pictures)
     phases = [each for act in acts for each in (act.before, act.change, act.after) if each]
-    with Remote(url) as remote, tqdm(total=sum(each.images for each in phases)) as bar:
-        subject = Subject(remote, NAME)
+    with Client(url) as client, tqdm(total=sum(each.images for each in phases)) as bar:
+        subject = Subject(client, NAME)
         subject.make(image_size=256)
         for part, images in (("fit", FITTED), ("calibrate", CALIBRATED)):
             subject.learn(pictures, part, images, lambda _: lambda _: None)  # type: ignore[arg-type]

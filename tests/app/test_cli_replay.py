@@ -67,7 +67,7 @@ def test_json_is_what_the_api_answers(run: Run) -> None:
 def test_failures_end_with_words(run: Run) -> None:
     """Contract: status 1 for what is not there, 2 for what cannot be asked."""
     assert "no detector 'nuts'" in run("nuts", exit_code=1).stderr
-    assert "carries:" in run(NAME, "--scorer", "magic", exit_code=1).stderr
+    assert "no scorer 'magic'" in run(NAME, "--scorer", "magic", exit_code=1).stderr
     assert "choose" in run(NAME, "--target", "0.1", "--value", "3", exit_code=2).stderr
     assert "no moment" in run(NAME, "--since", "lunch", exit_code=2).stderr
 

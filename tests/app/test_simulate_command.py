@@ -124,7 +124,8 @@ def test_what_is_asked_must_make_sense(run: Run, tmp_path: Path) -> None:
     own = run("--images", str(tmp_path), "--scene", "tour", exit_code=2)
     assert "give its images with --other" in own.stderr
     assert "no image in" in run("--images", str(tmp_path), exit_code=2).stderr
-    assert "no key has" in run("--api-key", "käy", exit_code=2).stderr
+    (tmp_path / "key").write_text("käy")
+    assert "no key has" in run("--key-file", str(tmp_path / "key"), exit_code=2).stderr
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://here", "http://", "http://[::1"])
@@ -186,7 +187,10 @@ def test_a_role_is_missing_and_then_the_service(tmp_path: Path) -> None:
         admin = server.client.post("/v1/keys", json=body).json()["key"]
         asked = {"name": "worker", "role": "fit"}
         made = server.client.post("/v1/keys", json=asked, headers=bearer(admin)).json()
-        for keys in ((), ("--api-key", made["key"])):
+        files = {name: tmp_path / name for name in ("admin", "fit")}
+        files["admin"].write_text(admin)
+        files["fit"].write_text(made["key"])
+        for keys in ((), ("--key-file", str(files["fit"]))):
             ended = CliRunner().invoke(cli, ["simulate", "--url", url, *keys])
             assert ended.exit_code == 2
             assert "a key of role 'admin'" in ended.stderr
@@ -198,7 +202,7 @@ def test_a_role_is_missing_and_then_the_service(tmp_path: Path) -> None:
                 server.process.wait()
             return bool(names)
 
-        code, said = interrupted(server, gone, "--api-key", admin)
+        code, said = interrupted(server, gone, "--key-file", str(files["admin"]))
         assert code == 130
         assert "'simulated' is left there: delete it, or simulate again" in said
 

@@ -18,9 +18,9 @@ from webhook_receiver import webhook
 
 from app.simulation.pictures import Drawn, jpeg
 from app.simulation.play import Player
-from app.simulation.remote import Remote
 from app.simulation.script import Act, Phase
 from app.simulation.subject import Subject
+from gatewatch import Client
 
 pytestmark = pytest.mark.slow
 NAME, ALERT = "simulated", "GatewatchDriftDetected"
@@ -39,7 +39,7 @@ class Watched:
     """A service with a detector, and everything that watches it."""
 
     subject: Subject
-    remote: Remote
+    client: Client
     prometheus: str
     alertmanager: str
     arrived: list[tuple[str, dict[str, Any]]]
@@ -66,13 +66,13 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         service(folder) as target,
         alertmanager(folder, receiver) as manager,
         prometheus(folder, target, manager) as server,
-        Remote(f"http://{target}") as remote,
+        Client(f"http://{target}") as client,
     ):
-        subject = Subject(remote, NAME)
+        subject = Subject(client, NAME)
         subject.make(image_size=96)
         for part, images in (("fit", FITTED), ("calibrate", CALIBRATED)):
             subject.learn(Drawn(0), part, images, lambda _: lambda _: None)
-        yield Watched(subject, remote, server, manager, arrived)
+        yield Watched(subject, client, server, manager, arrived)
 
 
 def scrapes(watched: Watched) -> float:
@@ -121,14 +121,14 @@ def test_an_exemplar_leads_to_its_image(watched: Watched) -> None:
         found = ask(address)["data"]
         ids = [each["labels"]["image_id"] for series in found for each in series["exemplars"]]
         assert ids, asked_of
-        image = watched.remote.get(f"/v1/images/{ids[-1]}")["image"]
-        assert (image["id"], image["detector"]) == (ids[-1], NAME)
-        assert image["verdict"] == verdict
+        image = watched.client.image(ids[-1]).image
+        assert (image.id, image.detector) == (ids[-1], NAME)
+        assert image.verdict == verdict
 
 
 def test_what_is_asked_for_is_what_the_service_gives(watched: Watched) -> None:
     """Contract: of panels and rules every metric is in /metrics, and the reverse."""
-    given = exported(watched.remote.ask("GET", "/metrics").text)
+    given = exported(watched.client.metrics())
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     names = asked(json.loads(DASHBOARD.read_text(encoding="utf-8")))
     assert names - recorded - set().union(*given.values()) == set()

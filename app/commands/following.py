@@ -1,0 +1,48 @@
+"""Jobs as commands wait for them, with a bar; and ``gatewatch cancel``, for those of a server."""
+
+from typing import Annotated, TypeVar
+
+import typer
+from tqdm import tqdm
+
+from app.commands.common import Reason
+from app.commands.local import LocalJob
+from app.commands.target import KeyFile, Url, connected, failures
+from gatewatch import Job
+
+R = TypeVar("R")
+INTERRUPTED = 130
+"""What a shell makes of a program that Ctrl-C has ended."""
+
+
+def followed(job: LocalJob[R] | Job[R], what: str) -> R:
+    """Return what came of a job; one of a server goes on when it is not waited for any more."""
+    if isinstance(job, LocalJob):
+        with tqdm(total=job.images or None, unit="image", desc=what) as bar:
+            return job.run(bar.update)
+    try:
+        with tqdm(total=job.info.images or None, unit="image", desc=what) as bar:
+            for info in job.events():
+                bar.total = info.images or None
+                bar.update(info.images_done - bar.n)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"job {job.id} goes on at the server; to stop it: gatewatch cancel {job.id}", err=True
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    return job.result
+
+
+def cancel(
+    job: Annotated[str, typer.Argument(help="Its id.")],
+    url: Url = None,
+    key_file: KeyFile = None,
+    reason: Reason = "",
+) -> None:
+    """Cancel a job of a server: no version is made."""
+    if not url:
+        raise typer.BadParameter("jobs are a server's: give its address with --url")
+    with failures(), connected(url, key_file) as client:
+        info = client.cancel(job, reason=reason)
+    said = "is being cancelled" if info.state == "running" else f"is {info.state}"
+    typer.echo(f"job {info.id}, {info.kind} of {info.detector or 'gates'}, {said}")

@@ -1,0 +1,72 @@
+"""Scores and maps of images, and a detector as one file, in the words of the client."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Literal
+
+from app.commands.common import by
+from app.commands.local.base import Base, File, Files, answer
+from app.images import sources
+from app.images.sources import Upload
+from app.moving import move
+from app.schemas.bundles import Imported
+from app.schemas.scores import Explanation, Scores
+from app.scoring import inspection
+from gatewatch import answers
+
+
+class Judging(Base):
+    """Score, explain, map; export and import."""
+
+    def score_batch(
+        self, name: str, images: Files, *, mask: bytes | None, group: str
+    ) -> answers.Scores:
+        """Score images; one that cannot be scored has its problem in its place."""
+        scored = self._wait(self._service.score(name, _upload(images, mask), group=group))
+        return answer(answers.Scores, Scores.of(scored))
+
+    def explain(
+        self, name: str, image: File, *, mask: bytes | None, group: str
+    ) -> answers.Explanation:
+        """Say of one image where it is odd."""
+        upload = _upload([image], mask)
+        found = inspection.inspect(self._service, name, upload, needs_map=False, group=group)
+        return answer(answers.Explanation, Explanation.of(self._wait(found)))
+
+    def map(
+        self,
+        name: str,
+        image: File,
+        *,
+        format: Literal["png", "npy"],
+        mask: bytes | None,
+        group: str,
+    ) -> bytes:
+        """Return where an image is odd: a picture, or values for NumPy."""
+        upload = _upload([image], mask)
+        return self._wait(inspection.draw(self._service, name, upload, format, group=group))
+
+    def export(self, name: str, to: Path, *, version: int, rows: bool, reason: str) -> None:
+        """Write a version to a file, which has its name only once it is whole."""
+        part = to.parent / f".gatewatch-{uuid.uuid4().hex}"
+        with part.open("xb") as file:  # with the umask's mode, which a tempfile has not
+            try:
+                who = by(reason)
+                self._wait(move.export(self._service, name, file, who, version=version, rows=rows))
+                file.flush()
+                os.fsync(file.fileno())
+                part.replace(to)
+            finally:
+                part.unlink(missing_ok=True)
+
+    def import_(self, file: Path, *, name: str | None, reason: str) -> answers.Imported:
+        """Make a detector of an exported file, if images have the same scores here as there."""
+        with file.open("rb") as content:
+            brought = self._wait(move.bring(self._service, content, by(reason), name or ""))
+        said = Imported.of(brought.stored, brought.worst_difference, brought.rows_kept)
+        return answer(answers.Imported, said)
+
+
+def _upload(images: Files, mask: bytes | None) -> Upload:
+    return Upload([sources.from_path(path) for _, path in images], mask)
