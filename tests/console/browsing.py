@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import axe_playwright_python
 from playwright.sync_api import Browser, Page
@@ -25,6 +25,12 @@ OPTIONS = [
     "--no-first-run",
 ]
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+SIZES: list[tuple[int, Literal["light", "dark"]]] = [
+    (360, "light"),
+    (360, "dark"),
+    (1440, "dark"),
+    (1440, "light"),
+]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -63,6 +69,17 @@ class Window:
             for each in result["violations"]
             for node in each["nodes"]
         ]
+
+    def flaws(self) -> list[str]:
+        """Return what is wrong with the page as it is now at any width, light and dark."""
+        found: list[str] = []
+        for width, scheme in SIZES:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.emulate_media(color_scheme=scheme)
+            found += [f"{width} px, {scheme}: {each}" for each in self.violations()]
+            if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                found.append(f"{width} px, {scheme}: the page scrolls sideways")
+        return found
 
 
 @contextmanager

@@ -28,5 +28,5 @@ export function gauge({ score, threshold, review = null }) {
     h("div", { class: "gauge-words small muted", aria: { hidden: "true" } },
       h("span", {}, "0"),
       h("span", {}, `threshold ${text(threshold)}`),
-      h("span", {}, isBeyond ? "beyond twice" : "twice")));
+      h("span", {}, isBeyond ? "beyond" : "twice")));
 }

@@ -6,23 +6,25 @@ import { bottomAxis, leftAxis, linear } from "./axis.js";
 
 const LEFT = 48;
 const RIGHT = 12;
-const TOP = 40; // two rows of words above the lines
+const TOP = 58; // a row for what it is, and two of words above the lines
 const GAP = 26; // between the parts, with the lower one's name
 const BARS = 60; // at most: counts of neighbours are added up
 const HANDLE_PX = 24;
+const WORD_PX = 130; // the longest there is beside a line
 
 /**
  * Draw a histogram, and return {element, propose}: `propose({value, review})` moves the proposed line
  * and the edge of the band for review without drawing the rest again; null takes them away.
  * @param {{width: number, label: string, edges: number[], normal: number[], anomalous: number[],
- *   range: [number, number], serving: number|null, groups?: number[], onDrag?: (value: number) => void}} what
+ *   range: [number, number], serving: number|null, servingWord?: string, groups?: number[], onDrag?: (value: number) => void}} what
  *   `range` is the part of the scores that is shown; `onDrag` hears where the proposed line is drawn to.
  */
-export function histogram({ width, label, edges, normal, anomalous, range, serving, groups = [], onDrag }) {
+export function histogram({ width, label, edges, normal, anomalous, range, serving, servingWord = "in service", groups = [], onDrag }) {
   const hasAnomalies = anomalous.some((each) => each > 0);
   const middle = TOP + 190;
   const bottom = hasAnomalies ? middle + GAP + 80 : middle;
   const x = linear(range, [LEFT, width - RIGHT]);
+  const now = line(x, "threshold", TOP - 8, bottom, 50, servingWord);
   const element = svg("svg", { class: "chart", role: "img", "aria-label": label, width, height: bottom + 44, viewBox: `0 0 ${width} ${bottom + 44}` },
     hatch(),
     svg("text", { class: "title", x: LEFT, y: 12 }, "Normal images of the calibration"),
@@ -30,11 +32,11 @@ export function histogram({ width, label, edges, normal, anomalous, range, servi
     hasAnomalies && svg("text", { class: "title", x: LEFT, y: middle + 18 }, "Known anomalies"),
     hasAnomalies && bars("anomalous", x, edges, anomalous, [bottom, middle + GAP]),
     svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: middle, y2: middle }),
-    bottomAxis(x, { y: bottom, label: "Score: the higher, the less like the normal images", most: Math.max(2, Math.floor(width / 90)) }),
+    bottomAxis(x, { y: bottom, label: "Score (higher: less like normal)", most: Math.max(2, Math.floor(width / 70)) }),
     groups.map((value) => inside(x, value) && svg("line", { class: "group-line", x1: x(value), x2: x(value), y1: TOP, y2: bottom })),
-    serving !== null && line(x, "threshold", TOP, bottom, 36, "in service").at(serving));
+    now.element);
   const band = svg("rect", { class: "review", y: TOP, height: bottom - TOP, hidden: "" });
-  const proposed = line(x, "proposed", TOP - 16, bottom, 20, "proposed");
+  const proposed = line(x, "proposed", TOP - 24, bottom, 34, "proposed");
   const handle = svg("rect", { class: "handle", y: 0, width: HANDLE_PX, height: bottom });
   element.append(band, proposed.element);
   if (onDrag) {
@@ -44,7 +46,9 @@ export function histogram({ width, label, edges, normal, anomalous, range, servi
   return {
     element,
     propose({ value, review }) {
-      proposed.at(value);
+      const isAbove = value !== null && value >= (serving ?? -Infinity);
+      proposed.at(value, isAbove); // each word on its own side, as far as there is room
+      now.at(serving, !isAbove);
       handle.setAttribute("x", clamped(x, value ?? range[1]) - HANDLE_PX / 2);
       const [from, to] = [review ?? value, value].map((each) => clamped(x, each ?? range[1]));
       band.setAttribute("x", from);
@@ -85,21 +89,20 @@ function merged(edges, counts, [low, high]) {
 
 function line(x, kind, y1, y2, textY, word) {
   const drawn = svg("line", { class: kind, y1, y2 });
-  const text = svg("text", { class: `${kind}-word`, y: textY });
+  const text = svg("text", { class: `word ${kind}`, y: textY });
   const element = svg("g", {}, drawn, text);
   return {
     element,
-    at(value) {
+    at(value, isRight) {
       element.toggleAttribute("hidden", value === null);
-      if (value === null) return element;
+      if (value === null) return;
       const place = clamped(x, value);
-      const isRight = place > (x.range[0] + x.range[1]) / 2;
+      const isAfter = isRight ? x.range[1] - place > WORD_PX : place - x.range[0] < WORD_PX;
       drawn.setAttribute("x1", place);
       drawn.setAttribute("x2", place);
-      text.setAttribute("x", place + (isRight ? -5 : 5));
-      text.setAttribute("text-anchor", isRight ? "end" : "start");
+      text.setAttribute("x", place + (isAfter ? 5 : -5));
+      text.setAttribute("text-anchor", isAfter ? "start" : "end");
       text.textContent = `${word} ${score(value)}${inside(x, value) ? "" : " (outside)"}`;
-      return element;
     },
   };
 }

@@ -1,8 +1,67 @@
-// (to be written)
+// Who changed what, newest first, a page at a time.
 
 import { h } from "../dom.js";
+import { moment } from "../format.js";
+import { field } from "../parts/field.js";
 import { empty } from "../parts/states.js";
+import { table } from "../parts/table.js";
+import { go } from "../router.js";
+import { changed } from "./audit/changed.js";
+import { newest } from "./audit/newest.js";
 
-export function audit() {
-  return h("div", {}, h("h1", {}, "audit"), empty("Not there yet", "This page is being written."));
+const PAGE = 100;
+
+export async function audit({ query, signal }) {
+  const subject = query.get("subject") ?? "";
+  const before = Number(query.get("before")) || Infinity;
+  const lines = await newest({ subject, before, wanted: PAGE + 1, signal });
+  const shown = lines.slice(0, PAGE);
+  return h("div", { class: "stack" },
+    h("div", { class: "head" },
+      h("div", {}, h("h1", {}, "Audit"), h("p", { class: "muted" }, "Who changed what, when and why. Lines are only ever added."))),
+    filter(subject),
+    shown.length === 0 ? nothing(subject, before) : lineTable(shown, subject),
+    h("nav", { class: "row", aria: { label: "Pages of the audit" } },
+      before < Infinity && h("a", { class: "button", href: where(subject) }, "Newest"),
+      lines.length > PAGE && h("a", { class: "button", href: where(subject, shown.at(-1).sequence) }, "Older")));
+}
+
+function filter(subject) {
+  const input = h("input", { value: subject, maxLength: 200, autocomplete: "off", spellcheck: false });
+  return h("form", {
+    class: "audit-filter", role: "search",
+    on: {
+      submit: (event) => {
+        event.preventDefault();
+        go(where(input.value.trim()).slice(1));
+      },
+    },
+  },
+  field("Subject", input, "The whole name of a detector, or the id of a key; empty: all."),
+  h("div", { class: "row" },
+    h("button", { type: "submit", class: "primary" }, "Show"),
+    subject && h("a", { class: "button", href: where("") }, "Show all")));
+}
+
+function lineTable(lines, subject) {
+  return table(subject ? `Changes of ${subject}, newest first` : "Changes, newest first", [
+    { name: "When", of: (line) => moment(line.at) },
+    { name: "Who", of: (line) => line.who },
+    { name: "What", of: (line) => h("code", {}, line.action) },
+    { name: "Subject", of: (line) => (line.subject ? h("a", { href: where(line.subject) }, line.subject) : "–") },
+    { name: "Reason", of: (line) => line.reason || "–" },
+    { name: "Details", of: changed },
+  ], lines);
+}
+
+function nothing(subject, before) {
+  if (before < Infinity) return empty("Nothing older", "This is where the audit begins.");
+  return subject
+    ? empty("No change of this subject", "Subjects are compared as a whole: give the full name of a detector, or the id of a key.")
+    : empty("No change yet", "What somebody creates, fits, calibrates, promotes or deletes stands here.");
+}
+
+function where(subject, before = null) {
+  const query = new URLSearchParams({ ...(subject && { subject }), ...(before && { before }) }).toString();
+  return `#/audit${query ? `?${query}` : ""}`;
 }

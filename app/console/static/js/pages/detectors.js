@@ -43,8 +43,8 @@ export async function detectors({ signal }) {
       left += fits ? 1 : 0;
     });
     const total = state.found.length;
-    shown.hidden = total < FILTERED_FROM;
-    fill(shown, left === 0 ? "No detector is like that: change the filter." : `${count(left)} of ${counted(total, "detector")}`);
+    const isFiltered = part !== "" || state.standing !== "";
+    fill(shown, isFiltered && (left === 0 ? "No detector is like that: change the filter." : `${count(left)} of ${counted(total, "detector")}`));
   }
 
   draw();

@@ -4,7 +4,7 @@ import { get, pause, path } from "../api.js";
 import { fill, h } from "../dom.js";
 import { moment } from "../format.js";
 import { every } from "../parts/polling.js";
-import { empty } from "../parts/states.js";
+import { box, empty } from "../parts/states.js";
 import { can } from "../session.js";
 import { ofDetector } from "./detector.js";
 import { acknowledge, rebaseline } from "./drift/actions.js";
@@ -34,7 +34,7 @@ export const drift = ofDetector("drift", async ({ params, signal }) => {
 
 function watched(at, first, signal) {
   const place = h("div", { class: "stack" });
-  const asOf = h("p", { class: "muted small" });
+  const asOf = h("div", { class: "muted small" });
   const spoken = h("p", { class: "drift-spoken", role: "status" });
   let shown = "";
 
@@ -62,7 +62,7 @@ function watched(at, first, signal) {
 
   show(first);
   pause(POLL_S, signal)
-    .then(() => every(POLL_S, async () => show(await get(at, { signal })), signal, (error) => fill(asOf, error.message)))
+    .then(() => every(POLL_S, async () => show(await get(at, { signal })), signal, (error) => fill(asOf, box("warn", [`${error.message} What is shown was known before.`]))))
     .catch(() => {}); // the page was left
   return h("div", { class: "stack" },
     spoken, place, asOf,

@@ -2,7 +2,7 @@
 
 import { get, pause } from "../api.js";
 import { fill, h } from "../dom.js";
-import { ago, count, duration, moment, score } from "../format.js";
+import { ago, count, counted, duration, moment, score } from "../format.js";
 import { cancelled, hasEnded, kindOf, stateOf } from "../parts/job.js";
 import { choice, field } from "../parts/field.js";
 import { busy } from "../parts/messages.js";
@@ -54,7 +54,7 @@ export async function jobs({ query, signal }) {
     const at = place.querySelector(".scroll");
     const focused = place.contains(document.activeElement) ? document.activeElement.dataset.at : undefined;
     const scrolled = at?.scrollLeft ?? 0;
-    const shown = table("Jobs, newest first", columns(again), found);
+    const shown = table("Jobs, newest first", columns(again, found), found);
     fill(place, shown, state.next && more);
     shown.scrollLeft = scrolled;
     if (focused) place.querySelector(`[data-at="${CSS.escape(focused)}"]`)?.focus();
@@ -83,16 +83,17 @@ export async function jobs({ query, signal }) {
   return h("div", {}, head, h("div", { class: "stack" }, names.length > 1 || of ? h("div", { class: "row" }, field("Detector", chosen)) : null, trouble, place));
 }
 
-function columns(again) {
+/** Return the columns; those that would be empty are left out. */
+function columns(again, found) {
   return [
     { name: "Job", of: (job) => [kindOf(job), h("div", { class: "muted small", title: moment(job.created_at) }, ago(job.created_at))] },
     { name: "Detector", of: (job) => (job.detector ? h("a", { href: to`/detectors/${job.detector}/learn`, data: { at: `link ${job.id}` } }, job.detector) : "–") },
     { name: "State", of: (job) => badge(...stateOf(job)) },
     { name: "Progress", of: progress },
     { name: "Took", number: true, of: (job) => duration(seconds(job)) },
-    { name: "What went wrong", of: (job) => (job.problem ? [h("strong", {}, job.problem.title), h("div", { class: "small problem" }, job.problem.detail)] : "–") },
-    { name: "Action", of: (job) => (hasEnded(job) ? "–" : stop(job, again)) },
-  ];
+    found.some((job) => job.problem) && { name: "What went wrong", of: (job) => (job.problem ? h("div", { class: "problem" }, h("strong", {}, job.problem.title), h("div", { class: "small" }, job.problem.detail)) : "–") },
+    !found.every(hasEnded) && { name: "Action", of: (job) => (hasEnded(job) ? "–" : stop(job, again)) },
+  ].filter(Boolean);
 }
 
 function stop(job, again) {
@@ -109,7 +110,7 @@ function progress(job) {
   const pace = !hasEnded(job) && job.seconds_left !== null ? `about ${duration(job.seconds_left)} left` : job.images_per_second && `${score(job.images_per_second, 2)} a second`;
   return h("div", { class: "progress" },
     !hasEnded(job) && h("progress", { max: job.images, value: job.images_done, aria: { label: `${kindOf(job)} of ${job.detector}` } }),
-    h("div", {}, job.images_done === job.images ? `${count(job.images)} images` : `${count(job.images_done)} of ${count(job.images)}`),
+    h("div", {}, job.images_done === job.images ? counted(job.images, "image") : `${count(job.images_done)} of ${count(job.images)}`),
     pace && h("div", { class: "muted small" }, pace));
 }
 

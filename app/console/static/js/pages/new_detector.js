@@ -1,8 +1,67 @@
-// (to be written)
+// Create a detector: its name, and if wanted what counts of a picture and how it is judged.
 
-import { h } from "../dom.js";
-import { empty } from "../parts/states.js";
+import { get, post } from "../api.js";
+import { fill, h } from "../dom.js";
+import { field } from "../parts/field.js";
+import { busy } from "../parts/messages.js";
+import { box, empty } from "../parts/states.js";
+import { go, to } from "../router.js";
+import { can } from "../session.js";
+import { recipe } from "./new_detector/recipe.js";
+import { region } from "./new_detector/region.js";
 
-export function newDetector() {
-  return h("div", {}, h("h1", {}, "newDetector"), empty("Not there yet", "This page is being written."));
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+export async function newDetector({ signal }) {
+  const head = h("div", { class: "head" }, h("h1", {}, "New detector"));
+  if (!can("fit")) return h("div", {}, head, empty("Not for this role", "Creating a detector takes a key of role fit or admin."));
+  const [info, { detectors }] = await Promise.all([get("/v1/info", { signal }), get("/v1/detectors", { signal })]);
+  const taken = new Set(detectors.map((each) => each.name));
+  const name = h("input", { required: true, maxLength: 63, autocomplete: "off", spellcheck: false, autocapitalize: "none", on: { input: () => check() } });
+  const wrong = h("p", { id: "name-error", class: "error", role: "alert" });
+  const trouble = h("div", { role: "alert" });
+  const area = region({ signal });
+  const how = recipe(info);
+  const create = h("button", { type: "submit", class: "primary" }, "Create");
+
+  /** Say what is wrong with the name as it is typed; nothing while there is none. */
+  function check(isSent = false) {
+    wrong.textContent = name.value === "" && isSent ? "Give it a name." : sayWrong(name.value, taken);
+    name.setAttribute("aria-invalid", wrong.textContent !== "");
+    return wrong.textContent === "";
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    fill(trouble);
+    const unready = area.problem();
+    if (!check(true)) return name.focus();
+    if (unready) return fill(trouble, box("bad", [unready]));
+    return busy(create, async () => {
+      try {
+        const made = await post("/v1/detectors", { json: { name: name.value, mask: area.mask(), ...how.values() }, signal });
+        go(to`/detectors/${made.name}/learn`.slice(1));
+      } catch (error) {
+        if (error.name === "AbortError") throw error;
+        fill(trouble, box("bad", [error.message], error.title)); // beside the form, where it is to be mended
+      }
+    });
+  }
+
+  const named = field("Name", name, "Of what it looks at, as lid-camera-2. Letters, digits, dot, dash and underscore.");
+  named.append(wrong);
+  name.setAttribute("aria-describedby", `${name.getAttribute("aria-describedby")} ${wrong.id}`);
+  return h("div", {}, head, h("form", { class: "form wide card", noValidate: true, on: { submit } },
+    h("p", { class: "muted" }, "The defaults suit most cameras: a name is enough. What is chosen here stays as it is; another choice is another detector."),
+    named, area.node, how.node, trouble,
+    h("div", { class: "row" }, create, h("a", { class: "button", href: "#/detectors" }, "Cancel"))));
+}
+
+function sayWrong(name, taken) {
+  if (name === "") return "";
+  if (taken.has(name)) return "There is a detector of this name already: choose another.";
+  if (!/^[A-Za-z0-9]/.test(name)) return "Begin with a letter or a digit.";
+  const strange = name.match(/[^A-Za-z0-9._-]/u)?.[0];
+  if (strange) return strange === " " ? "Spaces are not allowed: use a dash." : `“${strange}” is not allowed: letters, digits, dot, dash and underscore are.`;
+  return NAME.test(name) ? "" : "At most 63 characters.";
 }

@@ -15,7 +15,7 @@ export const threshold = ofDetector("threshold", async (context, detector) => {
   const { signal, query } = context;
   const { name } = context.params;
   const version = Number(query.get("version")) || null;
-  const shown = version ? await get(path`/v1/detectors/${name}`, { query: { version }, signal }) : detector;
+  const shown = version ? (await get(path`/v1/detectors/${name}/versions/${version}`, { signal })).detector : detector;
   if (shown.state !== "calibrated") return uncalibrated(name, shown);
   const allowStale = query.get("stale") === "yes";
   if (shown.stale && !allowStale) return stale(name, version);

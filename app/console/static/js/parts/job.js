@@ -94,5 +94,5 @@ function paceOf(job) {
   const pace = [];
   if (job.images_per_second) pace.push(`${score(job.images_per_second, 2)} images a second`);
   if (job.seconds_left !== null && job.seconds_left !== undefined) pace.push(`about ${duration(job.seconds_left)} left`);
-  return pace.length > 0 ? `· ${pace.join(", ")}` : "";
+  return pace.join(", ");
 }

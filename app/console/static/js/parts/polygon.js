@@ -4,6 +4,7 @@ import { fill, h, svg } from "../dom.js";
 
 const STEP = 0.01;
 const LONG_STEP = 0.05;
+const HIGHEST_REM = 28;
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**
@@ -36,6 +37,13 @@ export function polygon({ image, points = [], onChange }) {
     picture,
     svg("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" }, shape),
     handles);
+
+  /** As large as there is room for, small pictures enlarged: corners are hard to place on them. */
+  function fit() {
+    if (picture.naturalWidth === 0) return;
+    const widest = (HIGHEST_REM * picture.naturalWidth) / picture.naturalHeight;
+    stage.style.width = `min(100%, ${widest}rem, max(20rem, ${picture.naturalWidth}px))`;
+  }
 
   function onClick(event) {
     if (event.target.closest("button")) return;
@@ -131,6 +139,8 @@ export function polygon({ image, points = [], onChange }) {
     return each;
   }
 
+  picture.addEventListener("load", fit);
+  fit();
   fill(handles, corners.map((_, i) => handle(i)));
   draw();
   return h("div", { class: "polygon stack", role: "group", aria: { label: "Region of the picture" } },

@@ -26,7 +26,7 @@ export function reviews({ image, verdict, said, onSaid = () => {} }) {
   const list = h("div", { role: "status" });
   let known = said;
   const show = () => fill(list, known.length
-    ? h("ul", { class: "reviews" }, known.map(one))
+    ? h("ul", { class: "reviews" }, known.map((review, i) => one(review, known.length > 1 && i === 0)))
     : h("p", { class: "muted small" }, "Nobody has reviewed this image yet."));
   show();
 
@@ -55,9 +55,9 @@ export function reviews({ image, verdict, said, onSaid = () => {} }) {
       h("div", { class: "row" }, buttons)));
 }
 
-function one(review, i) {
+function one(review, counts) {
   return h("li", {},
-    h("strong", {}, WORDS[review.word]), i === 0 && " (counts)",
+    h("strong", {}, WORDS[review.word]), counts && " (the one that counts)",
     h("span", { class: "muted small", title: moment(review.at) }, ` ${review.who}, ${ago(review.at)}`),
     review.note && h("div", { class: "small" }, review.note));
 }

@@ -34,7 +34,7 @@ export function card(detector) {
   const isAlarm = traffic?.drift === "alarm";
   return h("li", { class: `card detector ${isAlarm ? "alarm" : ""}` },
     h("h2", {}, h("a", { href: isFitted || !can("fit") ? to`/detectors/${name}/inspect` : to`/detectors/${name}/learn` }, name)),
-    h("div", { class: "row badges" }, isAlarm && badge("bad", "drift alarm"), states(detector), traffic?.drift === "warming_up" && badge("", "drift: warming up")),
+    h("div", { class: "row badges" }, isAlarm && badge("bad", "drift alarm"), states(detector)),
     traffic && isFitted && seen(traffic),
     !isFitted && h("p", { class: "muted" }, can("fit") ? "It has seen no pictures yet: show it normal ones." : "It has seen no pictures yet. Somebody with role fit can show it normal ones."),
     h("div", { class: "row next" }, next(detector, isAlarm)));
@@ -44,10 +44,10 @@ function seen(traffic) {
   return [
     sparkline(traffic.buckets, "the last 24 hours"),
     h("dl", { class: "figures" },
-      figure("images in 24 h", count(traffic.images)),
+      figure("images", count(traffic.images)),
       figure("flagged", traffic.images ? share(traffic.flagged / traffic.images) : "–"),
       figure("to review", count(traffic.to_review))),
-    h("p", { class: "muted small", title: moment(traffic.last_at) }, traffic.last_at ? `Last image ${ago(traffic.last_at)}` : "No image scored yet"),
+    h("p", { class: "muted small", title: moment(traffic.last_at) }, traffic.last_at ? `In the last 24 hours; last image ${ago(traffic.last_at)}` : "No image scored yet"),
   ];
 }
 

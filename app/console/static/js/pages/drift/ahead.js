@@ -8,7 +8,7 @@ import { loading } from "../../parts/states.js";
 import { table } from "../../parts/table.js";
 
 export function ahead(at, signal) {
-  const place = h("div", { aria: { live: "polite" } });
+  const place = h("div", { class: "stack", aria: { live: "polite" } });
   const button = h("button", {
     type: "button",
     on: {
@@ -42,7 +42,8 @@ function outlook(told) {
 
 function change(each) {
   const said = [];
-  if (each.shift_sd !== 0) said.push(`${each.shift_sd > 0 ? "higher" : "lower"} by ${Math.abs(each.shift_sd)} standard deviations`);
+  const shift = Math.abs(each.shift_sd);
+  if (shift > 0) said.push(`${each.shift_sd > 0 ? "higher" : "lower"} by ${shift} standard deviation${shift === 1 ? "" : "s"}`);
   if (each.spread !== 1) said.push(each.spread > 1 ? `${each.spread} times as wide` : `narrower, ×${each.spread}`);
   return said.join(", ") || "none";
 }

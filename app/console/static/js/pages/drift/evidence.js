@@ -19,7 +19,12 @@ export function evidence(told, acknowledging) {
   return h("section", { class: "card stack", aria: { label: "Evidence" } },
     h("h2", {}, "Evidence of a change"),
     h("p", { class: "muted small" }, "As powers of ten. The mark on each bar is its alarm line."),
-    bars("Evidence of each monitor against its alarm line", told.monitors.map((each) => row(each, acknowledging)), most));
+    bars("Evidence of each monitor against its alarm line", told.monitors.map((each) => row(each, isFirst(each, told) ? acknowledging : () => null)), most));
+}
+
+/** Whether it is the first of its monitor's streams with an alarm: these are acknowledged together. */
+function isFirst(stream, told) {
+  return stream === told.monitors.find((each) => each.latched && each.monitor === stream.monitor);
 }
 
 function row(monitor, acknowledging) {

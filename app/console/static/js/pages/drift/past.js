@@ -58,7 +58,7 @@ function found(told) {
   return [
     h("p", {}, h("strong", {}, told.summary)),
     box("note", told.reasons, "To know"),
-    told.alarms.length > 0 && table(told.alarm_count > told.alarms.length ? `The first ${told.alarms.length} of ${count(told.alarm_count)} alarms` : "Alarms", [
+    told.alarms.length > 0 && table(told.alarm_count > told.alarms.length ? `The first ${told.alarms.length} of ${count(told.alarm_count)} alarms that there would have been` : "Alarms that there would have been", [
       { name: "When", of: (each) => moment(each.at) },
       { name: "What changed", of: (each) => watched(each.watches) },
       { name: "Image", of: (each) => h("a", { href: pictured(told.detector, each.image) }, `number ${count(each.image_number)}`) },

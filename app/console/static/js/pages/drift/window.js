@@ -16,7 +16,7 @@ export function windows(told, acknowledging) {
   const isOlder = tested.alarmed && tested.last && tested.last.at !== tested.alarmed.at;
   return h("section", { class: "stack", aria: { label: "Windows of pictures" } },
     h("div", { class: "card stack" },
-      h("div", { class: "row" }, h("h2", {}, "Windows of pictures"), tested.latched && badge("bad", "alarm"), tested.latched && acknowledging("window", "window")),
+      h("div", { class: "row drift-title" }, h("h2", {}, "Windows of pictures"), tested.latched && badge("bad", "alarm"), tested.latched && acknowledging("window", "window")),
       h("p", { class: "muted small" }, "Pictures that are not flagged fill windows, which are compared as a whole with the baseline."),
       h("label", { class: "field" },
         h("span", {}, `${count(tested.images)} of ${counted(tested.target_images, "picture")} in the next window`),

@@ -19,6 +19,7 @@ export class Item {
 
   reset() {
     this.state = "waiting";
+    this.asked = null;
     this.result = null;
     this.version = null;
     this.problem = null;
@@ -52,6 +53,7 @@ export class Items {
   add(files) {
     const added = files.map(({ file, path: name }) => new Item(file, name));
     this.all.push(...added);
+    thumbnails(added, this.signal);
     this.next();
     return added;
   }
@@ -82,6 +84,7 @@ export class Items {
       if (!item) return;
       this.sending += 1;
       item.state = "scoring";
+      item.asked = this.how();
       this.work(item).finally(() => {
         this.sending -= 1;
         if (!this.signal.aborted) this.next();
@@ -92,7 +95,7 @@ export class Items {
   async work(item) {
     this.onChange(item);
     try {
-      const [answer] = await Promise.all([this.ask("score", item), draw(item)]);
+      const answer = await this.ask("score", item);
       item.version = answer.version;
       [item.result] = answer.results;
       item.problem = item.result.problem;
@@ -112,7 +115,7 @@ export class Items {
   }
 
   async ask(what, item, signal = this.signal) {
-    const { group, points, allowStale } = this.how();
+    const { group, points, allowStale } = item.asked;
     const query = { group, allow_stale: allowStale || null };
     for (let tries = 1; ; tries += 1) {
       const body = new FormData();
@@ -128,7 +131,14 @@ export class Items {
   }
 }
 
-/** Draw the thumbnail, small, for a strip of hundreds must not hold as many whole pictures. */
+/** Draw them one after another, small: a strip of hundreds must not hold as many whole pictures. */
+async function thumbnails(items, signal) {
+  for (const item of items) {
+    if (signal.aborted) return;
+    await draw(item);
+  }
+}
+
 async function draw({ file, thumbnail }) {
   try {
     const picture = await createImageBitmap(file);

@@ -19,16 +19,20 @@ export class Picture {
     this.mapSwitch = h("input", { checked: shown.map, on: { change: () => this.set({ map: this.mapSwitch.checked }) } });
     this.outlineSwitch = h("input", { checked: shown.outline, on: { change: () => this.set({ outline: this.outlineSwitch.checked }) } });
     this.opacity = h("input", { type: "range", min: 10, max: 100, step: 5, value: 100 * shown.opacity, on: { input: () => this.set({ opacity: this.opacity.value / 100 }) } });
-    this.controls = h("div", { class: "row picture-controls" },
-      check("Heatmap", this.mapSwitch),
-      check("Outline", this.outlineSwitch),
-      field("Heatmap opacity", this.opacity));
+    this.mapControl = check("Heatmap", this.mapSwitch);
+    this.outlineControl = check("Outline of the oddest place", this.outlineSwitch);
+    this.opacityControl = h("div", { class: "beside" }, field("Heatmap opacity", this.opacity));
+    this.controls = h("div", { class: "row picture-controls" }, this.mapControl, this.outlineControl, this.opacityControl);
     this.image.addEventListener("load", () => {
       const ratio = this.image.naturalWidth / this.image.naturalHeight;
       this.stage.style.aspectRatio = String(ratio);
       this.stage.style.maxWidth = `min(100%, ${70 * ratio}vh)`;
+      this.canShow(true);
     });
-    this.image.addEventListener("error", () => fill(this.note, "This browser cannot show this kind of file. The service reads more kinds than browsers do: see the verdict."));
+    this.image.addEventListener("error", () => {
+      this.canShow(false);
+      fill(this.note, "This browser cannot show the file. The service reads some kinds that browsers do not: see the verdict.");
+    });
     this.element = h("figure", { class: "card stack inspected" }, this.stage, h("figcaption", { class: "stack tight" }, this.controls, this.legend(), this.note));
   }
 
@@ -39,9 +43,18 @@ export class Picture {
     this.image.src = this.address;
     this.image.alt = item.name;
     this.map = this.outline = null;
+    this.canShow(true);
     fill(this.layers);
     fill(this.note);
     this.offer(false, "");
+  }
+
+  /** Whether the browser could read the file; without picture or map no room is kept. */
+  canShow(isShown) {
+    this.isShown = isShown;
+    this.image.hidden = !isShown;
+    if (!isShown) this.stage.style.aspectRatio = "1"; // of the map, whose picture's is not known
+    this.stage.hidden = !isShown && this.map === null;
   }
 
   /** Lay the map of an explanation over it. */
@@ -52,6 +65,7 @@ export class Picture {
     this.outline = region && frame(region);
     const dark = map && outside(map);
     fill(this.layers, dark, this.map, this.outline);
+    this.canShow(this.isShown);
     this.offer(this.map !== null, why(map, isScaled));
     this.apply();
   }
@@ -76,14 +90,15 @@ export class Picture {
   }
 
   offer(hasMap, why) {
-    this.controls.hidden = !hasMap && !this.outline;
+    this.mapControl.hidden = this.opacityControl.hidden = !hasMap;
+    this.outlineControl.hidden = !this.outline;
     this.legendRow.hidden = !hasMap;
     if (why) fill(this.note, why);
   }
 
   legend() {
-    this.legendRow = h("p", { class: "small muted legend" },
-      swatch("clear"), "below 0.8 of the threshold", swatch("yellow"), "at the threshold", swatch("red"), "from 1.6 times the threshold");
+    this.legendRow = h("p", { class: "small muted picture-legend" },
+      swatch("clear", "below 0.8 of the threshold"), swatch("yellow", "at the threshold"), swatch("red", "from 1.6 times the threshold"));
     return this.legendRow;
   }
 
@@ -102,9 +117,9 @@ function why(map, isScaled) {
 function frame({ left, top, width, height }) {
   const box = { x: left, y: top, width, height };
   return svg("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("rect", { class: "halo", ...box }), svg("rect", { class: "frame", ...box }));
+    svg("rect", { class: "halo", ...box }), svg("rect", { class: "region-frame", ...box }));
 }
 
-function swatch(which) {
-  return h("span", { class: `swatch ${which}`, aria: { hidden: "true" } });
+function swatch(which, text) {
+  return h("span", { class: "legend-item" }, h("span", { class: `swatch ${which}`, aria: { hidden: "true" } }), text);
 }

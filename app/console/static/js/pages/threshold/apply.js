@@ -41,6 +41,7 @@ export function applying({ name, shown, version, allowStale, refresh }) {
     },
     withhold() {
       offered = null;
+      note.textContent = "";
       settle();
     },
   };

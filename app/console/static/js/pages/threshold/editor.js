@@ -20,10 +20,10 @@ export function editor(about) {
   let looking = new AbortController();
 
   const form = controls(shown.threshold, shown.groups > 0, changed);
-  const picture = pictureOf(scores, shown.threshold, form.byHand);
+  const picture = pictureOf(scores, shown.threshold, shown.version === shown.in_service ? "in service" : `of version ${shown.version}`, form.byHand);
   const told = outcome(name, form.byRate);
   const apply = can("admin") ? applying(about) : null;
-  const table = h("div", {});
+  const table = h("section", { class: "card", aria: { label: "Table of rates" } });
 
   const preview = (asked, stop) => post(path`/v1/detectors/${name}/threshold/preview`, { json: { ...asked, version, allow_stale: allowStale }, signal: stop });
 

@@ -12,14 +12,17 @@ const FEW = 0.4;
  * Return {element, propose({value, review})}.
  * @param {Object} scores the calibration's scores, counted.
  * @param {Object|null} now the threshold of the version.
+ * @param {string} servingWord how its line is called.
  * @param {(value: number) => void} onDrag
  */
-export function pictureOf(scores, now, onDrag) {
+export function pictureOf(scores, now, servingWord, onDrag) {
   const { edges } = scores;
   const whole = [edges[0], edges.at(-1)];
   const near = nearNormal(scores);
   let proposed = { value: null, review: null };
   let drawing = null;
+  const band = entry("review", "to review");
+  band.hidden = true;
 
   const all = h("input", { on: { change: () => place.replaceChildren(framed(draw)) } });
   const place = h("div", {}, framed(draw));
@@ -33,6 +36,7 @@ export function pictureOf(scores, now, onDrag) {
       anomalous: scores.anomalous,
       range: near && !all.checked ? near : whole,
       serving: scores.threshold,
+      servingWord,
       groups: Object.values(now?.by_group ?? {}),
       onDrag,
     });
@@ -43,10 +47,11 @@ export function pictureOf(scores, now, onDrag) {
   return {
     element: h("div", {},
       place,
-      legend(scores, now),
+      legend(scores, now, servingWord, band),
       near && check("Show all scores", all, `The picture ends at ${score(near[1])}; the highest score is ${score(whole[1])}.`)),
     propose({ value, review }) {
       proposed = { value, review };
+      band.hidden = review === null;
       drawing?.propose(proposed);
     },
   };
@@ -60,14 +65,18 @@ function nearNormal({ edges, normal, threshold }) {
   return shown < FEW * normal.length ? [edges[0], edges[shown]] : null;
 }
 
-function legend(scores, now) {
-  const entry = (kind, text) => h("li", {}, h("span", { class: `key ${kind}`, aria: { hidden: "true" } }), text);
+function legend(scores, now, servingWord, band) {
   return h("ul", { class: "legend small" },
     entry("normal", counted(scores.normal_images, "normal image")),
     scores.anomalous_images > 0 && entry("anomalous", counted(scores.anomalous_images, "known anomaly").replace(/ys$/, "ies")),
-    entry("threshold", "line in service".replace("in service", now ? `of version ${scores.version}` : "")),
+    now && entry("threshold", `line ${servingWord}`),
     entry("proposed", "proposed line: drag it"),
+    band,
     Object.keys(now?.by_group ?? {}).length > 0 && entry("group", "lines of groups"));
+}
+
+function entry(kind, text) {
+  return h("li", {}, h("span", { class: `key ${kind}`, aria: { hidden: "true" } }), text);
 }
 
 function words(scores, now) {

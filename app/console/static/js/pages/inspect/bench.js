@@ -1,0 +1,143 @@
+// The place where images are looked at: the strip, the chosen one with its evidence, and the keys.
+
+import { fill, h } from "../../dom.js";
+import { pause } from "../../api.js";
+import { reviews } from "../../parts/reviews.js";
+import { failure, loading } from "../../parts/states.js";
+import { contributions, nearest, refused, timings, verdict } from "./details.js";
+import { Items } from "./items.js";
+import { Picture } from "./picture.js";
+import { Region } from "./region.js";
+import { Strip } from "./strip.js";
+
+const SETTLE_S = 0.12;
+const SHORTCUTS = [["← →", "the image before or after"], ["h", "heatmap on or off"], ["o", "outline on or off"]];
+
+export class Bench {
+  /**
+   * @param {Object} detector
+   * @param {() => {group: string, allowStale: boolean}} how images are judged from now on.
+   * @param {AbortSignal} signal
+   */
+  constructor(detector, how, signal) {
+    this.detector = detector;
+    this.how = how;
+    this.signal = signal;
+    this.region = detector.mask === "request" ? new Region(() => this.useRegion()) : null;
+    this.items = new Items(detector, () => ({ ...how(), points: this.region?.points }), signal, (item) => this.changed(item));
+    this.items.hold(this.region !== null);
+    this.strip = new Strip((item) => this.choose(item));
+    this.picture = new Picture();
+    this.looking = new AbortController();
+    this.side = h("section", { class: "card stack", aria: { label: "Verdict" } });
+    this.evidence = h("div", { class: "columns" });
+    this.work = h("div", { class: "stack", hidden: true, on: { keydown: (event) => this.key(event) } },
+      h("div", { class: "row spread" }, this.strip.told,
+        h("button", { type: "button", on: { click: () => this.clear() } }, "Clear the list")),
+      this.strip.list,
+      h("div", { class: "bench" }, this.picture.element, this.side),
+      this.evidence,
+      keysHelp());
+    this.element = h("div", { class: "stack" }, this.region?.element, this.work);
+    signal.addEventListener("abort", () => this.leave());
+  }
+
+  add(files) {
+    this.region?.on(files[0].file);
+    const added = this.items.add(files);
+    this.strip.add(added);
+    this.strip.count(this.items.all);
+    this.work.hidden = false;
+    if (!this.strip.chosen) this.choose(added[0]);
+  }
+
+  clear() {
+    this.looking.abort();
+    this.items.clear();
+    this.strip.clear();
+    this.picture.release();
+    this.work.hidden = true;
+  }
+
+  useRegion() {
+    this.items.isHeld = false;
+    this.items.again(this.items.all);
+  }
+
+  /** Show an image's state wherever it is shown. */
+  changed(item) {
+    this.strip.update(item);
+    this.strip.count(this.items.all);
+    if (item === this.strip.chosen) this.look(item);
+  }
+
+  choose(item) {
+    this.strip.choose(item);
+    this.picture.show(item);
+    this.look(item);
+  }
+
+  async look(item) {
+    this.looking.abort();
+    this.looking = new AbortController();
+    const { signal } = this.looking;
+    fill(this.evidence);
+    if (item.state === "failed") {
+      fill(this.side, heading(item), refused(item, () => this.items.again([item])));
+      return;
+    }
+    if (item.state !== "done") {
+      fill(this.side, heading(item), this.items.isHeld ? h("p", {}, "It waits for its region: draw it above.") : loading("Scoring"));
+      return;
+    }
+    this.showVerdict(item);
+    try {
+      if (!item.explanation) {
+        fill(this.evidence, loading("Asking where it is odd"));
+        await pause(SETTLE_S, signal); // who runs along the strip asks nothing of those passed by
+      }
+      const explanation = await this.items.explain(item, signal);
+      if (signal.aborted) return;
+      this.picture.explain(explanation);
+      fill(this.evidence, contributions(item.result), nearest(item, this.picture.isShown && this.picture.address, explanation.nearest));
+    } catch (error) {
+      if (!signal.aborted) fill(this.evidence, failure(error, () => this.look(item)));
+    }
+  }
+
+  showVerdict(item) {
+    const { id, verdict: said } = item.result;
+    fill(this.side, heading(item),
+      verdict(item, this.detector, item.asked.group),
+      said !== "uncalibrated" && id && reviews({ image: id, verdict: said, said: item.reviews, onSaid: (review) => item.reviews.unshift(review) }),
+      timings(item.result));
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const isTyping = event.target.matches("input:not([type=checkbox]), textarea, select");
+    const acts = {
+      ArrowLeft: () => this.strip.step(-1),
+      ArrowRight: () => this.strip.step(1),
+      h: () => this.picture.toggle("map"),
+      o: () => this.picture.toggle("outline"),
+    };
+    if (isTyping || !acts[event.key]) return;
+    event.preventDefault();
+    acts[event.key]();
+  }
+
+  leave() {
+    this.looking.abort();
+    this.picture.release();
+    this.region?.release();
+  }
+}
+
+const heading = (item) => h("h2", {}, item.name);
+
+function keysHelp() {
+  return h("details", { class: "small" }, h("summary", {}, "Keys"),
+    h("p", { class: "muted" }, "While the strip, the picture's controls or the verdict have the focus:"),
+    h("dl", {}, SHORTCUTS.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])));
+}

@@ -1,0 +1,77 @@
+// Step one: show the detector what normal looks like.
+
+import { path } from "../../api.js";
+import { h } from "../../dom.js";
+import { counted } from "../../format.js";
+import { ask } from "../../parts/dialog.js";
+import { busy } from "../../parts/messages.js";
+import { pictures } from "./pictures.js";
+import { sending } from "./sending.js";
+import { serverFolder } from "./server_folder.js";
+import { step } from "./step.js";
+
+/**
+ * @param {Object} tip the detector at its latest version, which a fit builds on.
+ * @param {{limits: Object, signal: AbortSignal, onJob: (job: Object) => void}} what
+ */
+export function fitStep(tip, { limits, signal, onJob }) {
+  const isFitted = tip.fitted_images > 0;
+  const wire = sending(signal);
+  const start = h("button", { type: "submit", class: "primary", disabled: true }, "Fit");
+  const folder = serverFolder(check);
+  const chooser = pictures({
+    title: "Drop normal pictures here", region: tip.mask === "request", limits, signal, onChange: check,
+    hint: "A folder, picture files, or one zip or tar. A few dozen are a beginning; some hundreds are better.",
+  });
+  const mode = isFitted ? modes() : null;
+
+  function check() {
+    const { pictures: all, archive, problems } = chooser.chosen();
+    const hasPictures = all.length > 0 || archive !== null;
+    start.disabled = problems.length > 0 || hasPictures === (folder.value() !== ""); // one of the two
+  }
+
+  async function submit() {
+    const chosen = chooser.chosen();
+    const query = { mode: mode?.chosen() ?? "replace", folder: folder.value(), group_from: chosen.byFolder || folder.value() ? "folder" : null };
+    const asked = isFitted ? await ask(question(query.mode, tip)) : { reason: "" };
+    if (!asked) return;
+    const job = await wire.send({
+      at: path`/v1/detectors/${tip.name}/fit`, query: { ...query, ...asked }, chosen: query.folder ? null : chosen,
+      identity: [query, asked, chosen.size, chosen.mask, chosen.pictures.map((each) => each.name), chosen.archive?.name],
+    });
+    if (job) onJob(job);
+  }
+
+  const form = h("form", { class: "stack", on: { submit: (event) => { event.preventDefault(); busy(start, submit); } } },
+    chooser.node,
+    mode?.node,
+    folder.node,
+    wire.node,
+    h("div", { class: "row" }, start));
+  return step(1, "Fit", isFitted ? ["good", `fitted to ${counted(tip.fitted_images, "picture")}`] : ["note", "first step"],
+    "Show it pictures of good parts only, as the camera takes them. What it learns from them is what it calls normal.", form);
+}
+
+function modes() {
+  const radio = (value, text, hint, checked) => {
+    const input = h("input", { type: "radio", name: "mode", value, checked, id: `mode-${value}` });
+    return [input, h("div", { class: "check" }, input, h("div", {}, h("label", { htmlFor: input.id }, text), h("div", { class: "muted small" }, hint)))];
+  };
+  const [extend, extendNode] = radio("extend", "Add to what is known", "The new pictures count as much as those before.", true);
+  const [, replaceNode] = radio("replace", "Start anew", "Only the new pictures count from then on.", false);
+  return {
+    node: h("fieldset", {}, h("legend", {}, "What becomes of what it knows"), extendNode, replaceNode),
+    chosen: () => (extend.checked ? "extend" : "replace"),
+  };
+}
+
+function question(mode, tip) {
+  const what = mode === "extend" ? "The pictures are added to what it knows" : "What it knows is replaced by what these pictures show";
+  const after = tip.calibration_images > 0 ? " The calibration will be stale then: calibrate again before the new version serves." : "";
+  return {
+    title: mode === "extend" ? `Extend ${tip.name}?` : `Fit ${tip.name} anew?`,
+    text: `${what}, in a new version; the versions before stay, and can be put back.${after}`,
+    action: mode === "extend" ? "Extend" : "Fit anew",
+  };
+}

@@ -1,0 +1,154 @@
+// Pictures on their way into a job: dropped, looked at, counted, grouped.
+
+import { fill, h } from "../../dom.js";
+import { bytes, count, counted } from "../../format.js";
+import { dropzone } from "../../parts/dropzone.js";
+import { check } from "../../parts/field.js";
+import { polygon } from "../../parts/polygon.js";
+import { box } from "../../parts/states.js";
+import { groups, names, sorted } from "./names.js";
+
+const SHOWN = 60;
+const GROUPS_SHOWN = 30;
+
+/**
+ * Return {node, chosen}: a place for pictures, and what is in it.
+ *
+ * `chosen()` gives {pictures: [{file, name}], archive, size, byFolder, mask, problems}; `problems`
+ * are sentences that say why it cannot be sent, and what to do.
+ * @param {{title: string, hint: string, limits: Object, signal: AbortSignal, onChange: () => void,
+ *   archives?: boolean, grouped?: boolean, region?: boolean}} what `archives` takes a zip or tar file;
+ *   `grouped` offers groups by folder; `region` asks for the region that counts.
+ */
+export function pictures({ title, hint, limits, signal, onChange, archives = true, grouped = true, region = false }) {
+  let chosen = nothing();
+  const shown = h("div", { class: "stack" });
+  const trouble = h("div", { role: "alert" });
+  const byFolder = h("input", { on: { change: () => { chosen.byFolder = byFolder.checked; draw(); } } });
+  const folders = check("Lots, sessions or cameras are folders", byFolder, "A group for each folder: pictures of one group resemble each other, and what is promised is tested by leaving each out.");
+  const addresses = [];
+  signal.addEventListener("abort", forgetAddresses);
+
+  function take(files) {
+    const found = sorted(files);
+    const known = new Set(chosen.pictures.map((each) => `${each.path} ${each.file.size}`));
+    chosen.pictures.push(...found.pictures.filter(({ file, path }) => !known.has(`${path} ${file.size}`)));
+    chosen.pictures.sort((a, b) => (a.path < b.path ? -1 : 1));
+    chosen.archives.push(...found.archives);
+    chosen.others.push(...found.others);
+    name();
+    const count = groups(chosen.pictures.map((each) => each.name)).size;
+    byFolder.checked = chosen.byFolder = grouped && count > 1;
+    draw();
+  }
+
+  function name() {
+    const all = names(chosen.pictures.map((each) => each.path));
+    chosen.pictures.forEach((each, i) => { each.name = all[i]; });
+  }
+
+  function draw() {
+    forgetAddresses();
+    const { pictures: all, archives: packed } = chosen;
+    const isEmpty = all.length + packed.length + chosen.others.length === 0;
+    fill(shown,
+      !isEmpty && h("div", { class: "row spread" }, h("strong", { role: "status" }, inWords(chosen)), clear()),
+      box("warn", leftOut(chosen.others)),
+      trouble,
+      all.length > 0 && thumbnails(all, addresses),
+      packed.length === 1 && grouped && folders,
+      packed.length === 0 && grouped && hasFolders(all) && [folders, chosen.byFolder && groupList(all)],
+      region && all.length > 0 && h("div", {}, h("h3", {}, "What counts of every one of these pictures"),
+        polygon({ image: address(all[0].file, addresses), points: chosen.mask, onChange: (points) => { chosen.mask = points; tell(); } })));
+    tell();
+  }
+
+  function tell() {
+    fill(trouble, box("bad", problems(chosen, limits, { archives, region })));
+    onChange();
+  }
+
+  function clear() {
+    return h("button", { type: "button", on: { click: () => { chosen = nothing(); draw(); } } }, "Start again");
+  }
+
+  function forgetAddresses() {
+    for (const each of addresses.splice(0)) URL.revokeObjectURL(each);
+  }
+
+  const accept = archives ? "image/*,.zip,.tar,.gz,.tgz" : "image/*";
+  const zone = dropzone({ title, hint, accept, folders: true, signal, onFiles: take });
+  return {
+    node: h("div", { class: "stack" }, zone, shown),
+    chosen: () => ({
+      pictures: chosen.pictures,
+      archive: chosen.archives[0]?.file ?? null,
+      size: size(chosen),
+      byFolder: chosen.byFolder && (chosen.archives.length > 0 || hasFolders(chosen.pictures)),
+      mask: region && chosen.mask.length >= 3 ? [chosen.mask] : null,
+      problems: problems(chosen, limits, { archives, region }),
+    }),
+  };
+}
+
+const nothing = () => ({ pictures: [], archives: [], others: [], byFolder: false, mask: [] });
+const size = (chosen) => [...chosen.pictures, ...chosen.archives].reduce((sum, { file }) => sum + file.size, 0);
+const hasFolders = (all) => all.some((each) => each.name.includes("/"));
+
+function inWords({ pictures: all, archives: packed, ...chosen }) {
+  const parts = [all.length > 0 && counted(all.length, "picture"), packed.length > 0 && packed.map((each) => each.file.name).join(", ")];
+  return [...parts, bytes(size({ pictures: all, archives: packed, ...chosen }))].filter(Boolean).join(" · ");
+}
+
+function leftOut(others) {
+  if (others.length === 0) return [];
+  const some = others.slice(0, 3).map((each) => each.path).join(", ");
+  return [`${counted(others.length, "file")} left out, being no picture: ${some}${others.length > 3 ? " and others" : ""}.`];
+}
+
+/** Return why these cannot be sent, each with what to do. */
+function problems({ pictures: all, archives: packed, mask, ...rest }, limits, { archives, region }) {
+  const total = size({ pictures: all, archives: packed, ...rest });
+  const large = all.find(({ file }) => file.size > limits.max_image_bytes);
+  return [
+    packed.length > 0 && !archives && "Archives are not taken here: drop the pictures themselves.",
+    packed.length > 1 && "One archive at a time: send the first, then add the next to what is known.",
+    packed.length > 0 && all.length > 0 && "An archive goes alone: start again with either the archive or the pictures.",
+    packed.length > 0 && archives && region && "This detector takes a region with its pictures, which an archive cannot carry: drop the pictures themselves.",
+    all.length > limits.max_job_images && `One job takes at most ${counted(limits.max_job_images, "picture")}: send some, then add the rest to what is known in further jobs.`,
+    total > limits.max_upload_bytes && `One upload takes at most ${bytes(limits.max_upload_bytes)}, and this is ${bytes(total)}: send some, then add the rest to what is known, or copy the folder to the server and name it below.`,
+    large && `${large.path} is larger than one picture may be (${bytes(limits.max_image_bytes)}): save it smaller, or leave it out.`,
+    region && all.length > 0 && mask.length < 3 && "Draw the region that counts: three corners at least.",
+  ].filter(Boolean);
+}
+
+function thumbnails(all, addresses) {
+  const items = all.slice(0, SHOWN).map((each) => h("li", {}, thumbnail(each, addresses)));
+  return h("div", { class: "stack tight" },
+    h("ul", { class: "thumbnails", aria: { label: "Pictures" } }, items),
+    all.length > SHOWN && h("p", { class: "muted small" }, `and ${count(all.length - SHOWN)} more`));
+}
+
+function thumbnail({ file, name }, addresses) {
+  const image = h("img", { loading: "lazy", decoding: "async", alt: name, title: name, src: address(file, addresses) });
+  // Some kinds the service reads and the browser does not.
+  image.addEventListener("error", () => image.replaceWith(h("div", { class: "unseen small", title: name }, name.split("/").at(-1))));
+  return image;
+}
+
+function address(file, addresses) {
+  addresses.push(URL.createObjectURL(file));
+  return addresses.at(-1);
+}
+
+function groupList(all) {
+  const found = groups(all.map((each) => each.name));
+  const without = found.get("") ?? 0;
+  const named = [...found].filter(([group]) => group !== "");
+  return h("div", { class: "stack tight" },
+    h("p", { class: "small" }, `${counted(named.length, "group")}:`),
+    h("ul", { class: "pills", aria: { label: "Groups" } },
+      named.slice(0, GROUPS_SHOWN).map(([group, images]) => h("li", { class: "badge wraps" }, `${group} · ${count(images)}`)),
+      named.length > GROUPS_SHOWN && h("li", { class: "muted small" }, `and ${count(named.length - GROUPS_SHOWN)} more`)),
+    without > 0 && box("note", [`${counted(without, "picture")} in no folder, and so in no group.`]));
+}

@@ -1,0 +1,60 @@
+// How a detector judges, for those who have a reason to choose; every choice has a default.
+
+import { h } from "../../dom.js";
+import { check, choice, field } from "../../parts/field.js";
+
+const SCORERS = {
+  fusion: "fusion: the whole picture and its worst places together",
+  regional: "regional: the worst places alone",
+  gaussian: "gaussian: the whole picture alone",
+  kl: "kl: how the places of a picture spread",
+  prototype: "prototype: plain distance to the mean",
+};
+const DESCRIPTORS = {
+  squeeze: "squeeze: the mean of each channel",
+  squeeze_stats: "squeeze_stats: mean, spread and maximum",
+  gate: "gate: the network's own gates",
+  gate_logit: "gate_logit: the gates before they saturate",
+  regional: "regional: means over a grid of places",
+};
+const SIZES = [128, 192, 256, 320, 384, 512];
+
+/** Return {node, values}: the choices, and those that are not the default as the API names them. */
+export function recipe({ scorers, descriptors }) {
+  const scorer = choice([["", "Default (fusion)"], ...scorers.map((each) => [each, SCORERS[each] ?? each])], "");
+  const descriptor = choice([["", "The scorer's own"], ...descriptors.map((each) => [each, DESCRIPTORS[each] ?? each])], "");
+  const size = choice(SIZES.map((each) => [String(each), `${each} × ${each} pixels${each === 256 ? " (default)" : ""}`]), "256");
+  const normalise = choice([["none", "As they are (default)"], ["l2", "l2: all of the same length"], ["zscore", "zscore: each channel by its spread"]], "none");
+  const covariance = choice([["full", "full (default)"], ["diagonal", "diagonal: ignores how channels go together"]], "full");
+  const aligned = h("input", { checked: true });
+  const flips = h("input", {});
+  const memory = number(0, 20000);
+  const evidence = number(64, 1000);
+  return {
+    node: h("details", {},
+      h("summary", {}, "More: how it judges"),
+      h("div", { class: "columns" },
+        field("Scorer", scorer, "How the distance from normal is measured. fusion and regional also say where in the picture."),
+        field("Descriptor", descriptor, "What of the network is looked at. Not every scorer takes every one: the service says which."),
+        field("Picture size", size, "Pictures are resized to this. Small defects need more; twice the side takes four times the work."),
+        field("Scale of the rows", normalise, "How the measured values are scaled before they are compared."),
+        field("Covariance", covariance, "Whether values that vary together count as such."),
+        field("Memory", memory, "Instead of statistics per place, so many remembered places to compare with, 0 to 20,000. 0: none."),
+        field("Pictures kept as evidence", evidence, "Thumbnails of fitted pictures, to show the nearest beside a flagged one. 0: none.")),
+      h("div", { class: "stack" },
+        check("Parts always lie the same way", aligned, "Each place of the picture has its own normal. Untick it for parts that lie anyhow."),
+        check("Mirrored pictures are normal, too", flips, "Fitting sees every picture mirrored as well: four times the work."))),
+    values: () => ({
+      ...(scorer.value && { scorer: scorer.value }),
+      ...(descriptor.value && { descriptor: descriptor.value }),
+      image_size: Number(size.value),
+      options: {
+        normalise: normalise.value, covariance: covariance.value, aligned: aligned.checked, flips: flips.checked,
+        memory: whole(memory.value, 0), evidence: whole(evidence.value, 64),
+      },
+    }),
+  };
+}
+
+const number = (value, max) => h("input", { type: "number", min: 0, max, step: 1, value });
+const whole = (text, otherwise) => (text === "" ? otherwise : Number(text));
