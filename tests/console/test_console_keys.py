@@ -114,7 +114,7 @@ def test_the_last_admin_key_takes_force(opened: Window, server: Server) -> None:
     page.get_by_role("button", name="Revoke the-first").click()
     expect(page.get_by_role("dialog")).to_contain_text("you will be signed out")
     answer_dialog(opened, "Revoke")
-    expect(page.get_by_role("dialog")).to_contain_text("there would be no admin key")
+    expect(page.get_by_role("dialog")).to_contain_text("There would be no admin key")
     answer_dialog(opened, "Cancel")
     page.reload()
     page.get_by_role("button", name="Revoke the-first").click()
