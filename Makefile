@@ -15,7 +15,7 @@ help: ## list the targets
 demo: .venv/demo ## fit, calibrate and score real pictures over HTTP; write demo-output/demo.png
 	@$(BIN)/python -m demo
 
-serve: .venv/demo ## serve the API on http://127.0.0.1:8000 (docs at /docs)
+serve: .venv/demo ## serve console and API on http://127.0.0.1:8000 (docs at /docs)
 	@$(BIN)/gatewatch serve
 
 test: .venv/dev lint ## check style, types and layers, then run all tests with coverage

@@ -37,6 +37,7 @@ def test_the_wheel_holds_the_packages_and_the_weights(wheel: Path) -> None:
     assert tops == {"app", "detector", "gatewatch", "models"}
     assert {"models/weights/se_lite0.safetensors", "models/weights/se_lite0.sha256"} <= set(names)
     assert {"gatewatch/py.typed", "gatewatch/errors/base.py"} <= set(names)
+    assert {"app/console/static/index.html", "app/console/static/js/main.js"} <= set(names)
 
 
 def test_the_unpacked_wheel_runs(wheel: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ NARROW_PX = 600
 HEIGHT_PX = 900
 MOST_PX = 2200
 """What lies below in a long page is more of the same."""
-COLOURS = 128
+COLOURS = 256
 PAGES: Mapping[str, str] = {
     "detectors": "/detectors",
     "new": "/new",
@@ -77,4 +77,6 @@ def _write(png: bytes, path: Path) -> None:
     """Write a picture in a palette: a third of the size, and looks the same."""
     with Image.open(io.BytesIO(png)) as image:
         top = image.convert("RGB").crop((0, 0, image.width, min(image.height, MOST_PX)))
-        top.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        top.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            path, optimize=True
+        )
