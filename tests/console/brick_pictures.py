@@ -1,6 +1,7 @@
-"""A detector of bricks before a real server: pictures as files, fitted and calibrated over HTTP."""
+"""A detector of bricks before a real server: images as files, fitted and calibrated over HTTP."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from http_helpers import encode, followed
@@ -14,16 +15,30 @@ File = tuple[str, bytes, str]
 
 
 def good(first: int, count: int, folder: str = "") -> list[File]:
-    """Return good pictures as files of a form."""
+    """Return good images as files of a form."""
     return [_file(f"{folder}{at}.png", "good", at) for at in range(first, first + count)]
 
 
 def defective(first: int, count: int, name: str = "odd") -> list[File]:
-    """Return pictures with planted defects, of each kind in turn."""
+    """Return images with planted defects, of each kind in turn."""
     return [
         _file(f"{name} {at}.png", DEFECTS[at % len(DEFECTS)], at)
         for at in range(first, first + count)
     ]
+
+
+def dimmed(first: int, count: int) -> list[File]:
+    """Return good images under a lamp that is failing."""
+    return [_file(f"{at}.png", "good", at, light=0.8) for at in range(first, first + count)]
+
+
+def saved(place: Path, images: Iterable[File]) -> Path:
+    """Write images into a folder, with the folders in their names; return it."""
+    for name, content, _ in images:
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return place
 
 
 def fitted(server: Server, name: str) -> None:
@@ -57,5 +72,6 @@ def send(
     return ended.json()
 
 
-def _file(name: str, kind: str, seed: int) -> File:
-    return name, encode(scene(kind, seed).picture), "image/png"
+def _file(name: str, kind: str, seed: int, light: float = 1.0) -> File:
+    pixels = (scene(kind, seed).picture * light).astype("uint8")
+    return name, encode(pixels), "image/png"

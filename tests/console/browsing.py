@@ -1,4 +1,4 @@
-"""What the tests of the console share: a window that hears what goes wrong in it, pictures, axe."""
+"""What the tests of the console share: a window that hears what goes wrong in it."""
 
 import shutil
 import sys
@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import axe_playwright_python
 from playwright.sync_api import Browser, Page
 
 sys.path.append(
@@ -24,14 +23,6 @@ OPTIONS = [
     "--disable-sync",
     "--no-first-run",
 ]
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
-SIZES: list[tuple[int, Literal["light", "dark"]]] = [
-    (360, "light"),
-    (360, "dark"),
-    (1440, "dark"),
-    (1440, "light"),
-]
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @dataclass
@@ -58,28 +49,6 @@ class Window:
     def unexpected(self) -> list[str]:
         """Return what was said and not expected."""
         return [text for text in self.said if not any(part in text for part in self.expected)]
-
-    def violations(self) -> list[str]:
-        """Return what axe finds wrong with the page as it is now, a line each."""
-        # Without a preload: it would fetch the style sheets again and break the policy itself.
-        options = f"{{runOnly: {RULES}, preload: false}}"
-        result: dict[str, Any] = self.page.evaluate(f"{AXE}; axe.run(document, {options})")
-        return [
-            f"{each['impact']} {each['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-            for each in result["violations"]
-            for node in each["nodes"]
-        ]
-
-    def flaws(self) -> list[str]:
-        """Return what is wrong with the page as it is now at any width, light and dark."""
-        found: list[str] = []
-        for width, scheme in SIZES:
-            self.page.set_viewport_size({"width": width, "height": 900})
-            self.page.emulate_media(color_scheme=scheme)
-            found += [f"{width} px, {scheme}: {each}" for each in self.violations()]
-            if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                found.append(f"{width} px, {scheme}: the page scrolls sideways")
-        return found
 
 
 @contextmanager

@@ -8,9 +8,13 @@ from playwright.sync_api import Browser, sync_playwright
 from real_server import Server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a screen; its tests skip where it is not installed."""
+    """Debian's Chromium, without a screen; its tests skip where it is not installed.
+
+    Of one file, not of the whole run: Playwright keeps an event loop running in this thread while
+    it is there, beside which the tests of other files could not run theirs.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium here: apt-get install chromium")
     with sync_playwright() as playwright:

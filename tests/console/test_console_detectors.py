@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from brick_pictures import calibrated, defective, good
 from browsing import Window
+from console_checks import check, play
 from playwright.sync_api import Locator, Route, expect
 from real_server import Server
 
@@ -14,7 +15,7 @@ MANY = 50
 
 @pytest.fixture(scope="module", autouse=True)
 def line(server: Server) -> None:
-    """One detector that has seen a few pictures, one of which is odd, and many that have not."""
+    """One detector that has seen a few images, one of which is odd, and many that have not."""
     calibrated(server, "bricks", images=40, anomalies=0)
     for name, content, kind in [*good(5000, 4), *defective(6002, 1)]:
         files = [("images", (name, content, kind))]
@@ -80,7 +81,7 @@ def test_a_card_says_what_the_service_counts(window: Window, server: Server) -> 
     }
     expect(bricks.get_by_role("img", name="5 images in the last 24 hours")).to_be_visible()
     expect(bricks).to_contain_text("last image")
-    assert window.flaws() == []
+    check(window)
     card(window, "camera-07").get_by_role("link", name="Fit").click()
     expect(window.page.get_by_role("heading", name="camera-07: fit and calibrate")).to_be_visible()
 
@@ -92,7 +93,7 @@ def test_an_alarm_comes_first(window: Window) -> None:
     expect(cards(window).first.get_by_role("heading")).to_have_text("bricks")
     expect(cards(window).first.get_by_text("drift alarm")).to_be_visible()
     expect(window.page.get_by_text("1 drift alarm")).to_be_visible()
-    assert window.flaws() == []
+    check(window)
     window.page.get_by_role("link", name="See the drift").click()
     expect(window.page.get_by_role("heading", name="bricks: drift")).to_be_visible()
 
@@ -111,7 +112,7 @@ def test_filters_ask_nothing_of_the_service(window: Window) -> None:
     expect(window.page.get_by_text("No detector is like that")).to_be_visible()
     window.page.get_by_label("Name contains").fill("")
     expect(shown).to_have_count(1)
-    assert window.flaws() == []
+    check(window)
     assert asked == []
 
 
@@ -126,19 +127,20 @@ def test_it_keeps_up_and_keeps_the_focus(window: Window) -> None:
     page.clock.run_for(16_000)
     expect(card(window, "bricks")).to_contain_text("12,345")
     expect(link).to_be_focused()
+    review = card(window, "bricks").get_by_role("link", name="Review")
+    expect(review).to_have_attribute("href", "#/detectors/bricks/history?verdict=to_review")
     window.expected = ["net::ERR_FAILED"]
     page.unroute("**/v1/traffic?*")
     page.route("**/v1/traffic?*", lambda route: route.abort())
     page.clock.run_for(16_000)
     expect(page.get_by_text("What is shown is older.")).to_be_visible()
     expect(card(window, "bricks")).to_contain_text("12,345")
-    assert window.violations() == []
+    check(window)
 
 
 def test_a_low_role_is_offered_no_more(window: Window) -> None:
     """Contract: role score looks and inspects; it neither creates nor fits."""
-    who = {"name": "somebody", "role": "score", "is_open": True}
-    window.page.route("**/v1/me", lambda route: route.fulfill(json=who))
+    play(window, "score")
     window.open()
     expect(card(window, "bricks").get_by_role("link", name="Inspect")).to_be_visible()
     expect(window.page.get_by_role("link", name="New detector")).to_have_count(0)

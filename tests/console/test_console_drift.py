@@ -2,18 +2,14 @@
 
 import time
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 import pytest
-from brick_pictures import File, fitted, good, send
+from brick_pictures import File, dimmed, fitted, good, send
 from browsing import Window
 from console_checks import answer_dialog, check, play
-from PIL import Image
 from playwright.sync_api import expect
 from real_server import Server
-
-from demo.scenes import scene
 
 NAME = "bricks"
 
@@ -25,17 +21,6 @@ def learned(server: Server) -> None:
     send(server, NAME, "calibrate", good(1000, 140))
     score(server, good(3000, 30))
     fitted(server, "new")
-
-
-def dimmed(first: int, count: int) -> list[File]:
-    """Return good pictures under a lamp that is failing."""
-
-    def file(at: int) -> File:
-        content = BytesIO()
-        Image.fromarray((scene("good", at).picture * 0.8).astype("uint8")).save(content, "PNG")
-        return f"{at}.png", content.getvalue(), "image/png"
-
-    return [file(at) for at in range(first, first + count)]
 
 
 def score(server: Server, files: list[File]) -> None:
@@ -87,12 +72,12 @@ def test_the_evidence_is_the_service_s(window: Window, server: Server) -> None:
             int(stream["latched"] is not None)
         )
     alarmed = told["window"]["alarmed"]
-    tested = page.get_by_role("region", name="Windows of pictures")
+    tested = page.get_by_role("region", name="Windows of images")
     expect(tested).to_contain_text(alarmed["text"][1:])
     expect(tested).to_contain_text(f"Together p = {digits(alarmed['p_value'], 2)};")
     expect(tested).to_contain_text(alarmed["circumstances"]["looks_like"])
     most = alarmed["contributors"][0]["image"]
-    expect(tested.get_by_role("link", name="Picture 1", exact=True)).to_have_attribute(
+    expect(tested.get_by_role("link", name="Image 1", exact=True)).to_have_attribute(
         "href", f"#/detectors/{NAME}/history?image={most}"
     )
     for each in page.get_by_text("What these words mean").all() + tested.locator("summary").all():

@@ -120,7 +120,7 @@ def test_an_image_is_opened_by_its_address(window: Window, server: Server) -> No
     at = 3
     opened(window, f"?image={images[at]['id']}")
     expect(dialog(window)).to_contain_text(f"version {images[at]['version']}")
-    expect(dialog(window)).to_contain_text("but no pictures")
+    expect(dialog(window)).to_contain_text("but no images")
     check(window)
     dialog(window).get_by_role("button", name="Older").click()
     expect(dialog(window).get_by_role("heading", name=images[at + 1]["name"])).to_be_visible()

@@ -27,7 +27,7 @@ WHOLE = "[[[0.02,0.02],[0.98,0.02],[0.98,0.98],[0.02,0.98]]]"
 CORNERS = [[0.2, 0.2], [0.8, 0.2], [0.5, 0.8]]
 """Of the region that three presses of "Add a corner" give."""
 COIN = 2003
-"""Seed of a picture with a foreign object that stands out."""
+"""Seed of an image with a foreign object that stands out."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -115,6 +115,11 @@ def test_a_planted_defect_is_shown_explained_and_reviewed(window: Window, server
     assert (review["word"], review["note"]) == ("confirmed", HOSTILE)
     page.get_by_role("button", name=": normal").first.click()
     expect(verdict(window).get_by_role("button", name="Missed anomaly")).to_be_visible()
+    verdict(window).get_by_role("button", name="Right to pass").click()
+    expect(verdict(window).get_by_role("listitem")).to_contain_text("Right to pass")
+    latest = server.client.get("/v1/reviews", params={"detector": NAME}).json()["reviews"][0]
+    told = server.client.get(f"/v1/images/{latest['image']}").json()["image"]
+    assert (latest["word"], told["verdict"]) == ("passed", "normal")
     page.get_by_role("button", name=f"{coin[0]}: anomalous").click()
     expect(verdict(window).get_by_role("listitem")).to_contain_text("Confirmed anomaly")
 

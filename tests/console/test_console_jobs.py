@@ -5,6 +5,7 @@ import re
 import pytest
 from brick_pictures import HOSTILE, good
 from browsing import Window
+from console_checks import answer_dialog, check, play
 from playwright.sync_api import Route, expect
 from real_server import Server
 
@@ -13,7 +14,7 @@ NAME = "brackets"
 
 @pytest.fixture(scope="module", autouse=True)
 def ended(server: Server) -> None:
-    """A job that fits, and one that fails of files that are no pictures."""
+    """A job that fits, and one that fails of files that are no images."""
     made = {"name": NAME, "image_size": 96, "scorer": "gaussian"}
     assert server.client.post("/v1/detectors", json=made).status_code == 201
     server.upload(NAME, "fit", [content for _, content, _ in good(0, 10)])
@@ -30,11 +31,11 @@ def test_they_are_told_newest_first(window: Window) -> None:
     expect(rows.nth(1)).to_contain_text("none of 1 image(s) could be used")
     expect(rows.nth(2)).to_contain_text("done")
     expect(rows.nth(2)).to_contain_text("10 images")
-    assert window.flaws() == []
+    check(window)
     rows.nth(1).get_by_role("link", name=NAME).click()
     last = window.page.get_by_role("region", name="Last job")
     expect(last.get_by_text("none of 1 image(s) could be used")).to_be_visible()
-    assert window.flaws() == []
+    check(window)
 
 
 def test_one_is_cancelled_as_it_runs(window: Window, server: Server) -> None:
@@ -52,11 +53,10 @@ def test_one_is_cancelled_as_it_runs(window: Window, server: Server) -> None:
     stop.focus()
     expect(row).to_contain_text(re.compile(r"\d+ of 60"))
     expect(stop).to_be_focused()
-    assert window.flaws() == []
+    check(window)
     stop.click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("What it has done is dropped")
-    dialog.get_by_role("button", name="Cancel the job").click()
+    expect(page.get_by_role("dialog")).to_contain_text("What it has done is dropped")
+    answer_dialog(window, "Cancel the job")
     expect(row.get_by_text("cancelled", exact=True)).to_be_visible()
     expect(stop).to_have_count(0)
     page.get_by_label("Detector").select_option(NAME)
@@ -84,8 +84,7 @@ def test_none_yet_and_not_allowed(window: Window) -> None:
     window.page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"jobs": [], "next": None}))
     window.open("/jobs")
     expect(window.page.get_by_role("heading", name="No jobs yet")).to_be_visible()
-    assert window.flaws() == []
-    who = {"name": "somebody", "role": "score", "is_open": True}
-    window.page.route("**/v1/me", lambda route: route.fulfill(json=who))
+    check(window)
+    play(window, "score")
     window.page.reload()
     expect(window.page.get_by_text("a key of role fit or admin")).to_be_visible()

@@ -55,6 +55,9 @@ def test_the_first_key_closes_the_service(opened: Window, server: Server) -> Non
     assert who(server, key).json() == {"name": "the-first", "role": "admin", "is_open": False}
     assert server.client.get("/v1/detectors").status_code == 401
     assert page.evaluate("sessionStorage.getItem('gatewatch.key')") == key
+    page.get_by_role("link", name="Detectors").click()  # the question that follows is declined
+    expect(page.get_by_label("Text of the key")).to_have_text(key)
+    assert page.evaluate("location.hash") == "#/keys"
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_text("The key is in the clipboard.")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == key

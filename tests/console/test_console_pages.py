@@ -2,6 +2,7 @@
 
 import pytest
 from browsing import Window
+from console_checks import check
 from real_server import Server
 
 from app.console.pages import FILES, HEADERS
@@ -39,4 +40,4 @@ def test_it_starts_empty(window: Window) -> None:
     """Contract: with a word on what to do first."""
     window.open()
     assert window.page.get_by_role("heading", name="No detectors yet").is_visible()
-    assert window.violations() == []
+    check(window)

@@ -141,18 +141,18 @@ def test_what_loses_the_threshold_is_asked_twice(window: Window, server: Server)
     expect(serving(window, 3)).to_be_visible()
 
 
-def test_compared_on_pictures(window: Window) -> None:
+def test_compared_on_images(window: Window) -> None:
     """Contract: both verdicts side by side, names as text."""
     window.open(f"/detectors/{NAME}/versions")
-    window.page.get_by_text("Compare two versions on pictures").click()
+    window.page.get_by_text("Compare two versions on images").click()
     window.page.get_by_label("Second").select_option("2")
-    pictures = [
+    images = [
         {"name": name or HOSTILE, "mimeType": kind, "buffer": content}
         for name, content, kind in [("", *good(3000, 1)[0][1:]), *good(3001, 2)]
     ]
-    window.page.locator("input[type=file][multiple]").set_input_files(pictures)  # type: ignore[arg-type]
-    expect(window.page.get_by_text("Of 3 pictures that both could score")).to_be_visible()
-    table = window.page.get_by_role("table", name="Picture by picture")
+    window.page.locator("input[type=file][multiple]").set_input_files(images)  # type: ignore[arg-type]
+    expect(window.page.get_by_text("Of 3 images that both could score")).to_be_visible()
+    table = window.page.get_by_role("table", name="Image by image")
     expect(table.get_by_role("row")).to_have_count(4)
     expect(table).to_contain_text(HOSTILE)
     check(window)

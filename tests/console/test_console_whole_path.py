@@ -1,45 +1,16 @@
 """The whole way in the browser: from an empty service to an alarm that was acknowledged."""
 
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
-from brick_pictures import File, defective, good, send
+from brick_pictures import defective, dimmed, good, saved, send
 from browsing import Window
-from console_checks import answer_dialog
-from PIL import Image
-from playwright.sync_api import Locator, expect
+from console_checks import answer_dialog, choose
+from playwright.sync_api import expect
 from real_server import Server
-
-from demo.scenes import scene
 
 NAME = "pavement"
 COIN = 2003
-"""Seed of a picture with a foreign object that stands out."""
-
-
-def folder(place: Path, *pictures: File) -> Path:
-    for name, content, _ in pictures:
-        path = place / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return place
-
-
-def choose(within: Locator, files: Any, button: str = "Choose a folder") -> None:
-    with within.page.expect_file_chooser() as choosing:
-        within.get_by_role("button", name=button).first.click()
-    choosing.value.set_files(files)
-
-
-def dimmed(first: int, count: int) -> list[File]:
-    """Return good pictures under a lamp that is failing."""
-    files = []
-    for at in range(first, first + count):
-        content = BytesIO()
-        Image.fromarray((scene("good", at).picture * 0.8).astype("uint8")).save(content, "PNG")
-        files.append((f"{at}.png", content.getvalue(), "image/png"))
-    return files
+"""Seed of an image with a foreign object that stands out."""
 
 
 def test_from_nothing_to_an_acknowledged_alarm(
@@ -55,13 +26,14 @@ def test_from_nothing_to_an_acknowledged_alarm(
     expect(page.get_by_role("heading", name=f"{NAME}: fit and calibrate")).to_be_visible()
     fit = page.get_by_role("region", name="Fit", exact=True)
     lots = [*good(0, 15, "lot 1/"), *good(100, 15, "lot 2/")]
-    choose(fit, folder(tmp_path / "normal", *lots))
+    choose(fit, "Choose a folder", saved(tmp_path / "normal", lots))
     fit.get_by_role("button", name="Fit", exact=True).click()
     last = page.get_by_role("region", name="Last job")
     expect(last).to_contain_text("This made version 2, which is in service.", timeout=60_000)
 
     calibrate = page.get_by_role("region", name="Calibrate", exact=True)
-    choose(calibrate, folder(tmp_path / "held-out", *good(1000, 60, "lot 3/"), *good(1100, 60)))
+    held_out = [*good(1000, 60, "lot 3/"), *good(1100, 60)]
+    choose(calibrate, "Choose a folder", saved(tmp_path / "held-out", held_out))
     calibrate.get_by_role("button", name="Calibrate", exact=True).click()
     expect(last).to_contain_text("This made version 3, which is in service.", timeout=60_000)
 

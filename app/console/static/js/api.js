@@ -78,11 +78,15 @@ export function upload(method, at, { query = {}, body, type, headers = {}, signa
 /** Wait; the signal ends it early, as an AbortError. */
 export function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, 1000 * seconds);
-    signal?.addEventListener("abort", () => {
+    const end = (finish) => {
       clearTimeout(timer);
-      reject(new DOMException("No longer wanted.", "AbortError"));
-    });
+      signal?.removeEventListener("abort", stop);
+      finish();
+    };
+    const stop = () => end(() => reject(new DOMException("No longer wanted.", "AbortError")));
+    const timer = setTimeout(() => end(resolve), 1000 * seconds);
+    signal?.addEventListener("abort", stop);
+    if (signal?.aborted) stop();
   });
 }
 

@@ -20,7 +20,7 @@ export async function* events(at, signal) {
       }
       return;
     } catch (error) {
-      const isFinal = error.name === "AbortError" || (error instanceof Problem && error.status !== 0 && error.status < 500);
+      const isFinal = error.name === "AbortError" || (error instanceof Problem && error.status !== 0 && error.status !== 429 && error.status < 500);
       if (isFinal) throw error;
     }
     await pause(wait_s, signal);

@@ -35,12 +35,25 @@ const PAGES = [
 
 const header = document.getElementById("header");
 const main = document.getElementById("main");
-const show = route(main, PAGES, (where) => shell(header, where, () => leave("")));
+const { show, leave } = route(main, PAGES, arrive);
+let isAsking = false;
 
-function leave(why) {
+function arrive(where) {
+  if (session.me === null) askForKey("");
+  else shell(header, where, () => askForKey(""));
+  return session.me !== null;
+}
+
+function askForKey(why) {
+  if (isAsking) return; // several requests of a page may be refused
+  isAsking = true;
+  leave();
   session.end();
   shell(header, "", () => {});
-  signIn(main, why, show);
+  signIn(main, why, () => {
+    isAsking = false;
+    show();
+  });
 }
 
 async function begin() {
@@ -53,8 +66,7 @@ async function begin() {
   }
 }
 
-window.addEventListener("signed-out", (event) => {
-  const hadKey = session.key() !== "";
-  leave(hadKey ? event.detail : "");
-});
+window.addEventListener("signed-out", (event) => askForKey(session.key() === "" ? "" : event.detail));
+// A file that is dropped beside its zone would take the place of the console.
+for (const kind of ["dragover", "drop"]) document.addEventListener(kind, (event) => event.preventDefault());
 await begin();

@@ -3,6 +3,8 @@
 import { fill, h } from "./dom.js";
 import { failure, loading } from "./parts/states.js";
 
+let held = null;
+
 /**
  * Show the page of the address whenever that changes.
  *
@@ -13,18 +15,25 @@ import { failure, loading } from "./parts/states.js";
  *
  * @param {HTMLElement} place
  * @param {Array<[string, Function]>} pages patterns such as "/detectors/:name/drift", and pages.
- * @param {() => void} onChange called with each address.
+ * @param {(where: string) => boolean} onChange called with each address; says whether to show it.
+ * @returns {{show: () => Promise<void>, leave: () => void}} to show the page of the address, and to
+ *   stop the one that is shown.
  */
 export function route(place, pages, onChange) {
   let leaving = new AbortController();
 
-  async function show() {
+  function leave() {
     leaving.abort();
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  }
+
+  async function show() {
+    leave();
     leaving = new AbortController();
     const { signal } = leaving;
     const [where, text = ""] = (location.hash.slice(1) || "/detectors").split("?");
     const found = match(pages, where);
-    onChange(where);
+    if (!onChange(where)) return;
     fill(place, loading("Loading"));
     try {
       const context = { ...found, query: new URLSearchParams(text), signal, refresh: show };
@@ -33,7 +42,7 @@ export function route(place, pages, onChange) {
       fill(place, element);
     } catch (error) {
       if (signal.aborted || error.status === 401) return; // what asks for a key is there by now
-      fill(place, failure(error, show));
+      fill(place, h("h1", {}, "This page cannot be shown"), failure(error, show));
     }
     const heading = place.querySelector("h1");
     document.title = heading ? `${heading.textContent} · gatewatch` : "gatewatch";
@@ -41,8 +50,26 @@ export function route(place, pages, onChange) {
     (heading ?? place).focus();
   }
 
-  window.addEventListener("hashchange", show);
-  return show;
+  window.addEventListener("hashchange", () => {
+    if (held === null || window.confirm(held.why)) {
+      held = null;
+      show();
+    } else {
+      window.history.pushState(null, "", held.hash); // back to where one was
+    }
+  });
+  return { show, leave };
+}
+
+/** Ask before the page is left, by whatever way, until the function that is returned is called. */
+export function hold(why) {
+  const warn = (event) => event.preventDefault();
+  held = { why, hash: location.hash };
+  window.addEventListener("beforeunload", warn);
+  return () => {
+    held = null;
+    window.removeEventListener("beforeunload", warn);
+  };
 }
 
 /** Go to an address; the same again shows it anew. */

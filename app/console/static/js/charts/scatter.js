@@ -32,7 +32,9 @@ export function scatter({ images, line, onChoose }) {
   let points = [];
   let ring = null;
 
-  function mark(i) {
+  /** Mark an image; who goes by keys is told which it is, a pointer would have it read out at every move. */
+  function mark(i, isByKey = false) {
+    told.setAttribute("aria-live", isByKey ? "polite" : "off");
     chosen = i;
     const image = inTime[i];
     fill(told, h("strong", {}, image.name || "(no name)"), ` · ${word(image.verdict).toLowerCase()} · score ${score(image.score)} · ${moment(image.at)}`);
@@ -94,7 +96,7 @@ export function scatter({ images, line, onChoose }) {
         if (!steps[event.key] || inTime.length === 0) return;
         event.preventDefault();
         const from = chosen < 0 ? inTime.length : chosen;
-        mark(Math.min(inTime.length - 1, Math.max(0, steps[event.key](from))));
+        mark(Math.min(inTime.length - 1, Math.max(0, steps[event.key](from))), true);
       },
     },
   }, place);

@@ -29,7 +29,7 @@ export async function audit({ query, signal }) {
 function filter(subject) {
   const input = h("input", { value: subject, maxLength: 200, autocomplete: "off", spellcheck: false });
   return h("form", {
-    class: "audit-filter", role: "search",
+    class: "inline-form", role: "search",
     on: {
       submit: (event) => {
         event.preventDefault();

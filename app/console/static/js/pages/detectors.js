@@ -1,9 +1,11 @@
 // All detectors as cards: what needs somebody first, then by name.
 
-import { get, pause } from "../api.js";
+import { get } from "../api.js";
 import { fill, h } from "../dom.js";
 import { count, counted } from "../format.js";
 import { field, choice } from "../parts/field.js";
+import { keepingFocus } from "../parts/focus.js";
+import { tell } from "../parts/live.js";
 import { every } from "../parts/polling.js";
 import { box, empty } from "../parts/states.js";
 import { can } from "../session.js";
@@ -15,22 +17,27 @@ const FILTERED_FROM = 9;
 export async function detectors({ signal }) {
   const state = { name: "", standing: "", found: await looked(signal), failed: "" };
   const create = () => can("fit") && h("a", { class: "button primary", href: "#/new" }, "New detector");
+  const head = h("div", { class: "head" }, h("h1", {}, "Detectors"));
   const place = h("div", { class: "stack" });
   const trouble = h("div", { role: "status" });
   const list = h("ul", { class: "cards" });
   const shown = h("p", { class: "muted", role: "status" });
+  let search = null;
 
   /** Show what was found; who was on a link of a card stays on it. */
   function draw() {
     if (state.found.length === 0) {
-      return fill(place, empty("No detectors yet", "A detector learns what normal pictures of one thing look like, and then tells how far a new one is from them.", create()));
+      while (head.childNodes.length > 1) head.lastChild.remove();
+      return fill(place, empty("No detectors yet", "A detector learns what normal images of one thing look like, and then tells how far a new one is from them.", create()));
     }
-    const at = list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    fill(list, state.found.map(card));
-    if (at) [...list.querySelectorAll("a")].find((link) => link.getAttribute("href") === at)?.focus();
+    keepingFocus(list, () => fill(list, state.found.map(card)));
     filter();
-    if (!list.isConnected) fill(place, summary(state), filters(state, filter), shown, list);
+    // The first detector, and as many as want filters, may have been made elsewhere since.
+    if (head.childNodes.length === 1 && can("fit")) head.append(create());
+    search ??= filters(state, filter);
+    if (list.parentNode !== place) fill(place, summary(state), search, shown, list);
     else place.firstChild.replaceWith(summary(state));
+    if (search && !search.isConnected) place.firstChild.after(search);
     return place;
   }
 
@@ -44,7 +51,7 @@ export async function detectors({ signal }) {
     });
     const total = state.found.length;
     const isFiltered = part !== "" || state.standing !== "";
-    fill(shown, isFiltered && (left === 0 ? "No detector is like that: change the filter." : `${count(left)} of ${counted(total, "detector")}`));
+    tell(shown, isFiltered && (left === 0 ? "No detector is like that: change the filter." : `${count(left)} of ${counted(total, "detector")}`));
   }
 
   draw();
@@ -53,11 +60,9 @@ export async function detectors({ signal }) {
     fill(trouble);
     draw();
   };
-  const told = (error) => fill(trouble, box("warn", [`${error.message} What is shown is older.`]));
-  pause(EVERY_S, signal).then(() => every(EVERY_S, again, signal, told), () => {});
-  return h("div", {},
-    h("div", { class: "head" }, h("h1", {}, "Detectors"), state.found.length > 0 && create()),
-    trouble, place);
+  const told = (error) => tell(trouble, box("warn", [`${error.message} What is shown is older.`]));
+  every(() => EVERY_S, again, signal, told);
+  return h("div", {}, head, trouble, place);
 }
 
 /** Return the detectors with their traffic, those with an alarm first. */
@@ -66,7 +71,7 @@ async function looked(signal) {
   const counted = new Map(traffic.map((each) => [each.detector, each]));
   const all = found.map((detector) => ({ ...detector, traffic: counted.get(detector.name) ?? null }));
   const isAlarm = (each) => each.traffic?.drift === "alarm";
-  return all.sort((a, b) => isAlarm(b) - isAlarm(a) || (a.name < b.name ? -1 : 1));
+  return all.toSorted((a, b) => isAlarm(b) - isAlarm(a) || (a.name < b.name ? -1 : 1));
 }
 
 function summary({ found }) {

@@ -1,10 +1,12 @@
 // Whether the traffic has changed, what shows it, and what a person says to it.
 
-import { get, pause, path } from "../api.js";
+import { get, path } from "../api.js";
 import { fill, h } from "../dom.js";
 import { moment } from "../format.js";
+import { keepingFocus } from "../parts/focus.js";
 import { every } from "../parts/polling.js";
-import { box, empty } from "../parts/states.js";
+import { box } from "../parts/states.js";
+import { unready } from "../parts/unready.js";
 import { can } from "../session.js";
 import { ofDetector } from "./detector.js";
 import { acknowledge, rebaseline } from "./drift/actions.js";
@@ -26,8 +28,7 @@ export const drift = ofDetector("drift", async ({ params, signal }) => {
     told = await get(at, { signal });
   } catch (error) {
     if (!NOTHING_TO_COMPARE.includes(error.rest?.type)) throw error;
-    const learn = can("fit") && h("a", { class: "button primary", href: `#${at.replace("/v1", "").replace(/drift$/, "learn")}` }, "Fit and calibrate");
-    return h("div", {}, empty("Nothing to compare with yet", error.message, learn), explained());
+    return h("div", {}, unready(name, "Nothing to compare with yet", error.message), explained());
   }
   return watched(at, told, signal);
 });
@@ -44,10 +45,11 @@ function watched(at, first, signal) {
     if (now === shown) return; // what is being read or pressed stays where it is
     if (shown) fill(spoken, told.summary);
     shown = now;
-    const [held, open] = [document.activeElement?.id, opened(place)];
-    fill(place, parts(told));
-    for (const each of place.querySelectorAll("details")) each.open = open.includes(each.firstChild.textContent);
-    if (held && place.querySelector(`#${CSS.escape(held)}`)) document.getElementById(held).focus();
+    const open = opened(place);
+    keepingFocus(place, () => {
+      fill(place, parts(told));
+      for (const each of place.querySelectorAll("details")) each.open = open.includes(each.firstChild.textContent);
+    });
   }
 
   function parts(told) {
@@ -61,9 +63,8 @@ function watched(at, first, signal) {
   }
 
   show(first);
-  pause(POLL_S, signal)
-    .then(() => every(POLL_S, async () => show(await get(at, { signal })), signal, (error) => fill(asOf, box("warn", [`${error.message} What is shown was known before.`]))))
-    .catch(() => {}); // the page was left
+  const again = async () => show(await get(at, { signal }));
+  every(() => POLL_S, again, signal, (error) => fill(asOf, box("warn", [`${error.message} What is shown is older.`])));
   return h("div", { class: "stack" },
     spoken, place, asOf,
     can("fit") && first.state !== "disabled" && [ahead(at, signal), past(at, signal)],

@@ -14,7 +14,7 @@ export const history = ofDetector("history", async ({ query, signal }, detector)
   const view = new View(detector, query, words, signal);
   const image = query.get("image") ?? "";
   await view.load();
-  view.tellWaiting().catch(() => {}); // a hint only: the list is there without it
+  view.tellWaiting();
   if (ID.test(image)) queueMicrotask(() => view.open(image));
   const box = can("fit") && detector.threshold !== null && proposals(detector, signal);
   if (box) box.hidden = words.size === 0;

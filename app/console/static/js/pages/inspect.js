@@ -1,27 +1,27 @@
 // Drop images and see what the detector says of each, and why.
 
 import { h } from "../dom.js";
-import { empty } from "../parts/states.js";
 import { dropzone } from "../parts/dropzone.js";
 import { check, field } from "../parts/field.js";
+import { unready } from "../parts/unready.js";
 import { to } from "../router.js";
 import { can } from "../session.js";
 import { ofDetector } from "./detector.js";
 import { Bench } from "./inspect/bench.js";
 
 export const inspect = ofDetector("inspect", ({ signal }, detector) => {
-  if (detector.state === "created") return notFitted(detector);
+  if (detector.state === "created") return unready(detector.name, "Not fitted yet", "The detector has seen no normal image yet, so it cannot tell what is odd. Fit it first.");
   const group = h("input", { maxLength: 100, autocomplete: "off" });
   const stale = h("input", {});
   const bench = new Bench(detector, () => ({ group: group.value.trim(), allowStale: stale.checked }), signal);
   const zone = dropzone({
     title: "Drop images here, or paste one",
-    hint: "Each is scored by itself and kept in the history. The pictures stay in this tab: the service keeps none.",
+    hint: "Each is scored by itself and kept in the history. The images stay in this tab: the service keeps none.",
     folders: true,
     paste: true,
     signal,
     onFiles: (files) => {
-      zone.classList.add("small-zone"); // the pictures are what is looked at from now on
+      zone.classList.add("small-zone"); // the images are what is looked at from now on
       bench.add(files);
     },
   });
@@ -34,11 +34,6 @@ export const inspect = ofDetector("inspect", ({ signal }, detector) => {
       field("Group of the images that follow", group, "Optional. Kept with each image; where a group has a threshold of its own, that judges.")),
     bench.element);
 });
-
-function notFitted({ name }) {
-  return empty("Not fitted yet", "The detector has seen no normal picture yet, so it cannot tell what is odd. Fit it first.",
-    can("fit") && h("a", { class: "button primary", href: to`/detectors/${name}/learn` }, "Fit and calibrate"));
-}
 
 function uncalibratedBox({ name }) {
   return h("div", { class: "box note" },

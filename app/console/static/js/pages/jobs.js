@@ -1,11 +1,13 @@
 // All jobs, newest first; while one runs, this page keeps up with it.
 
-import { get, pause } from "../api.js";
+import { get } from "../api.js";
 import { fill, h } from "../dom.js";
 import { ago, count, counted, duration, moment, score } from "../format.js";
 import { cancelled, hasEnded, kindOf, stateOf } from "../parts/job.js";
 import { choice, field } from "../parts/field.js";
+import { tell } from "../parts/live.js";
 import { busy } from "../parts/messages.js";
+import { every } from "../parts/polling.js";
 import { badge, box, empty } from "../parts/states.js";
 import { table } from "../parts/table.js";
 import { go, to } from "../router.js";
@@ -62,20 +64,11 @@ export async function jobs({ query, signal }) {
   }
 
   draw();
-  keepUp();
-
-  async function keepUp() {
-    while (!signal.aborted) {
-      const isRunning = state.newest.jobs.some((job) => !hasEnded(job));
-      try {
-        await pause(isRunning ? RUNNING_S : IDLE_S, signal);
-        if (!document.hidden && !document.querySelector("dialog[open]")) await again();
-      } catch (error) {
-        if (signal.aborted || error.name === "AbortError") return;
-        fill(trouble, box("warn", [`${error.message} What is shown is older.`]));
-      }
-    }
-  }
+  every(
+    () => (state.newest.jobs.every(hasEnded) ? IDLE_S : RUNNING_S),
+    async () => document.querySelector("dialog[open]") || again(), // a question is about the row as it stands
+    signal,
+    (error) => tell(trouble, box("warn", [`${error.message} What is shown is older.`])));
 
   const names = detectors.map((each) => [each.name, each.name]);
   const known = of && !detectors.some((each) => each.name === of) ? [[of, of]] : [];

@@ -1,4 +1,4 @@
-// Create a detector: its name, and if wanted what counts of a picture and how it is judged.
+// Create a detector: its name, and if wanted what counts of an image and how it is judged.
 
 import { get, post } from "../api.js";
 import { fill, h } from "../dom.js";

@@ -6,6 +6,8 @@ import { field } from "../parts/field.js";
 import { box } from "../parts/states.js";
 import * as session from "../session.js";
 
+const WRITABLE = /^[\x21-\x7e]+$/; // in a header
+
 /** Ask for a key, and for another until the service knows it; `onDone` is called then. */
 export function signIn(place, why, onDone) {
   const input = h("input", { type: "password", autocomplete: "off", required: true, spellcheck: false });
@@ -16,8 +18,13 @@ export function signIn(place, why, onDone) {
     on: {
       submit: async (event) => {
         event.preventDefault();
+        const key = input.value.trim();
+        if (!WRITABLE.test(key)) {
+          fill(told, box("bad", ["This is no key: it has characters that keys do not have. Copy it again, without quotes."]));
+          return;
+        }
         button.disabled = true;
-        session.begin(input.value.trim(), null);
+        session.begin(key, null);
         try {
           session.begin("", await get("/v1/me"));
           onDone();

@@ -2,7 +2,8 @@
 
 import { get, path, Problem } from "../api.js";
 import { h } from "../dom.js";
-import { box, empty } from "../parts/states.js";
+import { box } from "../parts/states.js";
+import { unready } from "../parts/unready.js";
 import { to } from "../router.js";
 import { can } from "../session.js";
 import { ofDetector } from "./detector.js";
@@ -20,8 +21,9 @@ export const threshold = ofDetector("threshold", async (context, detector) => {
   const allowStale = query.get("stale") === "yes";
   if (shown.stale && !allowStale) return stale(name, version);
   try {
-    const scores = await get(path`/v1/detectors/${name}/threshold/scores`, { query: { bins: BINS, version, allow_stale: allowStale }, signal });
-    const about = { ...context, name, shown, version, allowStale, scores };
+    const scores = await get(path`/v1/detectors/${name}/threshold/scores`, { query: { bins: BINS, version: shown.version, allow_stale: allowStale }, signal });
+    // Of the version that is shown, whatever goes into service meanwhile: what is applied is what was seen.
+    const about = { ...context, name, shown, version: shown.version, allowStale, scores };
     const { element, wanted } = editor(about);
     return h("div", { class: "stack" },
       version && version !== detector.in_service && box("note", [`This is version ${version}, which is not in service. A line that is applied here makes a new version of it.`]),
@@ -29,30 +31,26 @@ export const threshold = ofDetector("threshold", async (context, detector) => {
       element,
       can("fit") && whatIf(about, detector, wanted));
   } catch (error) {
-    if (error instanceof Problem && error.status === 409) return empty(error.title, error.message, learnLink(name));
+    if (error instanceof Problem && error.status === 409) return unready(name, error.title, error.message);
     throw error;
   }
 });
 
 function uncalibrated(name, detector) {
   const isFitted = detector.state === "fitted";
-  return empty(
+  return unready(
+    name,
     isFitted ? "Not calibrated yet" : "Not fitted yet",
     isFitted
       ? "A line is chosen from the scores of normal images that the detector has not seen. Calibrate it with some, and they are shown here."
-      : "The detector has seen no images yet. Fit it to normal ones, then calibrate it with others: the line is chosen from their scores.",
-    learnLink(name));
+      : "The detector has seen no images yet. Fit it to normal ones, then calibrate it with others: the line is chosen from their scores.");
 }
 
 function stale(name, version) {
   const again = `${to`/detectors/${name}/threshold`}?stale=yes${version ? `&version=${version}` : ""}`;
-  return empty(
+  return unready(
+    name,
     "The calibration is stale",
     "Images were fitted or forgotten since the detector was calibrated: its scores have moved, and the line promises nothing of them. Calibrate again; the kept images of the last calibration will do.",
-    h("div", { class: "row" }, learnLink(name), h("a", { class: "button", href: again }, "Look at it all the same")));
-}
-
-function learnLink(name) {
-  if (!can("fit")) return h("p", {}, "Ask somebody whose key may fit.");
-  return h("a", { class: "button primary", href: to`/detectors/${name}/learn` }, "Fit and calibrate");
+    h("a", { class: "button", href: again }, "Look at it all the same"));
 }

@@ -1,13 +1,14 @@
 // Where files and folders are dropped, pasted or chosen.
 
 import { h } from "../dom.js";
+import { say } from "./messages.js";
 
 /**
  * Return a place for files.
  * @param {{title: string, hint?: string, accept?: string, folders?: boolean, paste?: boolean,
  *   signal: AbortSignal, onFiles: (files: Array<{file: File, path: string}>) => void}} what
  *   `path` is the file's name with the folders it was found in; `folders` offers to choose one;
- *   `paste` takes pictures from the clipboard while the page is shown.
+ *   `paste` takes images from the clipboard while the page is shown.
  */
 export function dropzone({ title, hint = "", accept = "image/*", folders = false, paste = false, signal, onFiles }) {
   const given = (files) => files.length > 0 && onFiles(files);
@@ -27,7 +28,11 @@ export function dropzone({ title, hint = "", accept = "image/*", folders = false
     zone.classList.remove("over");
     // Entries are gone once the event is over: all of them first, then what is in them.
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    given((await Promise.all(entries.map(filesOf))).flat());
+    try {
+      given((await Promise.all(entries.map(filesOf))).flat());
+    } catch (error) {
+      say(`What was dropped could not be read: ${error.message}`, "bad");
+    }
   });
   if (paste) {
     document.addEventListener("paste", (event) => {

@@ -25,6 +25,16 @@ export function check(label, input, hint = "") {
     h("div", {}, h("label", { htmlFor: input.id }, label), hint && h("div", { class: "muted small" }, hint)));
 }
 
+/** Return what takes one of several; options are [value, text, hint]. The group's name is its own. */
+export function radios(legend, options, { name, chosen, onChange = () => {}, attributes = {} }) {
+  return h("fieldset", attributes, h("legend", {}, legend), options.map(([value, text, hint]) => {
+    const id = `${name}-${value}`;
+    const input = h("input", { type: "radio", name, value, id, checked: value === chosen, on: { change: () => onChange(value) }, aria: { describedby: `${id}-hint` } });
+    return h("div", { class: "check" }, input,
+      h("div", {}, h("label", { htmlFor: id }, text), h("div", { id: `${id}-hint`, class: "muted small" }, hint)));
+  }));
+}
+
 /** Return a list to choose from; options are [value, text]. */
 export function choice(options, chosen, properties = {}) {
   return h("select", properties, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));

@@ -1,14 +1,15 @@
 // A job while it runs: how far it is, told by the service's events, and a way to cancel it.
 
-import { path, remove } from "../api.js";
+import { path, pause, remove } from "../api.js";
 import { fill, h } from "../dom.js";
 import { events } from "../events.js";
 import { count, counted, duration, score } from "../format.js";
 import { can } from "../session.js";
 import { ask } from "./dialog.js";
 import { busy } from "./messages.js";
-import { box } from "./states.js";
+import { box, failure } from "./states.js";
 
+const AGAIN_S = 1;
 const KINDS = {
   "fit": "Fit", "extend": "Extend the fit", "forget": "Forget images", "calibrate": "Calibrate",
   "replay": "Replay of history", "drift-replay": "Replay of drift", "adapt": "Adapt the gates",
@@ -29,17 +30,17 @@ export function stateOf(job) {
 /**
  * Return a card that follows a job until its end.
  * @param {Object} job as the service gave it.
- * @param {{signal: AbortSignal, onEnd: (job: Object) => void}} what `onEnd` gets the ended job, its
- *   result included.
+ * @param {{signal: AbortSignal, onEnd: (job: Object) => void, onLost?: () => void}} what `onEnd` gets
+ *   the ended job, its result included; `onLost` is called when the job can no longer be followed.
  */
-export function follow(job, { signal, onEnd }) {
+export function follow(job, { signal, onEnd, onLost = () => {} }) {
   const bar = h("progress", { aria: { label: `${kindOf(job)} of ${job.detector}` } });
   const far = h("span", {});
   const pace = h("span", { class: "muted" });
   const state = h("span", { role: "status" });
   const trouble = h("div", { role: "alert" });
   const stop = can("fit") && h("button", { type: "button" }, "Cancel");
-  stop && stop.addEventListener("click", () => cancelled(stop, job, draw));
+  if (stop) stop.addEventListener("click", () => cancelled(stop, job, draw));
 
   function draw(now) {
     if (now.images > 0) {
@@ -56,15 +57,22 @@ export function follow(job, { signal, onEnd }) {
   }
 
   async function watch() {
+    fill(trouble);
     try {
-      let last = job;
-      for await (const now of events(path`/v1/jobs/${job.id}/events`, signal)) {
-        last = now;
-        draw(now);
+      let last = null;
+      for (;;) {
+        for await (const now of events(path`/v1/jobs/${job.id}/events`, signal)) {
+          last = now;
+          draw(now);
+        }
+        if (last && hasEnded(last)) break;
+        await pause(AGAIN_S, signal); // a proxy or a stopping service has closed the stream, not the job
       }
       onEnd(last);
     } catch (error) {
-      if (error.name !== "AbortError") fill(trouble, box("bad", [error.message]));
+      if (error.name === "AbortError") return;
+      fill(trouble, box("bad", [error.message]), h("button", { type: "button", on: { click: watch } }, "Follow it again"));
+      onLost();
     }
   }
 
@@ -76,6 +84,23 @@ export function follow(job, { signal, onEnd }) {
     h("div", { class: "row spread" }, h("div", { class: "row" }, far, pace), stop),
     trouble,
     h("p", { class: "muted small" }, "The job runs in the service: this page may be left or closed."));
+}
+
+/**
+ * Show a job in a place until its end, and then what came of it, which `shown` makes of the result.
+ * @return {Promise} settled at the job's end, when it can no longer be followed, or when the page is left.
+ */
+export function concluded(job, { place, signal, shown }) {
+  return new Promise((resolve) => {
+    const onEnd = ({ state, result, problem }) => {
+      if (state === "succeeded") fill(place, shown(result));
+      else if (state === "failed") fill(place, failure({ title: problem?.title, message: problem?.detail }));
+      else fill(place, h("p", { class: "muted" }, "Cancelled. Nothing was changed."));
+      resolve();
+    };
+    fill(place, follow(job, { signal, onEnd, onLost: resolve }));
+    signal.addEventListener("abort", resolve);
+  });
 }
 
 /** Ask, and cancel a job; `onDone` gets it as it is then. */

@@ -17,6 +17,7 @@ export function say(text, kind = "good") {
  * Returns what the work returned, or undefined if it failed.
  */
 export async function busy(button, work) {
+  const hadFocus = document.activeElement === button;
   button.disabled = true;
   button.setAttribute("aria-busy", "true");
   try {
@@ -27,5 +28,7 @@ export async function busy(button, work) {
   } finally {
     button.disabled = false;
     button.removeAttribute("aria-busy");
+    // What is disabled loses the focus; it is given back unless it has gone elsewhere.
+    if (hadFocus && document.activeElement === document.body) button.focus();
   }
 }

@@ -3,18 +3,18 @@
 import { pause } from "../api.js";
 
 /**
- * Do the work now and then every so many seconds, until the signal; not while the tab is hidden.
+ * Do the work after every so many seconds, until the signal; not while the tab is hidden.
  * What fails is handed to `onError`, and tried again in its turn.
+ * @param {() => number} seconds is asked before each wait.
  */
-export async function every(seconds, work, signal, onError = () => {}) {
+export async function every(seconds, work, signal, onError) {
   while (!signal.aborted) {
     try {
+      await pause(seconds(), signal);
       if (!document.hidden) await work();
-      await pause(seconds, signal);
     } catch (error) {
       if (signal.aborted || error.name === "AbortError") return;
       onError(error);
-      await pause(seconds, signal).catch(() => {});
     }
   }
 }

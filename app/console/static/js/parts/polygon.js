@@ -1,4 +1,4 @@
-// A region of a picture, drawn as a polygon by pointer, touch or keyboard.
+// A region of an image, drawn as a polygon by pointer, touch or keyboard.
 
 import { fill, h, svg } from "../dom.js";
 
@@ -8,11 +8,11 @@ const HIGHEST_REM = 28;
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**
- * Return a picture with a polygon over it that can be changed.
+ * Return an image with a polygon over it that can be changed.
  *
  * @param {{image: HTMLImageElement|string, points?: Array<[number, number]>,
  *   onChange: (points: Array<[number, number]>) => void}} what
- *   `image` is an element or an address; `points` are corners as fractions of the picture's width and
+ *   `image` is an element or an address; `points` are corners as fractions of the image's width and
  *   height. `onChange` gets them after each change, once a drag has ended; fewer than three are no
  *   region yet.
  */
@@ -32,13 +32,13 @@ export function polygon({ image, points = [], onChange }) {
     insert(edge.at, edge.middle);
     handles.children[chosen].focus();
   });
-  const picture = image instanceof Element ? image : h("img", { src: image, alt: "The picture the region is drawn on", draggable: false });
+  const picture = image instanceof Element ? image : h("img", { src: image, alt: "The image the region is drawn on", draggable: false });
   const stage = h("div", { class: "polygon-stage", on: { click: onClick } },
     picture,
     svg("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" }, shape),
     handles);
 
-  /** As large as there is room for, small pictures enlarged: corners are hard to place on them. */
+  /** As large as there is room for, small images enlarged: corners are hard to place on them. */
   function fit() {
     if (picture.naturalWidth === 0) return;
     const widest = (HIGHEST_REM * picture.naturalWidth) / picture.naturalHeight;
@@ -97,7 +97,7 @@ export function polygon({ image, points = [], onChange }) {
   }
 
   function status() {
-    if (chosen < 0) return "No region yet: the whole picture counts.";
+    if (chosen < 0) return "No region yet: the whole image counts.";
     const missing = Math.max(0, 3 - corners.length);
     const at = `Corner ${chosen + 1} of ${corners.length}: ${place(corners[chosen])}.`;
     return missing ? `${at} ${missing} more to make a region.` : at;
@@ -143,8 +143,8 @@ export function polygon({ image, points = [], onChange }) {
   fit();
   fill(handles, corners.map((_, i) => handle(i)));
   draw();
-  return h("div", { class: "polygon stack", role: "group", aria: { label: "Region of the picture" } },
-    h("p", { class: "small" }, "Click the picture to add corners and drag them. By keyboard: Add a corner, then the arrow keys move it (with Shift in longer steps) and Delete removes it."),
+  return h("div", { class: "polygon stack", role: "group", aria: { label: "Region of the image" } },
+    h("p", { class: "small" }, "Click the image to add corners and drag them. By keyboard: Add a corner, then the arrow keys move it (with Shift in longer steps) and Delete removes it."),
     stage, told, h("div", { class: "row" }, add, remove, clear));
 }
 

@@ -7,8 +7,8 @@ import { can } from "../session.js";
 import { field } from "./field.js";
 import { busy, say } from "./messages.js";
 
-const WORDS = { confirmed: "Confirmed anomaly", false_alarm: "False alarm", missed: "Missed anomaly" };
-const OFFERED = { anomalous: ["confirmed", "false_alarm"], normal: ["missed"], uncertain: ["missed"] };
+const WORDS = { confirmed: "Confirmed anomaly", false_alarm: "False alarm", passed: "Right to pass", missed: "Missed anomaly" };
+const OFFERED = { anomalous: ["confirmed", "false_alarm"], normal: ["passed", "missed"], uncertain: ["passed", "missed"] };
 const ASKED = {
   anomalous: "Was the alarm right?",
   normal: "Is there a defect the detector did not see?",

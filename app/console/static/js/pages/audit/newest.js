@@ -14,7 +14,7 @@ export async function newest({ subject, before, wanted, signal }) {
   for (let width = wanted; ; width *= 4) {
     const after = Math.max(0, end - 1 - width);
     const found = await between(after, end, subject, signal);
-    if (found.length >= wanted || after === 0) return found.slice(-wanted).reverse();
+    if (found.length >= wanted || after === 0) return found.slice(-wanted).toReversed();
   }
 }
 

@@ -36,7 +36,7 @@ export function card(detector) {
     h("h2", {}, h("a", { href: isFitted || !can("fit") ? to`/detectors/${name}/inspect` : to`/detectors/${name}/learn` }, name)),
     h("div", { class: "row badges" }, isAlarm && badge("bad", "drift alarm"), states(detector)),
     traffic && isFitted && seen(traffic),
-    !isFitted && h("p", { class: "muted" }, can("fit") ? "It has seen no pictures yet: show it normal ones." : "It has seen no pictures yet. Somebody with role fit can show it normal ones."),
+    !isFitted && h("p", { class: "muted" }, can("fit") ? "It has seen no images yet: show it normal ones." : "It has seen no images yet. Somebody with role fit can show it normal ones."),
     h("div", { class: "row next" }, next(detector, isAlarm)));
 }
 
@@ -62,7 +62,7 @@ function next({ name, state, stale, traffic }, isAlarm) {
   return [
     isAlarm && link(to`/detectors/${name}/drift`, "See the drift", true),
     (state === "fitted" || stale) && can("admin") && link(to`/detectors/${name}/learn`, "Calibrate", !isAlarm),
-    traffic?.to_review > 0 && link(to`/detectors/${name}/history`, "Review"),
+    traffic?.to_review > 0 && link(`${to`/detectors/${name}/history`}?verdict=to_review`, "Review"),
     link(to`/detectors/${name}/inspect`, "Inspect"),
   ];
 }

@@ -45,7 +45,7 @@ export function rebaseline({ at, told, signal, onDone }) {
           title: "Take the last images for normal?",
           text: [
             h("p", {}, "Right after a wanted change: another product, a new lamp. The traffic is compared with these images from now on, and all alarms end."),
-            h("p", {}, "Wrong after an unwanted one, which it would hide: look at the pictures first. The threshold still belongs to the calibration images: calibrate on new ones."),
+            h("p", {}, "Wrong after an unwanted one, which it would hide: look at the images first. The threshold still belongs to the calibration images: calibrate on new ones."),
           ],
           extra: field("Last images, flagged or not", images, `${LEAST_IMAGES} to ${MOST_IMAGES}, of the version in service.`),
           action: "Set the baseline",

@@ -51,9 +51,9 @@ export function alarms(told) {
     table("Last alarms, newest first", [
       { name: "When", of: (each) => moment(each.at) },
       { name: "What changed", of: (each) => watched(each.watches) },
-      { name: "Image", of: (each) => h("a", { href: pictured(name, each.image) }, `number ${each.image_number}`) },
+      { name: "Image", of: (each) => h("a", { href: imageLink(name, each.image) }, `number ${each.image_number}`) },
     ], told.alarms));
 }
 
 /** The address of an image in the history. */
-export const pictured = (name, image) => `${to`/detectors/${name}/history`}?${new URLSearchParams({ image })}`;
+export const imageLink = (name, image) => `${to`/detectors/${name}/history`}?${new URLSearchParams({ image })}`;

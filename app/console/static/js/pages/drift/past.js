@@ -1,14 +1,14 @@
 // The past watched again: which alarms there would have been under another promise.
 
-import { path, post } from "../../api.js";
-import { fill, h } from "../../dom.js";
-import { events } from "../../events.js";
+import { post } from "../../api.js";
+import { h } from "../../dom.js";
 import { count, moment, score } from "../../format.js";
 import { field } from "../../parts/field.js";
+import { concluded } from "../../parts/job.js";
 import { busy } from "../../parts/messages.js";
 import { box } from "../../parts/states.js";
 import { table } from "../../parts/table.js";
-import { pictured } from "./evidence.js";
+import { imageLink } from "./evidence.js";
 import { watched } from "./words.js";
 
 export function past(at, signal) {
@@ -17,7 +17,7 @@ export function past(at, signal) {
   const place = h("div", { class: "stack", aria: { live: "polite" } });
   const button = h("button", { type: "submit" }, "Watch again");
   const form = h("form", {
-    class: "drift-forms",
+    class: "inline-form",
     on: {
       submit: (event) => {
         event.preventDefault();
@@ -39,19 +39,8 @@ export function past(at, signal) {
 }
 
 async function replayed(at, json, place, signal) {
-  fill(place);
-  let job = await post(`${at}/replay`, { json, signal });
-  const bar = h("progress", { aria: { label: "Images gone through" } });
-  fill(place, bar);
-  for await (const now of events(path`/v1/jobs/${job.id}/events`, signal)) {
-    job = now;
-    if (job.images > 0) {
-      bar.max = job.images;
-      bar.value = job.images_done;
-    }
-  }
-  if (job.state === "succeeded") fill(place, found(job.result));
-  else fill(place, box("bad", [job.problem?.detail ?? `The job ended as ${job.state}.`]));
+  const job = await post(`${at}/replay`, { json, signal });
+  await concluded(job, { place, signal, shown: found });
 }
 
 function found(told) {
@@ -61,7 +50,7 @@ function found(told) {
     told.alarms.length > 0 && table(told.alarm_count > told.alarms.length ? `The first ${told.alarms.length} of ${count(told.alarm_count)} alarms that there would have been` : "Alarms that there would have been", [
       { name: "When", of: (each) => moment(each.at) },
       { name: "What changed", of: (each) => watched(each.watches) },
-      { name: "Image", of: (each) => h("a", { href: pictured(told.detector, each.image) }, `number ${count(each.image_number)}`) },
+      { name: "Image", of: (each) => h("a", { href: imageLink(told.detector, each.image) }, `number ${count(each.image_number)}`) },
       { name: "Evidence", of: (each) => `${score(each.evidence_log10, 3)} of ${score(each.threshold_log10, 3)}`, number: true },
     ], told.alarms),
     table("How near each monitor came", [

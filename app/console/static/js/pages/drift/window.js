@@ -1,11 +1,11 @@
-// The test of whole windows of pictures: its p-value, what moved, which pictures, and how they look.
+// The test of whole windows of images: its p-value, what moved, which images, and how they look.
 
 import { bars } from "../../charts/bars.js";
 import { h } from "../../dom.js";
 import { count, counted, moment, score, share } from "../../format.js";
 import { badge } from "../../parts/states.js";
 import { table } from "../../parts/table.js";
-import { pictured } from "./evidence.js";
+import { imageLink } from "./evidence.js";
 import { part, statistic } from "./words.js";
 
 /** Return the section of windows; null if these are not tested. */
@@ -14,12 +14,12 @@ export function windows(told, acknowledging) {
   if (!tested) return null;
   const shown = tested.alarmed ?? tested.last;
   const isOlder = tested.alarmed && tested.last && tested.last.at !== tested.alarmed.at;
-  return h("section", { class: "stack", aria: { label: "Windows of pictures" } },
+  return h("section", { class: "stack", aria: { label: "Windows of images" } },
     h("div", { class: "card stack" },
-      h("div", { class: "row drift-title" }, h("h2", {}, "Windows of pictures"), tested.latched && badge("bad", "alarm"), tested.latched && acknowledging("window", "window")),
-      h("p", { class: "muted small" }, "Pictures that are not flagged fill windows, which are compared as a whole with the baseline."),
+      h("div", { class: "row drift-title" }, h("h2", {}, "Windows of images"), tested.latched && badge("bad", "alarm"), tested.latched && acknowledging("window", "window")),
+      h("p", { class: "muted small" }, "Images that are not flagged fill windows, which are compared as a whole with the baseline."),
       h("label", { class: "field" },
-        h("span", {}, `${count(tested.images)} of ${counted(tested.target_images, "picture")} in the next window`),
+        h("span", {}, `${count(tested.images)} of ${counted(tested.target_images, "image")} in the next window`),
         h("progress", { value: tested.images, max: tested.target_images })),
       !shown && h("p", {}, "No window has been tested since the baseline.")),
     shown && report(shown, name, tested.alarmed ? "The window that raised the alarm" : "The last window"),
@@ -31,11 +31,11 @@ function report(said, name, title) {
     h("div", { class: "card stack" },
       h("h3", {}, title),
       h("p", {}, sentence(said.text)),
-      h("p", { class: "muted small" }, `${counted(said.images, "picture")}, ${moment(said.since)} to ${moment(said.at)}`),
+      h("p", { class: "muted small" }, `${counted(said.images, "image")}, ${moment(said.since)} to ${moment(said.at)}`),
       said.warming_up && h("p", { class: "box note" }, sentence(said.warming_up)),
       chances(said)),
     h("div", { class: "card stack" }, h("h3", {}, "How far it moved, in nats"), divergence(said), moved(said)),
-    h("div", { class: "card stack" }, h("h3", {}, "What pictures were like"), circumstances(said.circumstances), contributors(said, name)));
+    h("div", { class: "card stack" }, h("h3", {}, "What images were like"), circumstances(said), contributors(said, name)));
 }
 
 function chances(said) {
@@ -76,10 +76,11 @@ function moved(said) {
   ];
 }
 
-function circumstances(seen) {
+/** What it looks like is guessed of a window that has moved only: of another there is nothing to explain. */
+function circumstances({ drifted, circumstances: seen }) {
   const ratios = Object.entries(seen.ratios);
   return [
-    seen.looks_like && h("p", {}, h("strong", {}, "Looks like "), seen.looks_like, h("span", { class: "muted" }, " (a guess by stated rules)")),
+    drifted && seen.looks_like && h("p", {}, h("strong", {}, "Looks like "), seen.looks_like, h("span", { class: "muted" }, " (a guess by stated rules)")),
     h("dl", {},
       ratios.map(([name, ratio]) => [h("dt", {}, sentence(name)), h("dd", {}, `×${score(ratio, 3)} `, seen.changed.includes(name) && badge("warn", "changed"))]),
       h("dt", {}, "Flagged"),
@@ -91,9 +92,9 @@ function circumstances(seen) {
 function contributors(said, name) {
   if (said.contributors.length === 0) return null;
   return [
-    h("h3", {}, "Pictures that moved most"),
+    h("h3", {}, "Images that moved most"),
     h("ol", { class: "drift-contributors" }, said.contributors.map((each, i) =>
-      h("li", {}, h("a", { href: pictured(name, each.image) }, `Picture ${i + 1}`), h("span", { class: "muted small" }, ` ${score(each.nats, 2)} nats`)))),
+      h("li", {}, h("a", { href: imageLink(name, each.image) }, `Image ${i + 1}`), h("span", { class: "muted small" }, ` ${score(each.nats, 2)} nats`)))),
   ];
 }
 

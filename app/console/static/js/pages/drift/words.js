@@ -10,13 +10,13 @@ export const STATES = {
 };
 
 const WATCHES = {
-  bulk: ["Scores", "scores of pictures that are not flagged: whether they move or spread. Defects do not count."],
-  rate: ["Share of high scores", "whether more pictures than in calibration have the highest scores: more defects."],
+  bulk: ["Scores", "scores of images that are not flagged: whether they move or spread. Defects do not count."],
+  rate: ["Share of high scores", "whether more images than in calibration have the highest scores: more defects."],
   frozen: ["Scores, against the baseline", "as scores, but against the baseline alone, so that a slow change cannot hide in what came before."],
-  brightness: ["Brightness", "how bright pictures are: lamp, exposure."],
+  brightness: ["Brightness", "how bright images are: lamp, exposure."],
   contrast: ["Contrast", "how far bright and dark parts differ: haze, a dirty lens, exposure."],
-  sharpness: ["Sharpness", "how crisp pictures are: focus, movement, a wet lens."],
-  window: ["Windows of pictures", "whether many pictures as one set differ from the baseline in what the network sees."],
+  sharpness: ["Sharpness", "how crisp images are: focus, movement, a wet lens."],
+  window: ["Windows of images", "whether many images as one set differ from the baseline in what the network sees."],
 };
 const STATISTICS = {
   mean: "Where features lie",
@@ -35,7 +35,7 @@ export const part = (name) => PARTS[name] ?? name;
 export function explained() {
   return h("details", { class: "card" },
     h("summary", {}, "What these words mean"),
-    h("p", {}, "An anomaly is one odd picture. Drift is when the traffic as a whole has moved: then scores mean something else than when the threshold was set."),
+    h("p", {}, "An anomaly is one odd image. Drift is when the traffic as a whole has moved: then scores mean something else than when the threshold was set."),
     h("dl", { class: "drift-words" }, Object.entries(WATCHES).map(([name, [title, what]]) => [
       h("dt", {}, title, " ", h("code", {}, name)),
       h("dd", {}, `Watches ${what}`),

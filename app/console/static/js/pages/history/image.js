@@ -6,17 +6,17 @@ import { fill, h } from "../../dom.js";
 import { moment, score } from "../../format.js";
 import { reviews } from "../../parts/reviews.js";
 import { failure, loading } from "../../parts/states.js";
-import { chance, distance, kind, meaning, word } from "../../parts/verdict.js";
+import { calibrationOf, chance, distance, kind, meaning, word } from "../../parts/verdict.js";
 import { to } from "../../router.js";
 
 /**
  * Show images in a dialog, until it is closed.
- * @param {{id: string, beside: (id: string, by: number) => string|null, signal: AbortSignal,
+ * @param {{id: string, detector: Object, beside: (id: string, by: number) => string|null, signal: AbortSignal,
  *   onShow: (id: string|null) => void, onSaid: (review: Object) => void}} what
  *   `beside` gives the id of the image some places further in the list; `onShow` is called with each
  *   id that is shown, and with null in the end.
  */
-export function openImage({ id, beside, signal, onShow, onSaid }) {
+export function openImage({ id, detector, beside, signal, onShow, onSaid }) {
   let shown = id;
   let asking = new AbortController();
   const content = h("div", { class: "stack image-content", tabIndex: -1, autofocus: true });
@@ -38,7 +38,7 @@ export function openImage({ id, beside, signal, onShow, onSaid }) {
     fill(content, loading());
     try {
       const told = await get(path`/v1/images/${next}`, { signal: mine });
-      if (!mine.aborted) fill(content, details(told, onSaid));
+      if (!mine.aborted) fill(content, details(told, detector, onSaid));
     } catch (error) {
       if (!mine.aborted) fill(content, failure(error));
     }
@@ -55,7 +55,7 @@ export function openImage({ id, beside, signal, onShow, onSaid }) {
   return show(id);
 }
 
-function details({ image, reviews: said }, onSaid) {
+function details({ image, reviews: said }, detector, onSaid) {
   const facts = [
     ["Scored", moment(image.at)],
     ["Judged by", `${image.detector}, version ${image.version}`],
@@ -67,12 +67,12 @@ function details({ image, reviews: said }, onSaid) {
   return [
     h("h2", {}, image.name || "(no name)"),
     h("p", { class: `verdict ${kind(image.verdict)}` }, word(image.verdict)),
-    h("p", {}, meaning(image.verdict), image.threshold !== null && ` ${chance(image.p_value)}`),
+    h("p", {}, meaning(image.verdict), image.threshold !== null && ` ${chance(image.p_value, calibrationOf(detector, image.version))}`),
     gauge({ score: image.score, threshold: image.threshold }),
     image.threshold !== null && h("p", { class: "small" }, `The score lies ${distance(image.score, image.threshold)}.`),
     list(facts),
     h("details", { class: "small" }, h("summary", {}, "Which file it was"), list(identity)),
-    h("p", { class: "small muted" }, "The service keeps what it said and the numbers behind it, but no pictures. To see where this one is odd, drop its file on ",
+    h("p", { class: "small muted" }, "The service keeps what it said and the numbers behind it, but no images. To see where this one is odd, drop its file on ",
       h("a", { href: to`/detectors/${image.detector}/inspect` }, "Inspect"), "; that scores it anew."),
     image.verdict !== "uncalibrated" && reviews({ image: image.id, verdict: image.verdict, said, onSaid }),
   ];

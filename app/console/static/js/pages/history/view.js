@@ -4,9 +4,11 @@ import { get } from "../../api.js";
 import { scatter } from "../../charts/scatter.js";
 import { fill, h } from "../../dom.js";
 import { counted } from "../../format.js";
+import { keepingFocus } from "../../parts/focus.js";
+import { tell } from "../../parts/live.js";
 import { every } from "../../parts/polling.js";
 import { say } from "../../parts/messages.js";
-import { empty, failure, loading } from "../../parts/states.js";
+import { box, empty, failure, loading } from "../../parts/states.js";
 import { to } from "../../router.js";
 import { can } from "../../session.js";
 import { Filters } from "./filters.js";
@@ -35,8 +37,9 @@ export class View {
     this.chart = h("section", { class: "card", aria: { label: "Scores over time" } });
     this.content = h("div", { class: "stack" });
     this.waiting = h("div", { role: "status" });
+    this.trouble = h("div", { role: "status" });
     this.watching = new AbortController();
-    this.element = h("div", { class: "stack" }, this.waiting, this.filters.element, this.content);
+    this.element = h("div", { class: "stack" }, this.waiting, this.filters.element, this.trouble, this.content);
     this.shownImage = null;
     signal.addEventListener("abort", () => this.watching.abort());
   }
@@ -70,9 +73,12 @@ export class View {
       return;
     }
     this.fitting = this.block.filter((image) => this.filters.holds(image));
-    this.drawn();
-    this.rows();
-    fill(this.content, this.chart, this.list.element);
+    keepingFocus(this.content, () => {
+      this.drawn();
+      this.rows();
+      // Put in again, even the same elements would lose the focus and the place they are scrolled to.
+      if (this.chart.parentNode !== this.content) fill(this.content, this.chart, this.list.element);
+    });
   }
 
   drawn() {
@@ -113,9 +119,17 @@ export class View {
 
   live(isOn) {
     this.watching.abort();
+    tell(this.trouble);
     if (!isOn) return;
     this.watching = new AbortController();
-    every(LIVE_S, () => this.refresh(), this.watching.signal, (error) => say(error.message, "warn"));
+    const { signal } = this.watching;
+    const told = (error) => signal.aborted || tell(this.trouble, box("warn", [`${error.message} What is shown is older.`]));
+    const again = async () => {
+      await this.refresh();
+      tell(this.trouble);
+    };
+    again().catch(told);
+    every(() => LIVE_S, again, signal, told);
   }
 
   /** Take up what was scored since; only who looks at the newest rows sees them move. */
@@ -146,7 +160,7 @@ export class View {
       this.shownImage = shown;
       this.address();
     };
-    return openImage({ id, beside, signal: this.signal, onShow, onSaid: (review) => this.said(review) });
+    return openImage({ id, detector: this.detector, beside, signal: this.signal, onShow, onSaid: (review) => this.said(review) });
   }
 
   said({ image, word }) {
@@ -156,17 +170,17 @@ export class View {
     window.dispatchEvent(new CustomEvent("reviewed"));
   }
 
-  /** Say how many images wait for a review. */
+  /** Say how many images wait for a review; a hint only, the list is there without it. */
   async tellWaiting() {
     if (!can("fit")) return;
-    const { detectors } = await get("/v1/traffic", { query: { hours: 1 }, signal: this.signal });
+    const { detectors } = await get("/v1/traffic", { query: { hours: 1 }, signal: this.signal }).catch(() => ({ detectors: [] }));
     const waiting = detectors.find(({ detector }) => detector === this.detector.name)?.to_review ?? 0;
     const show = () => {
       this.filters.clear();
       this.filters.set(TO_REVIEW);
       this.load();
     };
-    fill(this.waiting, waiting > 0 && h("div", { class: "box warn row" },
+    tell(this.waiting, waiting > 0 && h("div", { class: "box warn row" },
       h("span", {}, `${counted(waiting, "image")} ${waiting === 1 ? "waits" : "wait"} for a review: flagged or uncertain.`),
       h("button", { type: "button", on: { click: show } }, "Show them")));
   }

@@ -2,15 +2,20 @@
 
 import { fill, h } from "../../dom.js";
 import { pause } from "../../api.js";
+import { counted } from "../../format.js";
+import { leftOut, sorted } from "../../parts/files.js";
+import { tell } from "../../parts/live.js";
+import { say } from "../../parts/messages.js";
 import { reviews } from "../../parts/reviews.js";
-import { failure, loading } from "../../parts/states.js";
-import { contributions, nearest, refused, timings, verdict } from "./details.js";
+import { box, failure, loading } from "../../parts/states.js";
+import { contributions, LOST, nearest, refused, timings, verdict } from "./details.js";
 import { Items } from "./items.js";
 import { Picture } from "./picture.js";
 import { Region } from "./region.js";
 import { Strip } from "./strip.js";
 
 const SETTLE_S = 0.12;
+const SLICE = 50;
 const SHORTCUTS = [["← →", "the image before or after"], ["h", "heatmap on or off"], ["o", "outline on or off"]];
 
 export class Bench {
@@ -31,9 +36,11 @@ export class Bench {
     this.looking = new AbortController();
     this.side = h("section", { class: "card stack", aria: { label: "Verdict" } });
     this.evidence = h("div", { class: "columns" });
+    this.trouble = h("div", { class: "stack tight", role: "alert", hidden: true });
     this.work = h("div", { class: "stack", hidden: true, on: { keydown: (event) => this.key(event) } },
       h("div", { class: "row spread" }, this.strip.told,
         h("button", { type: "button", on: { click: () => this.clear() } }, "Clear the list")),
+      this.trouble,
       this.strip.list,
       h("div", { class: "bench" }, this.picture.element, this.side),
       this.evidence,
@@ -42,13 +49,20 @@ export class Bench {
     signal.addEventListener("abort", () => this.leave());
   }
 
-  add(files) {
-    this.region?.on(files[0].file);
-    const added = this.items.add(files);
-    this.strip.add(added);
-    this.strip.count(this.items.all);
-    this.work.hidden = false;
-    if (!this.strip.chosen) this.choose(added[0]);
+  /** Add files, some at a time: a folder of thousands must not stop the page. */
+  async add(files) {
+    const { images, archives, others } = sorted(files);
+    leftOut([...archives, ...others]).forEach((each) => say(each, "warn"));
+    const { list } = this.items;
+    if (images.length > 0) this.region?.on(images[0].file);
+    for (let start = 0; start < images.length && !list.aborted; start += SLICE) {
+      const added = this.items.add(images.slice(start, start + SLICE));
+      this.strip.add(added);
+      this.strip.count(this.items.all);
+      this.work.hidden = false;
+      if (!this.strip.chosen) this.choose(added[0]);
+      await new Promise((resolve) => setTimeout(resolve));
+    }
   }
 
   clear() {
@@ -57,18 +71,38 @@ export class Bench {
     this.strip.clear();
     this.picture.release();
     this.work.hidden = true;
+    this.tellTrouble();
   }
 
   useRegion() {
-    this.items.isHeld = false;
     this.items.again(this.items.all);
+    this.items.hold(false);
+    this.look(this.strip.chosen);
   }
 
   /** Show an image's state wherever it is shown. */
   changed(item) {
     this.strip.update(item);
     this.strip.count(this.items.all);
-    if (item === this.strip.chosen) this.look(item);
+    this.tellTrouble();
+    const { chosen } = this.strip;
+    if (item === chosen || (this.items.trouble && chosen?.state === "waiting")) this.look(chosen);
+  }
+
+  /** What stopped the images that are left, and the way on. */
+  tellTrouble() {
+    const { trouble } = this.items;
+    this.trouble.hidden = !trouble;
+    if (!trouble) return tell(this.trouble);
+    const { left } = this.items;
+    const again = () => {
+      this.items.again(this.items.left);
+      this.strip.choose(this.strip.chosen, true); // the button is gone, and the focus with it
+    };
+    const wasLost = left.some((each) => each.wasLost);
+    return tell(this.trouble,
+      box("bad", [trouble.detail, wasLost && LOST].filter(Boolean), trouble.title),
+      h("div", {}, h("button", { type: "button", on: { click: again } }, `Try the ${counted(left.length, "image")} again`)));
   }
 
   choose(item) {
@@ -82,12 +116,13 @@ export class Bench {
     this.looking = new AbortController();
     const { signal } = this.looking;
     fill(this.evidence);
-    if (item.state === "failed") {
+    if (item.state === "failed" || item.state === "unscored") {
       fill(this.side, heading(item), refused(item, () => this.items.again([item])));
       return;
     }
     if (item.state !== "done") {
-      fill(this.side, heading(item), this.items.isHeld ? h("p", {}, "It waits for its region: draw it above.") : loading("Scoring"));
+      const wait = this.items.isHeld ? "It waits for its region: draw it above." : this.items.trouble && item.state === "waiting" && "It waits: see above what stopped it.";
+      fill(this.side, heading(item), wait ? h("p", {}, wait) : loading("Scoring"));
       return;
     }
     this.showVerdict(item);
@@ -138,6 +173,6 @@ const heading = (item) => h("h2", {}, item.name);
 
 function keysHelp() {
   return h("details", { class: "small" }, h("summary", {}, "Keys"),
-    h("p", { class: "muted" }, "While the strip, the picture's controls or the verdict have the focus:"),
+    h("p", { class: "muted" }, "While the strip, the image's controls or the verdict have the focus:"),
     h("dl", {}, SHORTCUTS.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])));
 }

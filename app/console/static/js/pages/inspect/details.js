@@ -3,11 +3,12 @@
 import { gauge } from "../../charts/gauge.js";
 import { h } from "../../dom.js";
 import { score, share } from "../../format.js";
-import { chance, distance, kind, meaning, word } from "../../parts/verdict.js";
+import { calibrationOf, chance, distance, kind, meaning, word } from "../../parts/verdict.js";
 import { to } from "../../router.js";
 import { can } from "../../session.js";
 
 const TOP = 6;
+export const LOST = "The answer was lost: it may have been scored all the same, and is then in the history twice once it is tried again.";
 const STAGES = { decode: "Reading the file", queue: "Waiting for the network", forward: "The network, with its whole batch", judge: "Judging" };
 
 /** Return the verdict on an image that was scored. */
@@ -23,7 +24,7 @@ export function verdict(item, detector, group) {
     h("p", { class: `verdict ${kind(result.verdict)}` }, word(result.verdict)),
     h("p", {}, meaning(result.verdict)),
     gauge({ score: result.score, threshold: result.threshold, review: reviewLine(detector, result) }),
-    result.threshold !== null && h("p", {}, `The score of ${score(result.score)} lies ${distance(result.score, result.threshold)}. ${chance(result.p_value)}`),
+    result.threshold !== null && h("p", {}, `The score of ${score(result.score)} lies ${distance(result.score, result.threshold)}. ${chance(result.p_value, calibrationOf(detector, item.version))}`),
     result.verdict === "uncalibrated" && uncalibrated(detector),
     h("dl", { class: "small" }, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
 }
@@ -34,16 +35,17 @@ function reviewLine({ threshold }, result) {
 }
 
 function uncalibrated({ name }) {
-  return h("p", {}, "Scores of one detector can be compared with each other: higher is more anomalous. What is too high is known once the detector is calibrated with pictures that were not fitted. ",
+  return h("p", {}, "Scores of one detector can be compared with each other: higher is more anomalous. What is too high is known once the detector is calibrated with images that were not fitted. ",
     can("admin") && h("a", { href: to`/detectors/${name}/learn` }, "Calibrate it"));
 }
 
 /** Return what could not be judged, with the service's reason. */
 export function refused(item, again) {
   return h("div", { class: "stack tight" },
-    h("p", { class: "verdict warn" }, word("invalid")),
+    h("p", { class: `verdict ${kind(item.verdict)}` }, word(item.verdict)),
     h("p", {}, h("strong", {}, item.problem.title)),
     h("p", {}, item.problem.detail),
+    item.wasLost && h("p", {}, LOST),
     h("div", { class: "row" }, h("button", { type: "button", on: { click: again } }, "Try again")));
 }
 
@@ -60,7 +62,7 @@ export function contributions(result) {
   const [first, rest] = [parts.slice(0, TOP), parts.slice(TOP)];
   return h("section", { class: "card stack tight" },
     h("h2", {}, "What adds to the score"),
-    h("p", { class: "small muted" }, "Parts of the network from fine (low numbers) to coarse, and the places of the picture taken one by one. They sum to the score."),
+    h("p", { class: "small muted" }, "Parts of the network from fine (low numbers) to coarse, and the places of the image taken one by one. They sum to the score."),
     h("ul", { class: "parts-of-score" }, first.map(row)),
     rest.length > 0 && h("details", {}, h("summary", {}, `${rest.length} more`), h("ul", { class: "parts-of-score" }, rest.map(row))));
 }
@@ -76,15 +78,15 @@ function bar(part) {
   return h("span", { class: "part-frame" }, line);
 }
 
-/** Return the fitted pictures that an image is most like, beside it. */
+/** Return the fitted images that an image is most like, beside it. */
 export function nearest(item, address, images) {
   const section = (content) => h("section", { class: "card stack tight" }, h("h2", {}, "The most similar normal images"), content);
   if (images.length === 0) {
-    return section(h("p", { class: "small muted" }, "None is kept: they are pictures of the last fit, as many as the detector's option “evidence” says."));
+    return section(h("p", { class: "small muted" }, "None is kept: they are images of the last fit, as many as the detector's option “evidence” says."));
   }
   const figure = (src, alt, ...caption) => h("li", {}, h("figure", {}, h("img", { src, alt }), h("figcaption", { class: "small" }, caption)));
   return section([
-    h("p", { class: "small muted" }, "Of the fitted pictures that are kept as evidence. The distance is in standard deviations of the fitted pictures: smaller is more alike."),
+    h("p", { class: "small muted" }, "Of the fitted images that are kept as evidence. The distance is in standard deviations of the fitted images: smaller is more alike."),
     h("ul", { class: "nearest" },
       address && figure(address, item.name, h("strong", {}, "This image")),
       images.map(({ thumbnail, distance: away }, i) => figure(thumbnail, `Normal image ${i + 1}`, `Distance ${score(away, 3)}`))),

@@ -1,14 +1,17 @@
 // The images of this visit: each is scored by a request of its own, two at a time, in order.
 
 import { path, pause, post } from "../../api.js";
+import { Thumbnails } from "./thumbnails.js";
 
 const AT_ONCE = 2;
 const TRIES = 5;
 const BUSY = [429, 503];
 const WAIT_S = 1.5;
-const THUMBNAIL_PX = 96;
+// What is wrong with a request and not with its image: the next image would fare no better.
+const OF_THE_REQUEST = [0, 401, 403, 404, 409, 429];
+const REFUSED_AT_ONCE = 503;
 
-/** One file and what is known of it: waiting, scoring, done or failed. */
+/** One file and what is known of it: waiting, scoring, done, failed, or unscored as its request failed. */
 export class Item {
   constructor(file, name) {
     this.file = file;
@@ -23,12 +26,15 @@ export class Item {
     this.result = null;
     this.version = null;
     this.problem = null;
+    this.wasLost = false;
+    this.isOutdated = false;
     this.explanation = null;
     this.reviews = [];
   }
 
-  /** normal, uncertain, anomalous, uncalibrated, invalid; null until it is known. */
+  /** normal, uncertain, anomalous, uncalibrated, invalid, unscored; null until it is known. */
   get verdict() {
+    if (this.state === "unscored") return "unscored";
     return this.state === "failed" ? "invalid" : (this.result?.verdict ?? null);
   }
 }
@@ -45,31 +51,53 @@ export class Items {
     this.how = how;
     this.signal = signal;
     this.onChange = onChange;
-    this.all = [];
     this.sending = 0;
     this.isHeld = false;
+    this.begin();
+  }
+
+  begin() {
+    this.all = [];
+    this.queue = [];
+    this.trouble = null; // the problem that stopped the queue
+    this.clearing = new AbortController();
+    this.list = AbortSignal.any([this.signal, this.clearing.signal]);
+    this.thumbnails = new Thumbnails(this.list);
   }
 
   add(files) {
     const added = files.map(({ file, path: name }) => new Item(file, name));
     this.all.push(...added);
-    thumbnails(added, this.signal);
+    this.queue.push(...added);
+    this.thumbnails.add(added);
     this.next();
     return added;
   }
 
   clear() {
-    this.all = [];
+    this.clearing.abort();
+    this.begin();
   }
 
-  /** Score these anew. */
+  /** Those that wait for the service, or whose request failed. */
+  get left() {
+    return this.all.filter(({ state }) => state === "waiting" || state === "unscored");
+  }
+
+  /** Score these anew, after those that wait; what is on its way is asked for again when it is back. */
   again(items) {
+    this.trouble = null;
     for (const item of items) {
-      if (item.state === "scoring") continue;
-      item.reset();
-      this.onChange(item);
+      if (item.state === "scoring") item.isOutdated = true;
+      else if (item.state !== "waiting") this.requeue(item);
     }
     this.next();
+  }
+
+  requeue(item) {
+    item.reset();
+    this.queue.push(item);
+    this.onChange(item);
   }
 
   /** While held nothing is sent; what is on its way comes back. */
@@ -79,9 +107,8 @@ export class Items {
   }
 
   next() {
-    while (!this.isHeld && this.sending < AT_ONCE) {
-      const item = this.all.find((each) => each.state === "waiting");
-      if (!item) return;
+    while (!this.isHeld && !this.trouble && this.sending < AT_ONCE && this.queue.length > 0) {
+      const item = this.queue.shift();
       this.sending += 1;
       item.state = "scoring";
       item.asked = this.how();
@@ -94,18 +121,23 @@ export class Items {
 
   async work(item) {
     this.onChange(item);
+    const { list } = this;
     try {
-      const answer = await this.ask("score", item);
+      const answer = await this.ask("score", item, list);
       item.version = answer.version;
       [item.result] = answer.results;
       item.problem = item.result.problem;
       item.state = item.problem ? "failed" : "done";
     } catch (error) {
-      if (this.signal.aborted) return;
+      if (list.aborted) return;
       item.problem = { title: error.title ?? "The request failed", detail: error.message };
-      item.state = "failed";
+      const isOfRequest = OF_THE_REQUEST.includes(error.status) || error.status >= 500;
+      item.state = isOfRequest ? "unscored" : "failed";
+      item.wasLost = isOfRequest && (error.status === 0 || (error.status >= 500 && error.status !== REFUSED_AT_ONCE));
+      if (isOfRequest) this.trouble = item.problem;
     }
-    this.onChange(item);
+    if (item.isOutdated && item.state !== "unscored") this.requeue(item);
+    else this.onChange(item);
   }
 
   /** Return where an image is odd and what it is compared to; asked once. */
@@ -128,26 +160,5 @@ export class Items {
       }
       await pause(WAIT_S * tries, signal);
     }
-  }
-}
-
-/** Draw them one after another, small: a strip of hundreds must not hold as many whole pictures. */
-async function thumbnails(items, signal) {
-  for (const item of items) {
-    if (signal.aborted) return;
-    await draw(item);
-  }
-}
-
-async function draw({ file, thumbnail }) {
-  try {
-    const picture = await createImageBitmap(file);
-    const scale = THUMBNAIL_PX / Math.min(picture.width, picture.height);
-    const [width, height] = [picture.width * scale, picture.height * scale];
-    thumbnail.width = thumbnail.height = THUMBNAIL_PX;
-    thumbnail.getContext("2d").drawImage(picture, (THUMBNAIL_PX - width) / 2, (THUMBNAIL_PX - height) / 2, width, height);
-    picture.close();
-  } catch {
-    // no picture, or one of a kind that the service reads and the browser does not
   }
 }

@@ -24,12 +24,12 @@ export class Region {
     this.box = h("details", { class: "card", open: true, hidden: true },
       h("summary", {}, "Region of interest"),
       h("div", { class: "stack" },
-        h("p", { class: "small" }, "This detector is told with every image which part of it counts. Draw it on the first picture; it is then sent with every image."),
+        h("p", { class: "small" }, "This detector is told with every image which part of it counts. Draw it on the first image; it is then sent with every image."),
         this.place, h("div", { class: "row" }, this.use)));
     this.element = this.box;
   }
 
-  /** Draw on this picture, unless there is one to draw on. */
+  /** Draw on this image, unless there is one to draw on. */
   on(file) {
     if (this.address) return;
     this.address = URL.createObjectURL(file);

@@ -1,9 +1,11 @@
 // The row of images: thumbnail, verdict and score of each; arrow keys go along it.
 
 import { fill, h } from "../../dom.js";
-import { counted, score } from "../../format.js";
+import { count, counted, score } from "../../format.js";
+import { tell } from "../../parts/live.js";
 import { verdictBadge, word } from "../../parts/verdict.js";
 
+const TELL_MS = 1000;
 const STATES = { waiting: "waiting", scoring: "being scored" };
 
 export class Strip {
@@ -37,7 +39,7 @@ export class Strip {
     const entry = this.entries.get(item);
     if (!entry) return;
     const { verdict, result } = item;
-    const value = verdict && verdict !== "invalid" ? score(result.score, 3) : "";
+    const value = result && verdict && verdict !== "invalid" ? score(result.score, 3) : "";
     const words = [verdict ? word(verdict).toLowerCase() : STATES[item.state], value && `score ${value}`].filter(Boolean).join(", ");
     entry.button.setAttribute("aria-label", `${item.name}: ${words}`);
     entry.button.title = item.name;
@@ -45,15 +47,22 @@ export class Strip {
       value && h("span", { class: "number small" }, value));
   }
 
-  /** Say how many there are of what; at rest, so that a reader is not told of every one. */
+  /** Say how many there are of what, once a second at most; read out when none is to come. */
   count(items) {
-    const of = (wanted) => items.filter(({ verdict }) => verdict === wanted).length;
-    const open = of(null);
-    const parts = ["anomalous", "uncertain", "normal", "uncalibrated", "invalid"].filter((each) => of(each)).map((each) => `${of(each)} ${word(each).toLowerCase()}`);
-    fill(this.told, items.length ? `${counted(items.length, "image")}: ${[...parts, open && `${open} to come`].filter(Boolean).join(", ")}.` : "");
+    this.counted = items;
+    this.telling ??= setTimeout(() => this.tellCount(this.counted), TELL_MS);
   }
 
-  choose(item) {
+  tellCount(items) {
+    this.telling = null;
+    const of = (wanted) => items.filter(({ verdict }) => verdict === wanted).length;
+    const open = of(null);
+    const parts = ["anomalous", "uncertain", "normal", "uncalibrated", "invalid", "unscored"].filter((each) => of(each)).map((each) => `${count(of(each))} ${word(each).toLowerCase()}`);
+    this.told.setAttribute("aria-live", open ? "off" : "polite");
+    tell(this.told, items.length > 0 && `${counted(items.length, "image")}: ${[...parts, open && `${count(open)} to come`].filter(Boolean).join(", ")}.`);
+  }
+
+  choose(item, isFocused = false) {
     const before = this.entries.get(this.chosen);
     before?.button.removeAttribute("aria-current");
     if (before) before.button.tabIndex = -1;
@@ -62,6 +71,7 @@ export class Strip {
     button.setAttribute("aria-current", "true");
     button.tabIndex = 0;
     button.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (isFocused) button.focus();
   }
 
   /** Go some places along. */

@@ -9,7 +9,7 @@ import * as session from "../../session.js";
 import { made } from "./made.js";
 
 /** Return the form; what was made takes the place of the page, until its text has been stored. */
-export function making({ isFirst, signal, refresh, place }) {
+export function making({ isFirst, refresh, place }) {
   const name = h("input", { required: true, autocomplete: "off", spellcheck: false });
   const role = choice(isFirst ? [["admin", "admin"]] : [["score", "score"], ["fit", "fit"], ["admin", "admin"]], isFirst ? "admin" : "score");
   const expires = h("input", { type: "datetime-local" });

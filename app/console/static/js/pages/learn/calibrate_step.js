@@ -1,4 +1,4 @@
-// Step two: draw the line by normal pictures that were not fitted, and known anomalies if there are any.
+// Step two: draw the line by normal images that were not fitted, and known anomalies if there are any.
 
 import { path, post } from "../../api.js";
 import { h } from "../../dom.js";
@@ -7,13 +7,13 @@ import { ask } from "../../parts/dialog.js";
 import { check, field } from "../../parts/field.js";
 import { busy } from "../../parts/messages.js";
 import { can } from "../../session.js";
-import { pictures } from "./pictures.js";
+import { imageChooser } from "./image_chooser.js";
 import { sending } from "./sending.js";
 import { serverFolder } from "./server_folder.js";
 import { step } from "./step.js";
 import { target } from "./target.js";
 
-const PURPOSE = "Show it other pictures of good parts, which it was not fitted to. Their scores decide where the line is drawn, and what may be promised about false alarms.";
+const PURPOSE = "Show it other images of good parts, which it was not fitted to. Their scores decide where the line is drawn, and what may be promised about false alarms.";
 
 /**
  * @param {Object} tip the detector at its latest version, which a calibration builds on.
@@ -30,17 +30,17 @@ export function calibrateStep(tip, { limits, signal, onJob }) {
 
 function stateOf(tip) {
   if (tip.calibration_images === 0) return ["note", tip.fitted_images > 0 ? "next step" : "second step"];
-  const images = counted(tip.calibration_images, "picture");
+  const images = counted(tip.calibration_images, "image");
   return tip.stale ? ["warn", `stale: ${images} before the last fit`] : ["good", `calibrated by ${images}`];
 }
 
 /** The calibration of before, scored anew by what is known now. */
 function again(tip, onJob) {
-  const button = h("button", { type: "button", class: "primary" }, "Calibrate again with the same pictures");
+  const button = h("button", { type: "button", class: "primary" }, "Calibrate again with the same images");
   button.addEventListener("click", async () => {
     const asked = await ask({
       title: `Calibrate ${tip.name} again?`,
-      text: `The ${counted(tip.calibration_images, "picture")} of the last calibration are scored again and the line is drawn as before, in a new version.`,
+      text: `The ${counted(tip.calibration_images, "image")} of the last calibration are scored again and the line is drawn as before, in a new version.`,
       action: "Calibrate again",
     });
     if (!asked) return;
@@ -48,36 +48,40 @@ function again(tip, onJob) {
     if (job) onJob(job);
   });
   return h("div", { class: "box warn stack tight" },
-    h("p", {}, "Pictures were fitted or forgotten since the calibration, so its promise no longer holds."),
+    h("p", {}, "Images were fitted or forgotten since the calibration, so its promise no longer holds."),
     h("div", {}, button),
-    h("p", { class: "small" }, "Or calibrate with new pictures below."));
+    h("p", { class: "small" }, "Or calibrate with new images below."));
 }
 
 function form(tip, { limits, signal, onJob }) {
   const wire = sending(signal);
   const start = h("button", { type: "submit", class: "primary", disabled: true }, "Calibrate");
-  const normals = pictures({
-    title: "Drop other normal pictures here", region: tip.mask === "request", limits, signal, onChange: enable,
-    hint: "A folder, picture files, or one zip or tar; none of those it was fitted to. A hundred or more is good.",
+  const normals = imageChooser({
+    title: "Drop other normal images here", region: tip.mask === "request", limits, signal, onChange: enable,
+    hint: "A folder, image files, or one zip or tar; none of those it was fitted to. A hundred or more is good.",
   });
-  const anomalies = pictures({
-    title: "Drop pictures with known defects here", limits, signal, onChange: enable, archives: false, grouped: false,
+  const anomalies = imageChooser({
+    title: "Drop images with known defects here", limits, signal, onChange: enable, archives: false, grouped: false,
     hint: "If there are any: they show how many would be found, and the line does not depend on them.",
   });
   const folder = serverFolder(enable);
   const rate = target(tip.threshold?.target ?? 0.05);
   const byGroup = h("input", { checked: Object.keys(tip.threshold?.by_group ?? {}).length > 0 });
-  const review = h("input", { checked: Boolean(tip.threshold?.review_target), on: { change: () => { band.hidden = !review.checked; } } });
-  const reviewRate = h("input", { type: "number", min: 0.001, max: 99, step: "any", value: Number((100 * (tip.threshold?.review_target ?? 0.1)).toPrecision(3)) });
-  const band = h("div", { hidden: !review.checked }, field("Uncertain from, in %", reviewRate, "Above the rate aimed at: so many normal pictures may be flagged or uncertain together."));
+  const review = h("input", { checked: Boolean(tip.threshold?.review_target), on: { change: () => { band.hidden = reviewRate.disabled = !review.checked; } } });
+  const reviewRate = h("input", {
+    // What is not shown must not hold the form up unseen: it is left out, or unfolded.
+    disabled: !review.checked, on: { invalid: () => { more.open = true; } },
+    type: "number", min: 0.001, max: 99, step: "any", value: Number((100 * (tip.threshold?.review_target ?? 0.1)).toPrecision(3)),
+  });
+  const band = h("div", { hidden: !review.checked }, field("Uncertain from, in %", reviewRate, "Above the rate aimed at: so many normal images may be flagged or uncertain together."));
   const clash = h("p", { class: "error", role: "alert" });
 
   function enable() {
     const [good, bad] = [normals.chosen(), anomalies.chosen()];
-    const hasPictures = good.pictures.length > 0 || good.archive !== null;
-    const isMixed = (good.archive !== null || folder.value() !== "") && bad.pictures.length > 0;
-    clash.textContent = isMixed ? "Known defects go with pictures alone, not with an archive or a folder of the server: drop the normal pictures themselves, or start again without the defects." : "";
-    start.disabled = isMixed || good.problems.length + bad.problems.length > 0 || hasPictures === (folder.value() !== ""); // one of the two
+    const hasImages = good.images.length > 0 || good.archive !== null;
+    const isMixed = (good.archive !== null || folder.value() !== "") && bad.images.length > 0;
+    clash.textContent = isMixed ? "Known defects go with images alone, not with an archive or a folder of the server: drop the normal images themselves, or start again without the defects." : "";
+    start.disabled = isMixed || good.problems.length + bad.problems.length > 0 || hasImages === (folder.value() !== ""); // one of the two
   }
 
   async function submit() {
@@ -91,24 +95,25 @@ function form(tip, { limits, signal, onJob }) {
     if (!asked) return;
     const chosen = { ...good, size: good.size + bad.size };
     const job = await wire.send({
-      at: path`/v1/detectors/${tip.name}/calibrate`, query: { ...query, ...asked }, chosen: query.folder ? null : chosen, anomalies: bad.pictures,
-      identity: [query, asked, chosen.size, chosen.mask, [...good.pictures, ...bad.pictures].map((each) => each.name), good.archive?.name],
+      at: path`/v1/detectors/${tip.name}/calibrate`, query: { ...query, ...asked }, chosen: query.folder ? null : chosen, anomalies: bad.images,
+      identity: [query, asked, chosen.size, chosen.mask, [...good.images, ...bad.images].map((each) => each.name), good.archive?.name],
     });
     if (job) onJob(job);
   }
 
+  const more = h("details", {},
+    h("summary", {}, "Known defects, groups and a band for review"),
+    h("div", { class: "stack" },
+      anomalies.node,
+      check("A line for every group", byGroup, "Each lot, session or camera is judged by its own images. Every group needs enough of them."),
+      check("A band of uncertain images", review, "Images just below the line are not flagged, but kept for a person to see."),
+      band,
+      h("p", { class: "muted small" }, "Other ways to draw the line are on the Threshold page, once it is calibrated.")));
   return h("form", { class: "stack", on: { submit: (event) => { event.preventDefault(); busy(start, submit); } } },
     normals.node,
     folder.node,
     rate.node,
-    h("details", {},
-      h("summary", {}, "Known defects, groups and a band for review"),
-      h("div", { class: "stack" },
-        anomalies.node,
-        check("A line for every group", byGroup, "Each lot, session or camera is judged by its own pictures. Every group needs enough of them."),
-        check("A band of uncertain pictures", review, "Pictures just below the line are not flagged, but kept for a person to see."),
-        band,
-        h("p", { class: "muted small" }, "Other ways to draw the line are on the Threshold page, once it is calibrated."))),
+    more,
     clash, wire.node,
     h("div", { class: "row" }, start));
 }
@@ -116,7 +121,7 @@ function form(tip, { limits, signal, onJob }) {
 function question(tip) {
   return {
     title: `Calibrate ${tip.name} anew?`,
-    text: `The line is drawn by these pictures alone, in a new version; the ${count(tip.calibration_images)} pictures of the calibration before no longer count. The versions before stay, and can be put back.`,
+    text: `The line is drawn by these images alone, in a new version; the ${count(tip.calibration_images)} images of the calibration before no longer count. The versions before stay, and can be put back.`,
     action: "Calibrate",
   };
 }

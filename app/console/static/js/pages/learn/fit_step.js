@@ -4,8 +4,9 @@ import { path } from "../../api.js";
 import { h } from "../../dom.js";
 import { counted } from "../../format.js";
 import { ask } from "../../parts/dialog.js";
+import { radios } from "../../parts/field.js";
 import { busy } from "../../parts/messages.js";
-import { pictures } from "./pictures.js";
+import { imageChooser } from "./image_chooser.js";
 import { sending } from "./sending.js";
 import { serverFolder } from "./server_folder.js";
 import { step } from "./step.js";
@@ -19,16 +20,16 @@ export function fitStep(tip, { limits, signal, onJob }) {
   const wire = sending(signal);
   const start = h("button", { type: "submit", class: "primary", disabled: true }, "Fit");
   const folder = serverFolder(check);
-  const chooser = pictures({
-    title: "Drop normal pictures here", region: tip.mask === "request", limits, signal, onChange: check,
-    hint: "A folder, picture files, or one zip or tar. A few dozen are a beginning; some hundreds are better.",
+  const chooser = imageChooser({
+    title: "Drop normal images here", region: tip.mask === "request", limits, signal, onChange: check,
+    hint: "A folder, image files, or one zip or tar. A few dozen are a beginning; some hundreds are better.",
   });
   const mode = isFitted ? modes() : null;
 
   function check() {
-    const { pictures: all, archive, problems } = chooser.chosen();
-    const hasPictures = all.length > 0 || archive !== null;
-    start.disabled = problems.length > 0 || hasPictures === (folder.value() !== ""); // one of the two
+    const { images: all, archive, problems } = chooser.chosen();
+    const hasImages = all.length > 0 || archive !== null;
+    start.disabled = problems.length > 0 || hasImages === (folder.value() !== ""); // one of the two
   }
 
   async function submit() {
@@ -38,7 +39,7 @@ export function fitStep(tip, { limits, signal, onJob }) {
     if (!asked) return;
     const job = await wire.send({
       at: path`/v1/detectors/${tip.name}/fit`, query: { ...query, ...asked }, chosen: query.folder ? null : chosen,
-      identity: [query, asked, chosen.size, chosen.mask, chosen.pictures.map((each) => each.name), chosen.archive?.name],
+      identity: [query, asked, chosen.size, chosen.mask, chosen.images.map((each) => each.name), chosen.archive?.name],
     });
     if (job) onJob(job);
   }
@@ -49,25 +50,21 @@ export function fitStep(tip, { limits, signal, onJob }) {
     folder.node,
     wire.node,
     h("div", { class: "row" }, start));
-  return step(1, "Fit", isFitted ? ["good", `fitted to ${counted(tip.fitted_images, "picture")}`] : ["note", "first step"],
-    "Show it pictures of good parts only, as the camera takes them. What it learns from them is what it calls normal.", form);
+  return step(1, "Fit", isFitted ? ["good", `fitted to ${counted(tip.fitted_images, "image")}`] : ["note", "first step"],
+    "Show it images of good parts only, as the camera takes them. What it learns from them is what it calls normal.", form);
 }
 
 function modes() {
-  const radio = (value, text, hint, checked) => {
-    const input = h("input", { type: "radio", name: "mode", value, checked, id: `mode-${value}` });
-    return [input, h("div", { class: "check" }, input, h("div", {}, h("label", { htmlFor: input.id }, text), h("div", { class: "muted small" }, hint)))];
-  };
-  const [extend, extendNode] = radio("extend", "Add to what is known", "The new pictures count as much as those before.", true);
-  const [, replaceNode] = radio("replace", "Start anew", "Only the new pictures count from then on.", false);
-  return {
-    node: h("fieldset", {}, h("legend", {}, "What becomes of what it knows"), extendNode, replaceNode),
-    chosen: () => (extend.checked ? "extend" : "replace"),
-  };
+  let chosen = "extend";
+  const node = radios("What becomes of what it knows", [
+    ["extend", "Add to what is known", "The new images count as much as those before."],
+    ["replace", "Start anew", "Only the new images count from then on."],
+  ], { name: "mode", chosen, onChange: (value) => { chosen = value; } });
+  return { node, chosen: () => chosen };
 }
 
 function question(mode, tip) {
-  const what = mode === "extend" ? "The pictures are added to what it knows" : "What it knows is replaced by what these pictures show";
+  const what = mode === "extend" ? "The images are added to what it knows" : "What it knows is replaced by what these images show";
   const after = tip.calibration_images > 0 ? " The calibration will be stale then: calibrate again before the new version serves." : "";
   return {
     title: mode === "extend" ? `Extend ${tip.name}?` : `Fit ${tip.name} anew?`,

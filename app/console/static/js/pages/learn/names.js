@@ -1,28 +1,4 @@
-// What dropped files are: pictures or archives, and the folders that become their groups.
-
-const ARCHIVES = [
-  [/\.zip$/i, "application/zip"],
-  [/\.tar$/i, "application/x-tar"],
-  [/\.(tar\.gz|tgz)$/i, "application/gzip"],
-];
-const CLUTTER = /(^|\/)(\._[^/]*|\.ds_store|thumbs\.db|desktop\.ini|__macosx\/.*)$/i;
-
-/** Return the media type of an archive; undefined if the file is none. */
-export function archiveType(file) {
-  return ARCHIVES.find(([ending]) => ending.test(file.name))?.[1];
-}
-
-/** Return files as {pictures, archives, others}; what desktops leave in folders is in none of them. */
-export function sorted(files) {
-  const found = { pictures: [], archives: [], others: [] };
-  for (const each of files) {
-    if (CLUTTER.test(each.path)) continue;
-    if (archiveType(each.file)) found.archives.push(each);
-    else if (each.file.type.startsWith("image/")) found.pictures.push(each);
-    else found.others.push(each);
-  }
-  return found;
-}
+// The names that images are sent under, and the folders that become their groups.
 
 /**
  * Return the names to send, in the order of the paths. The folders that all of them share say nothing
@@ -39,12 +15,12 @@ export function names(paths) {
   return paths.map((each) => each.split("/").slice(left).join("/"));
 }
 
-/** Return each group's number of pictures, by name; "" holds those that lie in no folder. */
+/** Return each group's number of images, by name; "" holds those that lie in no folder. */
 export function groups(sent) {
   const found = new Map();
   for (const name of sent) {
     const folder = name.split("/").slice(0, -1).join("/");
     found.set(folder, (found.get(folder) ?? 0) + 1);
   }
-  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return new Map([...found].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -38,11 +38,11 @@ function sentence(job, { detector, fitted, calibrated, forgotten, threshold }) {
   const made = `This made version ${detector.version}, ${serves}.`;
   if (calibrated !== undefined) {
     const beside = detector.known_anomalies > 0 ? `, with ${counted(detector.known_anomalies, "known defect")} beside` : "";
-    return `${counted(detector.calibration_images, "picture")} drew the line at a score of ${score(threshold.value)}${beside}. ${threshold.statement} ${made}`;
+    return `${counted(detector.calibration_images, "image")} drew the line at a score of ${score(threshold.value)}${beside}. ${threshold.statement} ${made}`;
   }
-  if (forgotten !== undefined) return `${counted(forgotten, "picture")} forgotten. ${made}`;
+  if (forgotten !== undefined) return `${counted(forgotten, "image")} forgotten. ${made}`;
   const total = detector.fitted_images > fitted ? ` It now knows ${count(detector.fitted_images)} in all.` : "";
-  return `${counted(fitted, "picture")} fitted.${total} ${made}`;
+  return `${counted(fitted, "image")} fitted.${total} ${made}`;
 }
 
 function rejected(items) {
@@ -62,12 +62,12 @@ function groupReport(report) {
   return h("details", { open: true },
     h("summary", {}, "What to expect of the next lot, session or camera"),
     h("div", { class: "stack tight" },
-      h("p", {}, `With all groups known, ${rate(inside)} of the normal pictures are above the line. With each group in turn treated as new, it is ${rate(outside)}; the rate behind it lies between ${share(report.low)} and ${share(report.high)} (95 % interval). Aimed at: ${share(report.target)}.`),
+      h("p", {}, `With all groups known, ${rate(inside)} of the normal images are above the line. With each group in turn treated as new, it is ${rate(outside)}; the rate behind it lies between ${share(report.low)} and ${share(report.high)} (95 % interval). Aimed at: ${share(report.target)}.`),
       h("p", { class: "muted small" }, report.refitted ? "Each group was left out of the fit and of the choice of the line. " : "Each group was left out of the choice of the line alone, not of the fit. ",
-        "Chance: how likely so many flagged pictures are, or more, if the group is like the others."),
+        "Chance: how likely so many flagged images are, or more, if the group is like the others."),
       table("Each group treated as new", [
         { name: "Group", of: (each) => each.group },
-        { name: "Pictures", number: true, of: (each) => count(each.held_out.of) },
+        { name: "Images", number: true, of: (each) => count(each.held_out.of) },
         { name: "Flagged if known", number: true, of: (each) => count(each.in_sample.count) },
         { name: "Flagged if new", number: true, of: (each) => count(each.held_out.count) },
         { name: "Chance", number: true, of: (each) => score(each.p_value, 2) },
@@ -77,12 +77,12 @@ function groupReport(report) {
 function next({ name, state, stale }) {
   const link = (href, text, isFirst) => h("a", { class: `button${isFirst ? " primary" : ""}`, href }, text);
   if (state === "calibrated" && !stale) {
-    return h("div", { class: "row" }, link(to`/detectors/${name}/inspect`, "Inspect pictures", true), link(to`/detectors/${name}/threshold`, "Look at the threshold"));
+    return h("div", { class: "row" }, link(to`/detectors/${name}/inspect`, "Inspect images", true), link(to`/detectors/${name}/threshold`, "Look at the threshold"));
   }
   const toStep = h("button", { type: "button", class: "primary", on: { click: () => {
     const heading = document.getElementById("step-2-title");
     heading.scrollIntoView();
     heading.focus();
   } } }, "Next: calibrate");
-  return h("div", { class: "row" }, can("admin") ? toStep : "Next, somebody with role admin calibrates it.", link(to`/detectors/${name}/inspect`, "Inspect pictures"));
+  return h("div", { class: "row" }, can("admin") ? toStep : "Next, somebody with role admin calibrates it.", link(to`/detectors/${name}/inspect`, "Inspect images"));
 }

@@ -1,13 +1,13 @@
-// Pictures sent as a job, once: the same pictures sent again after a lost answer make no second job.
+// Images sent as a job, once: the same images sent again after a lost answer make no second job.
 
 import { upload } from "../../api.js";
 import { fill, h } from "../../dom.js";
 import { bytes } from "../../format.js";
+import { archiveType } from "../../parts/files.js";
 import { say } from "../../parts/messages.js";
-import { archiveType } from "./names.js";
 
 /**
- * Return {node, send}: `send(what)` sends pictures while the node shows how far they are, and gives
+ * Return {node, send}: `send(what)` sends images while the node shows how far they are, and gives
  * the job; null if it was stopped or failed, which is said then.
  * @param {AbortSignal} signal of the page.
  */
@@ -17,7 +17,7 @@ export function sending(signal) {
 
   /**
    * @param {{at: string, query: Object, chosen: Object|null, anomalies?: Array<{file: File, name: string}>,
-   *   identity: any}} what `chosen` is what `pictures` chose, null for a folder of the server;
+   *   identity: any}} what `chosen` is what the image chooser gave, null for a folder of the server;
    *   `identity` is what is sent again when it is the same.
    */
   async function send({ at, query, chosen, anomalies = [], identity }) {
@@ -68,7 +68,7 @@ function bodyOf(chosen, anomalies) {
   if (chosen === null) return {};
   if (chosen.archive) return { body: chosen.archive, type: archiveType(chosen.archive) };
   const form = new FormData();
-  for (const { file, name } of chosen.pictures) form.append("images", file, name);
+  for (const { file, name } of chosen.images) form.append("images", file, name);
   for (const { file, name } of anomalies) form.append("anomalies", file, name);
   if (chosen.mask) form.append("mask", JSON.stringify(chosen.mask));
   return { body: form };

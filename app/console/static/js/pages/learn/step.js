@@ -1,4 +1,4 @@
-// A step of the way from pictures to a detector that judges.
+// A step of the way from images to a detector that judges.
 
 import { h } from "../../dom.js";
 import { badge } from "../../parts/states.js";

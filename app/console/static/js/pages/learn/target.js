@@ -23,7 +23,7 @@ export function target(rate) {
   slider.setAttribute("aria-valuetext", `${number.value} %`);
   return {
     node: h("div", { class: "stack tight" },
-      field("False alarms aimed at, in %", number, "Of normal pictures, how many may be flagged. 5 % needs at least 19 pictures, 1 % at least 99, 0.1 % at least 999."),
+      field("False alarms aimed at, in %", number, "Of normal images, how many may be flagged. 5 % needs at least 19 images, 1 % at least 99, 0.1 % at least 999."),
       slider),
     value: () => (number.validity.valid ? Number(number.value) / 100 : null),
   };

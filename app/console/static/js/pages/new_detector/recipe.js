@@ -4,10 +4,10 @@ import { h } from "../../dom.js";
 import { check, choice, field } from "../../parts/field.js";
 
 const SCORERS = {
-  fusion: "fusion: the whole picture and its worst places together",
+  fusion: "fusion: the whole image and its worst places together",
   regional: "regional: the worst places alone",
-  gaussian: "gaussian: the whole picture alone",
-  kl: "kl: how the places of a picture spread",
+  gaussian: "gaussian: the whole image alone",
+  kl: "kl: how the places of an image spread",
   prototype: "prototype: plain distance to the mean",
 };
 const DESCRIPTORS = {
@@ -34,16 +34,16 @@ export function recipe({ scorers, descriptors }) {
     node: h("details", {},
       h("summary", {}, "More: how it judges"),
       h("div", { class: "columns" },
-        field("Scorer", scorer, "How the distance from normal is measured. fusion and regional also say where in the picture."),
+        field("Scorer", scorer, "How the distance from normal is measured. fusion and regional also say where in the image."),
         field("Descriptor", descriptor, "What of the network is looked at. Not every scorer takes every one: the service says which."),
-        field("Picture size", size, "Pictures are resized to this. Small defects need more; twice the side takes four times the work."),
+        field("Image size", size, "Images are resized to this. Small defects need more; twice the side takes four times the work."),
         field("Scale of the rows", normalise, "How the measured values are scaled before they are compared."),
         field("Covariance", covariance, "Whether values that vary together count as such."),
         field("Memory", memory, "Instead of statistics per place, so many remembered places to compare with, 0 to 20,000. 0: none."),
-        field("Pictures kept as evidence", evidence, "Thumbnails of fitted pictures, to show the nearest beside a flagged one. 0: none.")),
+        field("Images kept as evidence", evidence, "Thumbnails of fitted images, to show the nearest beside a flagged one. 0: none.")),
       h("div", { class: "stack" },
-        check("Parts always lie the same way", aligned, "Each place of the picture has its own normal. Untick it for parts that lie anyhow."),
-        check("Mirrored pictures are normal, too", flips, "Fitting sees every picture mirrored as well: four times the work."))),
+        check("Parts always lie the same way", aligned, "Each place of the image has its own normal. Untick it for parts that lie anyhow."),
+        check("Mirrored images are normal, too", flips, "Fitting sees every image mirrored as well: four times the work."))),
     values: () => ({
       ...(scorer.value && { scorer: scorer.value }),
       ...(descriptor.value && { descriptor: descriptor.value }),

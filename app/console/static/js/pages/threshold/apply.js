@@ -48,6 +48,6 @@ export function applying({ name, shown, version, allowStale, refresh }) {
 }
 
 function isSame(one, other) {
-  const known = ({ value, method, parameters, by_group, review_target }) => JSON.stringify([value, method, Object.entries(parameters).sort(), Object.entries(by_group).sort(), review_target]);
+  const known = ({ value, method, parameters, by_group, review_target }) => JSON.stringify([value, method, Object.entries(parameters).toSorted(), Object.entries(by_group).toSorted(), review_target]);
   return other !== null && known(one) === known(other);
 }

@@ -62,7 +62,7 @@ export function controls(now, hasGroups, onChange) {
   function arrange() {
     const { isRated, hasGroups: canGroup, fields, about: text } = METHODS[method.value];
     const isByHand = method.value === "manual";
-    fill(chosen, isRated ? rate.element : isByHand && h("div", { class: "by-hand" }, boxes.value.element, back));
+    fill(chosen, isRated ? rate.element : isByHand && h("div", { class: "inline-form" }, boxes.value.element, back));
     chosen.hidden = !isRated && !isByHand;
     fill(about, text);
     fill(others, fields.filter((each) => each !== "value").map((each) => boxes[each].element));

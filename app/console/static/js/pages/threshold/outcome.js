@@ -1,11 +1,15 @@
 // What a line would do, in words: its promise, what lies above it, or why there is none.
 
 import { fill, h } from "../../dom.js";
-import { score, share } from "../../format.js";
+import { counted, score, share } from "../../format.js";
 import { box } from "../../parts/states.js";
 import { to } from "../../router.js";
 import { can } from "../../session.js";
 import { percent } from "./rates.js";
+
+// What helps where a line is refused, by the type of the problem; no images mend a wrong number.
+const TOO_FEW = "urn:gatewatch:problem:insufficient-calibration";
+const HELP = { [TOO_FEW]: "Calibrate with more images", "urn:gatewatch:problem:missing-anomalies": "Calibrate with known anomalies" };
 
 /**
  * Return {element, waiting(), incomplete(), refused(error, points), show(preview, point)}.
@@ -20,16 +24,17 @@ export function outcome(name, byRate) {
     waiting: () => settle(true),
     incomplete() {
       settle(false);
-      fill(promise, h("p", { class: "muted" }, "Give every number, and what the line would do is said here."));
+      fill(promise, h("p", { class: "muted" }, "Give every number, and rates above 0 and below 100 %: what the line would do is said here."));
       fill(facts);
     },
     refused(error, points) {
       settle(false);
+      const type = error.rest?.type;
       const lowest = Math.min(...points.filter((each) => each.threshold !== null).map((each) => each.target));
       fill(promise, box("warn", [sentence(error.message)], error.title));
       fill(facts, h("div", { class: "row" },
-        lowest < 1 && h("button", { type: "button", on: { click: () => byRate(lowest) } }, `Take ${percent(lowest)}, the lowest here`),
-        can("fit") && h("a", { class: "button", href: to`/detectors/${name}/learn` }, "Calibrate with more images")));
+        type === TOO_FEW && lowest < 1 && h("button", { type: "button", on: { click: () => byRate(lowest) } }, `Take ${percent(lowest)}, the lowest here`),
+        type in HELP && can("admin") && h("a", { class: "button", href: to`/detectors/${name}/learn` }, HELP[type])));
     },
     show({ proposed, in_sample, detections }, point) {
       settle(false);
@@ -62,7 +67,7 @@ function groupLines(lines) {
   const found = Object.entries(lines);
   if (found.length === 0) return null;
   return h("details", {},
-    h("summary", {}, `Lines of ${found.length} groups`),
+    h("summary", {}, `Lines of ${counted(found.length, "group")}`),
     h("dl", {}, found.map(([group, value]) => fact(group, score(value)))));
 }
 

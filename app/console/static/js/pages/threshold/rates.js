@@ -11,7 +11,7 @@ const HIGHEST = 0.2;
 export const STOPS = [1e-4, 1e-3, 1e-2]
   .flatMap((unit) => DIGITS.map((digits) => fraction(digits * unit, 1)))
   .filter((rate) => rate <= HIGHEST)
-  .reverse();
+  .toReversed();
 
 /** 0.005 as "0.5 %"; all digits that were given. */
 export const percent = (rate) => `${score(100 * rate, 6)} %`;
@@ -21,13 +21,17 @@ export function fraction(value, whole = 100) {
   return Number((value / whole).toPrecision(12));
 }
 
-/** Return a box for a rate in per cent; `rate()` is the fraction, null while there is none. */
-export function percentBox(rate, properties = {}) {
+/** Return a box for a rate in per cent; `rate()` is the fraction, null while it is empty, NaN for what is no rate. */
+export function percentBox(first, properties = {}) {
   const input = h("input", {
     type: "number", min: 0, max: 100, step: "any", inputMode: "decimal", class: "percent",
-    value: rate === null || rate === undefined ? "" : score(100 * rate, 6), ...properties,
+    value: first === null || first === undefined ? "" : score(100 * first, 6), ...properties,
   });
-  return { input, rate: () => (input.value === "" ? null : fraction(input.valueAsNumber)) };
+  const rate = () => {
+    if (input.value === "") return input.validity.badInput ? NaN : null;
+    return input.valueAsNumber > 0 && input.valueAsNumber < 100 ? fraction(input.valueAsNumber) : NaN;
+  };
+  return { input, rate };
 }
 
 /**

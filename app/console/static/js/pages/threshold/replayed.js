@@ -8,7 +8,7 @@ import { box, empty } from "../../parts/states.js";
 import { table } from "../../parts/table.js";
 import { to } from "../../router.js";
 
-const REVIEWS = [["confirmed", "Confirmed anomalies"], ["false_alarm", "False alarms"], ["missed", "Missed anomalies"]];
+const REVIEWS = [["confirmed", "Confirmed anomalies"], ["false_alarm", "False alarms"], ["passed", "Rightly passed"], ["missed", "Missed anomalies"]];
 
 /** Return the result of a replay of a detector, as elements. */
 export function replayed(name, found) {

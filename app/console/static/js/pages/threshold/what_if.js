@@ -1,11 +1,10 @@
 // What would have been flagged: the past, judged again by another line or version.
 
 import { get, path, post } from "../../api.js";
-import { fill, h } from "../../dom.js";
+import { h } from "../../dom.js";
 import { choice, field } from "../../parts/field.js";
-import { follow } from "../../parts/job.js";
+import { concluded } from "../../parts/job.js";
 import { busy } from "../../parts/messages.js";
-import { failure } from "../../parts/states.js";
 import { replayed } from "./replayed.js";
 
 const HOUR_MS = 3600e3;
@@ -38,16 +37,7 @@ export function whatIf({ name, signal }, detector, wanted) {
 
   async function replay() {
     const job = await post(path`/v1/detectors/${name}/replay`, { json: asked(), signal });
-    await new Promise((resolve) => {
-      fill(told, follow(job, { signal, onEnd: (ended) => { fill(told, came(ended)); resolve(); } }));
-      signal.addEventListener("abort", resolve);
-    });
-  }
-
-  function came({ state, result, problem }) {
-    if (state === "succeeded") return replayed(name, result);
-    if (state === "failed") return failure({ title: problem?.title, message: problem?.detail });
-    return h("p", { class: "muted" }, "Cancelled. Nothing was changed.");
+    await concluded(job, { place: told, signal, shown: (result) => replayed(name, result) });
   }
 
   return h("section", { class: "card stack", aria: { labelledby: "what-if" } },
@@ -63,7 +53,7 @@ export function whatIf({ name, signal }, detector, wanted) {
 async function offerVersions(select, name, detector, signal) {
   // The version in service does meanwhile, and if the others cannot be told.
   const { versions } = await get(path`/v1/detectors/${name}/versions`, { signal }).catch(() => ({ versions: [] }));
-  versions.filter((each) => each.fitted_images > 0 && each.version !== detector.in_service).reverse().forEach((each) =>
+  versions.filter((each) => each.fitted_images > 0 && each.version !== detector.in_service).toReversed().forEach((each) =>
     select.append(h("option", { value: each.version }, `Version ${each.version}${each.stale ? ", stale" : each.state === "fitted" ? ", not calibrated" : ""}`)));
 }
 

@@ -60,7 +60,7 @@ export function bringing(signal) {
   h("div", {}, button), told);
   return h("details", { class: "card" },
     h("summary", {}, "Import a detector"),
-    h("p", { class: "muted" }, "Makes a new detector of an exported file, after golden pictures have had the same scores here as there."),
+    h("p", { class: "muted" }, "Makes a new detector of an exported file, after golden images have had the same scores here as there."),
     form);
 }
 

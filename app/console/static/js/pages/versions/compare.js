@@ -1,12 +1,13 @@
-// Two versions on the same pictures, side by side; nothing is kept of it.
+// Two versions on the same images, side by side; nothing is kept of it.
 
 import { post } from "../../api.js";
 import { fill, h } from "../../dom.js";
 import { count, counted, score } from "../../format.js";
 import { dropzone } from "../../parts/dropzone.js";
 import { choice, field } from "../../parts/field.js";
-import { badge, box, loading } from "../../parts/states.js";
+import { box, loading } from "../../parts/states.js";
 import { table } from "../../parts/table.js";
+import { verdictBadge } from "../../parts/verdict.js";
 
 const MOST_SHOWN = 100;
 
@@ -19,13 +20,13 @@ export function comparing({ at, detector, signal }, newest) {
   const second = choice(numbers, String(other.version));
   const told = h("div", { class: "stack", aria: { live: "polite" } });
   const zone = dropzone({
-    title: "Pictures to judge by both", signal,
+    title: "Images to judge by both", signal,
     onFiles: (files) => compared(at, first.value, second.value, files, told, signal),
   });
   return h("details", { class: "card" },
-    h("summary", {}, "Compare two versions on pictures"),
+    h("summary", {}, "Compare two versions on images"),
     h("div", { class: "stack" },
-      h("p", { class: "muted" }, "Both judge the same pictures. Nothing is kept of it."),
+      h("p", { class: "muted" }, "Both judge the same images. Nothing is kept of it."),
       h("div", { class: "row" }, field("First", first), field("Second", second)),
       zone, told));
 }
@@ -33,7 +34,7 @@ export function comparing({ at, detector, signal }, newest) {
 async function compared(at, first, second, files, told, signal) {
   const body = new FormData();
   for (const { file, path } of files) body.append("images", file, path);
-  fill(told, loading(`Judging ${counted(files.length, "picture")}`));
+  fill(told, loading(`Judging ${counted(files.length, "image")}`));
   try {
     fill(told, outcome(await post(`${at}/compare`, { query: { first, second }, body, signal })));
   } catch (error) {
@@ -43,17 +44,14 @@ async function compared(at, first, second, files, told, signal) {
 
 function outcome(duel) {
   const shown = duel.results.slice(0, MOST_SHOWN);
-  const judged = ([one, other], i) => [one, other][i].problem?.detail ?? [`${score([one, other][i].score)} `, verdict([one, other][i].verdict)];
+  const judged = ([one, other], i) => [one, other][i].problem?.detail ?? [`${score([one, other][i].score)} `, [one, other][i].verdict && verdictBadge([one, other][i].verdict)];
   return [
-    h("p", {}, `Of ${counted(duel.images, "picture")} that both could score, they agree on ${count(duel.agreed)}. `,
+    h("p", {}, `Of ${counted(duel.images, "image")} that both could score, they agree on ${count(duel.agreed)}. `,
       `Version ${duel.first} alone flags ${count(duel.only_first)}, version ${duel.second} alone ${count(duel.only_second)}.`),
-    table(duel.results.length > shown.length ? `The first ${MOST_SHOWN} of ${count(duel.results.length)} pictures` : "Picture by picture", [
-      { name: "Picture", of: ([one]) => one.name || `number ${one.index + 1}` },
+    table(duel.results.length > shown.length ? `The first ${MOST_SHOWN} of ${count(duel.results.length)} images` : "Image by image", [
+      { name: "Image", of: ([one]) => one.name || `number ${one.index + 1}` },
       { name: `Version ${duel.first}`, of: (pair) => judged(pair, 0) },
       { name: `Version ${duel.second}`, of: (pair) => judged(pair, 1) },
     ], shown),
   ];
 }
-
-const KINDS = { normal: "good", anomalous: "bad", uncertain: "warn" };
-const verdict = (word) => word && badge(KINDS[word] ?? "", word);

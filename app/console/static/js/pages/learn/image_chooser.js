@@ -1,55 +1,56 @@
-// Pictures on their way into a job: dropped, looked at, counted, grouped.
+// Images on their way into a job: dropped, looked at, counted, grouped.
 
 import { fill, h } from "../../dom.js";
 import { bytes, count, counted } from "../../format.js";
 import { dropzone } from "../../parts/dropzone.js";
 import { check } from "../../parts/field.js";
+import { leftOut, sorted } from "../../parts/files.js";
 import { polygon } from "../../parts/polygon.js";
 import { box } from "../../parts/states.js";
-import { groups, names, sorted } from "./names.js";
+import { groups, names } from "./names.js";
 
 const SHOWN = 60;
 const GROUPS_SHOWN = 30;
 
 /**
- * Return {node, chosen}: a place for pictures, and what is in it.
+ * Return {node, chosen}: a place for images, and what is in it.
  *
- * `chosen()` gives {pictures: [{file, name}], archive, size, byFolder, mask, problems}; `problems`
+ * `chosen()` gives {images: [{file, name}], archive, size, byFolder, mask, problems}; `problems`
  * are sentences that say why it cannot be sent, and what to do.
  * @param {{title: string, hint: string, limits: Object, signal: AbortSignal, onChange: () => void,
  *   archives?: boolean, grouped?: boolean, region?: boolean}} what `archives` takes a zip or tar file;
  *   `grouped` offers groups by folder; `region` asks for the region that counts.
  */
-export function pictures({ title, hint, limits, signal, onChange, archives = true, grouped = true, region = false }) {
+export function imageChooser({ title, hint, limits, signal, onChange, archives = true, grouped = true, region = false }) {
   let chosen = nothing();
   const shown = h("div", { class: "stack" });
   const trouble = h("div", { role: "alert" });
   const byFolder = h("input", { on: { change: () => { chosen.byFolder = byFolder.checked; draw(); } } });
-  const folders = check("Lots, sessions or cameras are folders", byFolder, "A group for each folder: pictures of one group resemble each other, and what is promised is tested by leaving each out.");
+  const folders = check("Lots, sessions or cameras are folders", byFolder, "A group for each folder: images of one group resemble each other, and what is promised is tested by leaving each out.");
   const addresses = [];
   signal.addEventListener("abort", forgetAddresses);
 
   function take(files) {
     const found = sorted(files);
-    const known = new Set(chosen.pictures.map((each) => `${each.path} ${each.file.size}`));
-    chosen.pictures.push(...found.pictures.filter(({ file, path }) => !known.has(`${path} ${file.size}`)));
-    chosen.pictures.sort((a, b) => (a.path < b.path ? -1 : 1));
+    const known = new Set(chosen.images.map((each) => `${each.path} ${each.file.size}`));
+    chosen.images.push(...found.images.filter(({ file, path }) => !known.has(`${path} ${file.size}`)));
+    chosen.images.sort((a, b) => (a.path < b.path ? -1 : 1));
     chosen.archives.push(...found.archives);
     chosen.others.push(...found.others);
     name();
-    const count = groups(chosen.pictures.map((each) => each.name)).size;
+    const count = groups(chosen.images.map((each) => each.name)).size;
     byFolder.checked = chosen.byFolder = grouped && count > 1;
     draw();
   }
 
   function name() {
-    const all = names(chosen.pictures.map((each) => each.path));
-    chosen.pictures.forEach((each, i) => { each.name = all[i]; });
+    const all = names(chosen.images.map((each) => each.path));
+    chosen.images.forEach((each, i) => { each.name = all[i]; });
   }
 
   function draw() {
     forgetAddresses();
-    const { pictures: all, archives: packed } = chosen;
+    const { images: all, archives: packed } = chosen;
     const isEmpty = all.length + packed.length + chosen.others.length === 0;
     fill(shown,
       !isEmpty && h("div", { class: "row spread" }, h("strong", { role: "status" }, inWords(chosen)), clear()),
@@ -58,7 +59,7 @@ export function pictures({ title, hint, limits, signal, onChange, archives = tru
       all.length > 0 && thumbnails(all, addresses),
       packed.length === 1 && grouped && folders,
       packed.length === 0 && grouped && hasFolders(all) && [folders, chosen.byFolder && groupList(all)],
-      region && all.length > 0 && h("div", {}, h("h3", {}, "What counts of every one of these pictures"),
+      region && all.length > 0 && h("div", {}, h("h3", {}, "What counts of every one of these images"),
         polygon({ image: address(all[0].file, addresses), points: chosen.mask, onChange: (points) => { chosen.mask = points; tell(); } })));
     tell();
   }
@@ -81,43 +82,37 @@ export function pictures({ title, hint, limits, signal, onChange, archives = tru
   return {
     node: h("div", { class: "stack" }, zone, shown),
     chosen: () => ({
-      pictures: chosen.pictures,
+      images: chosen.images,
       archive: chosen.archives[0]?.file ?? null,
       size: size(chosen),
-      byFolder: chosen.byFolder && (chosen.archives.length > 0 || hasFolders(chosen.pictures)),
+      byFolder: chosen.byFolder && (chosen.archives.length > 0 || hasFolders(chosen.images)),
       mask: region && chosen.mask.length >= 3 ? [chosen.mask] : null,
       problems: problems(chosen, limits, { archives, region }),
     }),
   };
 }
 
-const nothing = () => ({ pictures: [], archives: [], others: [], byFolder: false, mask: [] });
-const size = (chosen) => [...chosen.pictures, ...chosen.archives].reduce((sum, { file }) => sum + file.size, 0);
+const nothing = () => ({ images: [], archives: [], others: [], byFolder: false, mask: [] });
+const size = (chosen) => [...chosen.images, ...chosen.archives].reduce((sum, { file }) => sum + file.size, 0);
 const hasFolders = (all) => all.some((each) => each.name.includes("/"));
 
-function inWords({ pictures: all, archives: packed, ...chosen }) {
-  const parts = [all.length > 0 && counted(all.length, "picture"), packed.length > 0 && packed.map((each) => each.file.name).join(", ")];
-  return [...parts, bytes(size({ pictures: all, archives: packed, ...chosen }))].filter(Boolean).join(" · ");
-}
-
-function leftOut(others) {
-  if (others.length === 0) return [];
-  const some = others.slice(0, 3).map((each) => each.path).join(", ");
-  return [`${counted(others.length, "file")} left out, being no picture: ${some}${others.length > 3 ? " and others" : ""}.`];
+function inWords({ images: all, archives: packed, ...chosen }) {
+  const parts = [all.length > 0 && counted(all.length, "image"), packed.length > 0 && packed.map((each) => each.file.name).join(", ")];
+  return [...parts, bytes(size({ images: all, archives: packed, ...chosen }))].filter(Boolean).join(" · ");
 }
 
 /** Return why these cannot be sent, each with what to do. */
-function problems({ pictures: all, archives: packed, mask, ...rest }, limits, { archives, region }) {
-  const total = size({ pictures: all, archives: packed, ...rest });
+function problems({ images: all, archives: packed, mask, ...rest }, limits, { archives, region }) {
+  const total = size({ images: all, archives: packed, ...rest });
   const large = all.find(({ file }) => file.size > limits.max_image_bytes);
   return [
-    packed.length > 0 && !archives && "Archives are not taken here: drop the pictures themselves.",
+    packed.length > 0 && !archives && "Archives are not taken here: drop the images themselves.",
     packed.length > 1 && "One archive at a time: send the first, then add the next to what is known.",
-    packed.length > 0 && all.length > 0 && "An archive goes alone: start again with either the archive or the pictures.",
-    packed.length > 0 && archives && region && "This detector takes a region with its pictures, which an archive cannot carry: drop the pictures themselves.",
-    all.length > limits.max_job_images && `One job takes at most ${counted(limits.max_job_images, "picture")}: send some, then add the rest to what is known in further jobs.`,
+    packed.length > 0 && all.length > 0 && "An archive goes alone: start again with either the archive or the images.",
+    packed.length > 0 && archives && region && "This detector takes a region with its images, which an archive cannot carry: drop the images themselves.",
+    all.length > limits.max_job_images && `One job takes at most ${counted(limits.max_job_images, "image")}: send some, then add the rest to what is known in further jobs.`,
     total > limits.max_upload_bytes && `One upload takes at most ${bytes(limits.max_upload_bytes)}, and this is ${bytes(total)}: send some, then add the rest to what is known, or copy the folder to the server and name it below.`,
-    large && `${large.path} is larger than one picture may be (${bytes(limits.max_image_bytes)}): save it smaller, or leave it out.`,
+    large && `${large.path} is larger than one image may be (${bytes(limits.max_image_bytes)}): save it smaller, or leave it out.`,
     region && all.length > 0 && mask.length < 3 && "Draw the region that counts: three corners at least.",
   ].filter(Boolean);
 }
@@ -125,7 +120,7 @@ function problems({ pictures: all, archives: packed, mask, ...rest }, limits, { 
 function thumbnails(all, addresses) {
   const items = all.slice(0, SHOWN).map((each) => h("li", {}, thumbnail(each, addresses)));
   return h("div", { class: "stack tight" },
-    h("ul", { class: "thumbnails", aria: { label: "Pictures" } }, items),
+    h("ul", { class: "thumbnails", aria: { label: "Images" } }, items),
     all.length > SHOWN && h("p", { class: "muted small" }, `and ${count(all.length - SHOWN)} more`));
 }
 
@@ -150,5 +145,5 @@ function groupList(all) {
     h("ul", { class: "pills", aria: { label: "Groups" } },
       named.slice(0, GROUPS_SHOWN).map(([group, images]) => h("li", { class: "badge wraps" }, `${group} · ${count(images)}`)),
       named.length > GROUPS_SHOWN && h("li", { class: "muted small" }, `and ${count(named.length - GROUPS_SHOWN)} more`)),
-    without > 0 && box("note", [`${counted(without, "picture")} in no folder, and so in no group.`]));
+    without > 0 && box("note", [`${counted(without, "image")} in no folder, and so in no group.`]));
 }

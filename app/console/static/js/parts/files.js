@@ -1,0 +1,34 @@
+// What dropped files are: images, archives, or neither.
+
+import { counted } from "../format.js";
+
+const ARCHIVES = [
+  [/\.zip$/i, "application/zip"],
+  [/\.tar$/i, "application/x-tar"],
+  [/\.(tar\.gz|tgz)$/i, "application/gzip"],
+];
+const CLUTTER = /(^|\/)(\._[^/]*|\.ds_store|thumbs\.db|desktop\.ini|__macosx\/.*)$/i;
+
+/** Return the media type of an archive; undefined if the file is none. */
+export function archiveType(file) {
+  return ARCHIVES.find(([ending]) => ending.test(file.name))?.[1];
+}
+
+/** Return files as {images, archives, others}; what desktops leave in folders is in none of them. */
+export function sorted(files) {
+  const found = { images: [], archives: [], others: [] };
+  for (const each of files) {
+    if (CLUTTER.test(each.path)) continue;
+    if (archiveType(each.file)) found.archives.push(each);
+    else if (each.file.type.startsWith("image/")) found.images.push(each);
+    else found.others.push(each);
+  }
+  return found;
+}
+
+/** Say which files are left out, if any: a list of no or one sentence. */
+export function leftOut(others) {
+  if (others.length === 0) return [];
+  const some = others.slice(0, 3).map((each) => each.path).join(", ");
+  return [`${counted(others.length, "file")} left out, being no image: ${some}${others.length > 3 ? " and others" : ""}.`];
+}
