@@ -1,7 +1,7 @@
 """What Prometheus reads of drift, inputs and reviews: the series of each detector that is watched.
 
-``model`` is a detector's name; no label holds an image, a file or a channel. A detector has 76
-series here and at most 44 in ``app.telemetry``, 120 together; at most ``MOST_MODELS`` are shown.
+``model`` is a detector's name; no label holds an image, a file or a channel. A detector has 77
+series here and at most 44 in ``app.telemetry``, 121 together; at most ``MOST_MODELS`` are shown.
 What is not known yet is NaN, never 0: a threshold of 0 would be an alarm.
 """
 
@@ -17,7 +17,7 @@ Part = Literal["mean", "scale", "corr", "total"]
 Input = Literal["brightness", "contrast", "sharpness"]
 Alarm = Literal["bulk", "rate", "frozen", "input", "window"]
 Outcome = Literal["tested", "skipped", "error"]
-Review = Literal["confirmed", "false_alarm", "missed"]
+Review = Literal["confirmed", "false_alarm", "passed", "missed"]
 State = Literal["warming_up", "in_control", "alarm", "disabled"]
 
 STATES: tuple[State, ...] = get_args(State)

@@ -18,6 +18,7 @@ from gatewatch.connection import (
     failure_of,
     request_of,
     saving,
+    shown,
 )
 from gatewatch.files import LEAVE_S, FileScore, FolderRun, InOrder, Order, checked
 from gatewatch.following import Following
@@ -71,7 +72,7 @@ class AsyncClient(Api):
         self._http = httpx.AsyncClient(**self._connection.settings)
 
     def __repr__(self) -> str:
-        return f"AsyncClient({self._connection.url!r})"
+        return f"AsyncClient({shown(self._connection.url)!r})"
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from gatewatch.images import Image, Images, Piece, archive_type, given, listed, of_path, piece
+from gatewatch.images import (
+    Image,
+    Images,
+    Piece,
+    archive_type,
+    given,
+    listed,
+    of_path,
+    piece,
+    sendable,
+)
 
 OCTETS = "application/octet-stream"
 Mask = Any
@@ -105,7 +115,7 @@ class Form:
         lines = f'--{self.boundary}\r\nContent-Disposition: form-data; name="{part.field}"'
         if not part.is_text:
             lines += f'; filename="{_quoted(part.file.name)}"\r\nContent-Type: {OCTETS}'
-        return f"{lines}\r\n\r\n".encode(errors="replace")  # names of files need not be UTF-8
+        return f"{lines}\r\n\r\n".encode()
 
     def _end(self) -> bytes:
         return f"--{self.boundary}--\r\n".encode()
@@ -143,7 +153,8 @@ def many(
         raise ValueError("there is no image to send")
     parts += _files("anomalies", anomalies) if given(anomalies) else []
     if groups is not None:
-        parts.append(Part("groups", _text(dict(groups)), is_text=True))
+        known = {sendable(name): group for name, group in groups.items()}
+        parts.append(Part("groups", _text(known), is_text=True))
     if mask is not None:
         parts.append(_mask(mask))
     return Form(parts)
@@ -179,6 +190,4 @@ def _text(value: Any) -> Piece:
 
 
 def _quoted(name: str) -> str:
-    for letter, instead in (("\\", "\\\\"), ('"', '\\"'), ("\r", "%0D"), ("\n", "%0A")):
-        name = name.replace(letter, instead)
-    return name
+    return sendable(name).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,6 +1,7 @@
 """Where a server is and how it is spoken to; what both clients do in the same way."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,14 +31,14 @@ class Connection:
     """Where a server is and how it is spoken to.
 
     Attributes:
-        url: Of the server.
+        url: Of the server; ``shown`` before it is said.
         api_key: Sent with every request; empty where none is needed.
         timeout_s: For which nothing may come, or go.
         retries: How patient each request is.
         verify: Whether the server's certificate is checked, or the context that checks it.
     """
 
-    url: str
+    url: str = field(repr=False)
     api_key: str = field(repr=False)
     timeout_s: float
     retries: Retries
@@ -59,7 +60,9 @@ class Connection:
         """
         address = (url or os.environ.get(URL) or HERE).rstrip("/")
         if not address.startswith(("http://", "https://")):
-            raise ValueError(f"{address!r} is no address: give http://HOST:PORT, or set {URL}")
+            raise ValueError(
+                f"{shown(address)!r} is no address: give http://HOST:PORT, or set {URL}"
+            )
         patience = Retries(retries) if isinstance(retries, int) else retries or Retries()
         key = os.environ.get(API_KEY, "") if api_key is None else api_key
         return cls(address, _checked(key), timeout_s, patience, verify)
@@ -75,11 +78,15 @@ class Connection:
         if self.api_key:
             headers["authorization"] = f"Bearer {self.api_key}"
         try:
-            host = httpx.URL(self.url).host
-        except httpx.InvalidURL as error:
-            raise ValueError(f"{self.url!r} is no address: {error}") from error
+            address = httpx.URL(self.url)
+            address.raw_host.decode().encode("idna")  # as it is looked up
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise ValueError(f"{shown(self.url)!r} is no address: {error}") from error
+        host = address.host
         if not host:
-            raise ValueError(f"{self.url!r} is no address: give http://HOST:PORT, or set {URL}")
+            raise ValueError(
+                f"{shown(self.url)!r} is no address: give http://HOST:PORT, or set {URL}"
+            )
         return {
             "base_url": self.url,
             # A proxy of the environment knows nothing of this machine's loopback.
@@ -97,6 +104,11 @@ class Connection:
         return httpx.Timeout(
             max(self.timeout_s, LEAST_STREAM_S), connect=min(self.timeout_s, CONNECT_S)
         )
+
+
+def shown(url: str) -> str:
+    """Return an address without the name and password that may stand in it."""
+    return re.sub(r"^([a-z]*://)?[^/?#]*@", r"\1", url, flags=re.IGNORECASE)
 
 
 def request_of(call: Call[Any], content: Any) -> dict[str, Any]:

@@ -4,8 +4,10 @@ Nothing is read before it is sent, and files are sent in pieces, so that a folde
 memory. NumPy and Pillow are imported only where they are needed.
 """
 
+import errno
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +24,8 @@ ARCHIVES = {
 CHANNELS = (1, 3, 4)
 """Lengths of an array's last axis that make it one picture and no pile of grey ones."""
 CLUTTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db"})
+UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What no line of text holds: controls, and bytes of a file's name that are no UTF-8."""
 
 Path_ = str | os.PathLike[str]
 Image = Any
@@ -85,15 +89,20 @@ def of_path(path: Path, name: str) -> Piece:
     def pieces() -> Iterator[bytes]:
         left = size
         with path.open("rb") as file:
-            while content := file.read(PIECE_BYTES):
+            while content := _read(file, path):
                 left -= len(content)
                 if left < 0:
                     break
                 yield content
         if left:
-            raise OSError(f"{path} was changed while it was sent")
+            raise OSError(errno.ESTALE, "it was changed while it was sent", str(path))
 
     return Piece(name, size, pieces)
+
+
+def sendable(name: str) -> str:
+    """Return a name as it is sent and printed: in UTF-8 and one line, other bytes as ``%0A``."""
+    return UNSENDABLE.sub(lambda found: f"%{ord(found[0]) & 0xFF:02X}", name)
 
 
 def walk(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -168,6 +177,14 @@ def _is_one(images: Any) -> bool:
         return False
     shape = images.__array_interface__["shape"]
     return len(shape) == 2 or (len(shape) == 3 and shape[2] in CHANNELS)
+
+
+def _read(file: BinaryIO, path: Path) -> bytes:
+    try:
+        return file.read(PIECE_BYTES)
+    except OSError as error:  # which names a file that cannot be opened, but not one that breaks
+        error.filename = str(path)
+        raise
 
 
 def _of_file(file: BinaryIO) -> Piece:

@@ -21,6 +21,7 @@ from gatewatch.connection import (
     failure_of,
     request_of,
     saving,
+    shown,
 )
 from gatewatch.files import LEAVE_S, FileScore, FolderRun, InOrder, Order, checked
 from gatewatch.following import Following
@@ -68,7 +69,7 @@ class Client(Api):
         self._http = httpx.Client(**self._connection.settings)
 
     def __repr__(self) -> str:
-        return f"Client({self._connection.url!r})"
+        return f"Client({shown(self._connection.url)!r})"
 
     def __enter__(self) -> Self:
         return self

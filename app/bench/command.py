@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table as Grid
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -16,6 +15,7 @@ from app.bench import measure, plots, results, summary
 from app.bench.images import Reader
 from app.bench.layouts import BenchError, find_sets
 from app.bench.run import Failure, Outcome, Plan, run
+from app.commands.common import console
 from app.settings import Settings, check_environment
 from detector.embedder import BACKBONES, Embedder
 from detector.errors import DetectorError
@@ -155,7 +155,7 @@ def _measure(plan: Plan, heats: Sequence[Heat], out: Path) -> None:
             f"left out {failure.configuration.label} on {failure.image_set}: {failure.reason}",
             err=True,
         )
-    Console().print(_grid(summary.Table(rows)))
+    console().print(_grid(summary.Table(rows)))
     typer.echo(f"Written: {out / 'summary.md'}, results.json, results.csv and plots")
 
 

@@ -1,18 +1,19 @@
 """The command ``gatewatch adapt``: a folder of normal images to a file of gates, if that helps."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from app.commands.common import console
 from app.commands.following import followed
 from app.commands.learning import report
-from app.commands.local.base import answer
+from app.commands.local.base import File, answer, name_of
 from app.commands.sent import files
 from app.commands.target import KeyFile, Url, connected, failures, refuse_key_file
 from app.errors import ConflictError
@@ -25,14 +26,16 @@ from detector.adapt import Report
 from detector.errors import InvalidSpecError
 from detector.gate_judging import Figures
 from detector.spec import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
-from gatewatch import UnexpectedAnswerError, answers
+from gatewatch import Client, Job, UnexpectedAnswerError, answers
 
 SUFFIX = ".safetensors"
 
 
 def adapt(
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Normal images.")],
     out: Annotated[Path, typer.Option(help="New file of gates, .safetensors.")],
+    folder: Annotated[
+        Path | None, typer.Argument(exists=True, file_okay=False, help="Normal images.")
+    ] = None,
     size: Annotated[
         int,
         typer.Option(min=MIN_IMAGE_SIZE, max=MAX_IMAGE_SIZE, help="Side at which to judge."),
@@ -43,21 +46,30 @@ def adapt(
     seed: Annotated[
         int, typer.Option(min=0, max=adapting.MOST_SEED, help="Of draws, training and defects.")
     ] = 0,
+    job: Annotated[
+        str | None, typer.Option(help="With --url: fetch what this job made, begin none.")
+    ] = None,
     url: Url = None,
     key_file: KeyFile = None,
 ) -> None:
     """Adapt the backbone's gates to normal images; write them only if that helps."""
+    if (folder is None) == (job is None):
+        raise typer.BadParameter("give a folder of normal images, or a server's job by --job")
+    if job is not None and (not url or job in ("", ".", "..")):
+        raise typer.BadParameter("--job is the id of a job of a server, whose address is --url")
     options = Options(size, limit, seed)
     with failures():
+        _check(out)
+        images = files([folder]) if folder else []
         if url:
-            done = _at(url, key_file, folder, options, out)
+            done = _at(url, key_file, job, images, options, out)
         else:
             refuse_key_file(key_file)
-            done = _here(folder, options, out)
+            done = _here(images, options, out)
         report(done.rejected)
         figures = _figures(done)
         _beside(out).write_text(figures.as_json() + "\n")
-    Console().print(_table(figures))
+    console().print(_table(figures))
     typer.echo(figures.reason)
     if figures.kept:
         typer.echo(
@@ -67,11 +79,10 @@ def adapt(
         typer.echo(f"No gates written; go on with those you have. Figures: {_beside(out)}")
 
 
-def _here(folder: Path, options: Options, out: Path) -> answers.AdaptedGates:
+def _here(files: Sequence[File], options: Options, out: Path) -> answers.AdaptedGates:
     """Adapt them in this process."""
     settings = _settings()
-    _check(out)
-    images = LocalImages.of([folder])
+    images = LocalImages.of([path for _, path in files], called=name_of)
     with (
         threadpool_limits(1, user_api="blas"),  # systems this small lose time to more
         tqdm(delay=0.5) as bar,  # what is refused at once needs no bar
@@ -88,21 +99,43 @@ def _here(folder: Path, options: Options, out: Path) -> answers.AdaptedGates:
 
 
 def _at(
-    url: str, key_file: Path | None, folder: Path, options: Options, out: Path
+    url: str,
+    key_file: Path | None,
+    id: str | None,
+    images: Sequence[File],
+    options: Options,
+    out: Path,
 ) -> answers.AdaptedGates:
-    """Have a server adapt them, and fetch what it has kept."""
-    _check(out)
-    images = files([folder])
+    """Have a server adapt them, or wait for a job that does, and fetch what it has kept."""
     with connected(url, key_file) as client:
-        job = client.adapt(images, size=options.size, limit=options.limit, seed=options.seed)
-        done = followed(job, "adapt")
-        if done.kept:
-            client.gates(job.id, out)
-            if hashlib.sha256(out.read_bytes()).hexdigest() != done.sha256:
-                out.unlink()
-                raise UnexpectedAnswerError("the gates came damaged: fetch them again")
-            out.with_suffix(".sha256").write_text(f"{done.sha256}  {out.name}\n")
+        job: Job[answers.AdaptedGates]
+        if id:
+            job = client.job(id)
+        else:
+            job = client.adapt(images, size=options.size, limit=options.limit, seed=options.seed)
+        if job.info.kind != "adapt":
+            raise InvalidSpecError(f"job {job.id} adapts no gates: its kind is {job.info.kind!r}")
+        try:
+            done = followed(job, "adapt")
+            if done.kept:
+                _fetch(client, job.id, done.sha256, out)
+        except BaseException:
+            if job.info.state not in ("failed", "cancelled"):
+                typer.echo(
+                    "its gates, once it has ended: "
+                    f"gatewatch adapt --job {job.id} --out {name_of(out)}",
+                    err=True,
+                )
+            raise
     return done
+
+
+def _fetch(client: Client, job: str, sha256: str | None, out: Path) -> None:
+    client.gates(job, out)
+    if hashlib.sha256(out.read_bytes()).hexdigest() != sha256:
+        out.unlink()
+        raise UnexpectedAnswerError("the gates came damaged: fetch them again")
+    out.with_suffix(".sha256").write_text(f"{sha256}  {out.name}\n")
 
 
 def _settings() -> Settings:

@@ -6,12 +6,30 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
 
 from app.settings import Settings, check_environment
 from app.storage.audit import By
+from gatewatch.images import sendable
 
 Name = Annotated[str, typer.Argument(help="Name of the detector.")]
-Reason = Annotated[str, typer.Option(help="Why; for the audit.")]
+Version = Annotated[
+    int | None,
+    typer.Option(min=1, max=2**31 - 1, help="Number of the version; else the one in service."),
+]
+
+
+MAX_REASON = 500
+"""Characters, as of a request."""
+
+
+def _reason(text: str) -> str:
+    if len(text) > MAX_REASON or sendable(text) != text:
+        raise typer.BadParameter(f"at most {MAX_REASON} characters, without line ends and controls")
+    return text
+
+
+Reason = Annotated[str, typer.Option(callback=_reason, help="Why; for the audit.")]
 
 
 SAYS_ADDRESSES = ("httpx", "httpcore")
@@ -32,6 +50,11 @@ def settings_of_environment(**overrides: Any) -> Settings:
     for name in SAYS_ADDRESSES:
         logging.getLogger(name).setLevel(logging.WARNING)
     return settings
+
+
+def console() -> Console:
+    """Return what prints tables, and names as they are: none is markup."""
+    return Console(markup=False, emoji=False)
 
 
 def by(reason: str = "") -> By:

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from app.commands.common import settings_of_environment
+from app.commands.common import console, settings_of_environment
 from app.doctor import examination, report
 from detector.errors import DetectorError
 
@@ -40,8 +39,8 @@ def doctor(
     if as_json:
         typer.echo(json.dumps(report.as_json(found), indent=2))
         return
-    console = Console()
+    out = console()
     for table in report.tables(found):
-        console.print(table)
+        out.print(table)
     for line in report.lines(found):
         typer.echo(line)

@@ -1,8 +1,8 @@
 """What ``gatewatch replay --drift`` prints: would-be alarms of drift, as tables."""
 
-from rich.console import Console
 from rich.table import Table
 
+from app.commands.common import console
 from gatewatch import DriftReplayInfo
 
 SHOWN = 20
@@ -11,17 +11,17 @@ SHOWN = 20
 
 def print_drift(found: DriftReplayInfo) -> None:
     """Print what would have alarmed, and what the promise rests on."""
-    console = Console()
-    console.print(_streams(found))
+    out = console()
+    out.print(_streams(found))
     if found.alarms:
-        console.print(_alarms(found))
+        out.print(_alarms(found))
     if found.alarm_count > SHOWN:
-        console.print(f"and {found.alarm_count - SHOWN:,} more")
-    console.print(found.summary)
-    console.print(f"watched {found.images_watched:,} of {found.images:,} images", end="")
-    console.print(f"; left out {found.left_out:,}, which another backbone saw")
+        out.print(f"and {found.alarm_count - SHOWN:,} more")
+    out.print(found.summary)
+    out.print(f"watched {found.images_watched:,} of {found.images:,} images", end="")
+    out.print(f"; left out {found.left_out:,}, which another backbone saw")
     for line in (found.promise, *found.reasons):
-        console.print(line)
+        out.print(line)
 
 
 def _streams(found: DriftReplayInfo) -> Table:

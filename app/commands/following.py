@@ -1,6 +1,6 @@
 """Jobs as commands wait for them, with a bar; and ``gatewatch cancel``, for those of a server."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from tqdm import tqdm
@@ -8,7 +8,7 @@ from tqdm import tqdm
 from app.commands.common import Reason
 from app.commands.local import LocalJob
 from app.commands.target import KeyFile, Url, connected, failures
-from gatewatch import Job
+from gatewatch import GatewatchError, Job, UnknownJobError
 
 R = TypeVar("R")
 INTERRUPTED = 130
@@ -16,7 +16,11 @@ INTERRUPTED = 130
 
 
 def followed(job: LocalJob[R] | Job[R], what: str) -> R:
-    """Return what came of a job; one of a server goes on when it is not waited for any more."""
+    """Return what came of a job; one of a server goes on when it is not waited for any more.
+
+    Raises:
+        GatewatchError: if it failed, or the server is lost meanwhile; then its id was said.
+    """
     if isinstance(job, LocalJob):
         with tqdm(total=job.images or None, unit="image", desc=what) as bar:
             return job.run(bar.update)
@@ -26,11 +30,20 @@ def followed(job: LocalJob[R] | Job[R], what: str) -> R:
                 bar.total = info.images or None
                 bar.update(info.images_done - bar.n)
     except KeyboardInterrupt:
-        typer.echo(
-            f"job {job.id} goes on at the server; to stop it: gatewatch cancel {job.id}", err=True
-        )
+        _left(job)
         raise typer.Exit(INTERRUPTED) from None
+    except UnknownJobError:
+        raise
+    except GatewatchError:
+        _left(job)
+        raise
     return job.result
+
+
+def _left(job: Job[Any]) -> None:
+    typer.echo(
+        f"job {job.id} goes on at the server; to stop it: gatewatch cancel {job.id}", err=True
+    )
 
 
 def cancel(
@@ -42,6 +55,8 @@ def cancel(
     """Cancel a job of a server: no version is made."""
     if not url:
         raise typer.BadParameter("jobs are a server's: give its address with --url")
+    if job in ("", ".", ".."):
+        raise typer.BadParameter("give the id of a job, as GET /v1/jobs tells it")
     with failures(), connected(url, key_file) as client:
         info = client.cancel(job, reason=reason)
     said = "is being cancelled" if info.state == "running" else f"is {info.state}"

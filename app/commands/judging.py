@@ -1,22 +1,20 @@
 """The commands that judge images: ``score`` and ``map``."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from app.commands.common import Name
-from app.commands.local.base import File
+from app.commands.common import Name, console
+from app.commands.local.base import name_of
+from app.commands.parts import in_parts, joined
 from app.commands.sent import MaskFile, content, files, print_json
 from app.commands.target import KeyFile, Url, limits, opened
+from app.intake.grouping import check_group
 from gatewatch import Scores
 
-PART_BYTES = 1000
-"""What a form needs for each image beside its content and its name."""
 Group = Annotated[
     str, typer.Option(help="Lot, session or camera, whose own line judges if it has one.")
 ]
@@ -33,20 +31,23 @@ def score(
 ) -> None:
     """Score images: a table, or JSON."""
     with opened(url, key_file, name) as target:
+        check_group(group)
         images, drawn = files(paths), content(mask)
         most = limits(target)
         room = most["max_body_bytes"] - len(drawn or b"")
-        answers = [
-            target.score_batch(name, part, mask=drawn, group=group)
-            for part in _parts(images, most["max_request_images"], room)
-        ]
-        results = [result for each in answers for result in each.results]
-        numbered = [replace(result, index=at) for at, result in enumerate(results)]
-        whole = replace(answers[0], results=numbered)
-        if as_json:
-            print_json(whole)
-        else:
-            Console().print(_table(whole))
+        scored: list[Scores] = []
+        try:
+            for scores in in_parts(
+                partial(target.score_batch, name, mask=drawn, group=group),
+                images,
+                most["max_request_images"],
+                room,
+            ):
+                scored.append(scores)
+        finally:  # whatever comes of the rest
+            if scored:
+                whole = joined(scored)
+                print_json(whole) if as_json else console().print(_table(whole))
 
 
 def draw_map(
@@ -63,27 +64,14 @@ def draw_map(
     if kind not in {".png", ".npy"}:
         raise typer.BadParameter("--out must end in .png or .npy")
     with opened(url, key_file, name) as target:
-        one, drawn = (str(image), image), content(mask)
+        check_group(group)
+        one, drawn = (name_of(image), image), content(mask)
         picture = target.map(
             name, one, format="png" if kind == ".png" else "npy", mask=drawn, group=group
         )
         result = target.explain(name, one, mask=drawn, group=group).result
         out.write_bytes(picture)
-        typer.echo(f"{image}: {result.verdict}, score {result.score:.4g}; map in {out}")
-
-
-def _parts(images: Sequence[File], most: int, room: int) -> Iterator[list[File]]:
-    """Yield images as many at a time as one request may bring; one that is too large is alone."""
-    part: list[File] = []
-    filled = 0
-    for image in images:
-        size = image[1].stat().st_size + len(image[0].encode(errors="replace")) + PART_BYTES
-        if part and (len(part) == most or filled + size > room):
-            yield part
-            part, filled = [], 0
-        part.append(image)
-        filled += size
-    yield part
+        typer.echo(f"{one[0]}: {result.verdict}, score {result.score:.4g}; map in {name_of(out)}")
 
 
 def _table(scores: Scores) -> Table:

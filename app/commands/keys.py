@@ -3,6 +3,7 @@
 With ``--url`` an admin's key manages those of a server.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -11,11 +12,10 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
 from app.access.credentials import Role, without_secrets
-from app.commands.common import Reason
+from app.commands.common import Reason, console
 from app.commands.local.base import answer
 from app.commands.sent import print_json
 from app.commands.target import KeyFile, Url, connected, failures, refuse_key_file
@@ -26,7 +26,8 @@ from app.storage.audit import By
 from app.storage.database import open_database
 from app.storage.keys import Keys, check
 from app.storage.tables import now
-from gatewatch import Client, answers
+from detector.errors import DetectorError
+from gatewatch import Client, GatewatchError, answers
 
 WHO = "command line"
 """Who changes made here are by: no key's name, for it holds a space."""
@@ -127,9 +128,33 @@ def create(
             reason=reason,
             **forced,
         )
+        try:
+            _print(made)
+        except OSError as error:
+            _take_back(known, made, error)
+            raise typer.Exit(1) from error
+
+
+def _print(made: answers.KeyMade) -> None:
+    """Print a new key. Raises OSError if standard output takes it not."""
     until = f"until {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "for good"
-    typer.echo(f"key {name}, role {role.value}, {until}; keep it, it is not shown again:", err=True)
+    typer.echo(
+        f"key {made.name}, role {made.role}, {until}; keep it, it is not shown again:", err=True
+    )
+    if sys.stdout is None:
+        raise OSError("standard output is closed")
     typer.echo(made.key)
+
+
+def _take_back(known: Stored | Client, made: answers.KeyMade, error: OSError) -> None:
+    """Revoke a key that nobody has seen, and let nothing more be printed in its place."""
+    try:
+        known.revoke_key(made.id, force=True, reason="could not be printed")
+        fate = "so it was revoked: make another"
+    except (DetectorError, GatewatchError, OSError):
+        fate = f"so nobody has it: gatewatch keys revoke {made.id} --force, on its database"
+    typer.echo(f"gatewatch: the key could not be printed ({error}), {fate}", err=True)
+    sys.stdout = None  # else it is tried once more at the end, with a traceback
 
 
 @keys.command("list")
@@ -144,7 +169,7 @@ def list_all(
     if as_json:
         print_json(listed)
     else:
-        Console().print(_table(listed.keys))
+        console().print(_table(listed.keys))
 
 
 @keys.command()

@@ -14,6 +14,7 @@ from app.commands.following import followed
 from app.commands.sent import Folder, MaskFile, Pattern, Sent
 from app.commands.target import NOT_THERE, KeyFile, Target, Url, limits, opened
 from app.images import masks
+from app.intake.grouping import check_group
 from detector.errors import InvalidSpecError
 from detector.spec import Spec
 from detector.thresholds import configure
@@ -114,10 +115,14 @@ def forget(
     digests, groups = sha256 or [], group or []
     if not (digests or groups):
         raise typer.BadParameter("name the images to forget, by --sha256 or by --group")
+    if "" in groups:
+        raise typer.BadParameter("--group is the name of a group")
     strays = [text for text in digests if not SHA256.fullmatch(text)]
     if strays:
         raise typer.BadParameter(f"{strays[0]!r} is no SHA-256: 64 of 0-9 and a-f")
     with opened(url, key_file, name) as target:
+        for each in groups:
+            check_group(each)
         job = target.forget(name, sha256=digests, groups=groups, reason=reason)
         done = followed(job, "forget")
         _say(done.detector, f"{done.forgotten} image(s) forgotten", done.warnings)

@@ -5,14 +5,15 @@ from typing import Annotated
 
 import typer
 
-from app.commands.common import Name, Reason
+from app.commands.common import Name, Reason, Version
+from app.commands.local.base import name_of
 from app.commands.target import KeyFile, Url, opened
 
 
 def export(
     name: Name,
     out: Annotated[Path, typer.Option(help="Where the file goes; NAME-vN.gatewatch in a folder.")],
-    version: Annotated[int | None, typer.Option(help="Else the one in service.")] = None,
+    version: Version = None,
     rows: Annotated[
         bool, typer.Option(help="Take rows of its images along, so that they can be forgotten.")
     ] = False,
@@ -25,7 +26,7 @@ def export(
         number = target.detector(name).in_service if version is None else version
         file = out / f"{name}-v{number}.gatewatch" if out.is_dir() else out
         target.export(name, file, version=number, rows=rows, reason=reason)
-        typer.echo(f"{name} version {number}: {file}, {file.stat().st_size} bytes")
+        typer.echo(f"{name} version {number}: {name_of(file)}, {file.stat().st_size} bytes")
 
 
 def import_(

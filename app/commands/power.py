@@ -3,10 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from app.commands.common import Name
+from app.commands.common import Name, Version, console
 from app.commands.sent import print_json
 from app.commands.target import KeyFile, Url, opened
 from detector.drift.power import Change
@@ -15,7 +14,7 @@ from gatewatch import PowerInfo
 
 def power(
     name: Name,
-    version: Annotated[int | None, typer.Option(help="Calibrated; else that in service.")] = None,
+    version: Version = None,
     shift: Annotated[
         float | None, typer.Option(min=-100, max=100, help="Of scores, in standard deviations.")
     ] = None,
@@ -41,7 +40,7 @@ def power(
 
 
 def _print(found: PowerInfo) -> None:
-    console = Console()
+    out = console()
     table = Table(title=f"{found.detector}, version {found.version}")
     for heading in ("change", "seen after (median images)", "in simulations"):
         table.add_column(heading, justify="left" if heading == "change" else "right")
@@ -50,11 +49,11 @@ def _print(found: PowerInfo) -> None:
         beyond = f"more than {each.horizon_images:,}"
         median = beyond if each.median_images is None else f"{each.median_images:,}"
         table.add_row(str(change), median, f"{each.seen} of {each.simulations}")
-    console.print(table)
+    out.print(table)
     for each in found.changes:
-        console.print(each.text)
-    console.print(
+        out.print(each.text)
+    out.print(
         f"simulated on {found.calibration_images:,} calibration images; one image in "
         f"{found.lag_images:,} is watched"
     )
-    console.print(found.promise)
+    out.print(found.promise)

@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from app.commands.common import Name
+from app.commands.common import Name, Version, console
 from app.commands.drift_replay import print_drift
 from app.commands.following import followed
 from app.commands.sent import print_json
@@ -24,7 +23,7 @@ SHOWN = 10
 
 def replay(
     name: Name,
-    version: Annotated[int | None, typer.Option(help="That judges; else that in service.")] = None,
+    version: Version = None,
     scorer: Annotated[str | None, typer.Option(help="In place of the version's.")] = None,
     target: Annotated[
         float | None, typer.Option(help="Conformal line for this false-alarm rate, a fraction.")
@@ -96,17 +95,17 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _print(replayed: ReplayInfo) -> None:
-    console = Console()
-    console.print(_counts(replayed))
-    console.print(f"newly flagged {replayed.newly_flagged}, no longer flagged ", end="")
-    console.print(f"{replayed.no_longer_flagged}, of {replayed.images} images")
+    out = console()
+    out.print(_counts(replayed))
+    out.print(f"newly flagged {replayed.newly_flagged}, no longer flagged ", end="")
+    out.print(f"{replayed.no_longer_flagged}, of {replayed.images} images")
     if replayed.left_out:
-        console.print(f"left out: {replayed.left_out}, which another backbone saw")
+        out.print(f"left out: {replayed.left_out}, which another backbone saw")
     if replayed.reviews:
-        console.print(_reviews(replayed))
+        out.print(_reviews(replayed))
     if replayed.changed:
-        console.print(_changed(replayed))
-    console.print(replayed.threshold.statement)
+        out.print(_changed(replayed))
+    out.print(replayed.threshold.statement)
 
 
 def _counts(replayed: ReplayInfo) -> Table:

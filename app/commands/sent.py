@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_jsonable_python
 
-from app.commands.local.base import File
+from app.commands.local.base import File, name_of
 from app.intake.grouping import Grouping
 from app.intake.local_images import files_in
 from detector.errors import InvalidSpecError
@@ -61,7 +61,7 @@ def files(paths: Sequence[Path]) -> list[File]:
     Raises:
         NoImagesError: if a folder has none.
     """
-    return [(str(file), file) for path in paths for file in files_in(path)]
+    return [(name_of(file), file) for path in paths for file in files_in(path)]
 
 
 def content(mask: Path | None) -> bytes | None:

@@ -104,7 +104,7 @@ def _clients(url: str, key_file: Path | None) -> Iterator[tuple[Client, Client]]
         with Client(url, key, timeout=GREETING_S, retries=0) as greeting:
             greet(greeting, url)
         client, leaving = Client(url, key), Client(url, key, retries=Retries(within_s=HURRY_S))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise RefusedError(str(error)) from error
     with client, leaving:
         yield client, leaving

@@ -21,6 +21,7 @@ from app.errors import UnknownDetectorError
 from detector.errors import DetectorError
 from detector.spec import NAME
 from gatewatch import Client, GatewatchError, ProblemError, Retries
+from gatewatch.connection import shown
 
 Url = Annotated[
     str | None,
@@ -80,16 +81,20 @@ def connected(url: str, key_file: Path | None) -> Iterator[Client]:
         with Client(url, key, timeout=GREETING_S, retries=0) as greeting:
             greeting.alive()
         client = Client(url, key, retries=Retries())
+    except ImportError as error:  # of what speaks to the proxy that the environment names
+        raise gatewatch.ServerUnreachableError(f"the proxy cannot be used: {error}") from error
     except ValueError as error:
         typer.echo(f"gatewatch: {error}", err=True)
         raise typer.Exit(2) from error
     except gatewatch.ServerUnreachableError as error:
         raise gatewatch.ServerUnreachableError(
-            f"nobody answers at {url} ({error.__cause__}): start it with gatewatch serve, or give "
-            "its address with --url"
+            f"nobody answers at {shown(url)} ({error.__cause__}): start it with gatewatch serve, "
+            "or give its address with --url"
         ) from error
     except (gatewatch.UnexpectedAnswerError, ProblemError) as error:
-        raise gatewatch.UnexpectedAnswerError(f"{url} is no gatewatch service: {error}") from error
+        raise gatewatch.UnexpectedAnswerError(
+            f"{shown(url)} is no gatewatch service: {error}"
+        ) from error
     with client:
         yield client
 
@@ -105,6 +110,8 @@ def failures() -> Iterator[None]:
     """Say what went wrong as it was expected to, wherever it did, and end the program with 1."""
     try:
         yield
+    except BrokenPipeError:  # who read what is printed has seen enough
+        raise
     except (DetectorError, GatewatchError, OSError) as error:
         typer.echo(f"gatewatch: {said(error)}", err=True)
         raise typer.Exit(1) from error

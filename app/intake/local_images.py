@@ -1,6 +1,6 @@
 """Images of the command line as a job's: files and folders of this machine, read when needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,8 +26,9 @@ class LocalImages:
         mask: bytes | None = None,
         grouping: Grouping | None = None,
         anomalies: Sequence[Path] = (),
+        called: Callable[[Path], str] = str,
     ) -> "LocalImages":
-        """Return the images at some paths, sorted below each folder.
+        """Return the images at some paths, sorted below each folder; ``called`` names them.
 
         Raises:
             NoImagesError: if a folder has none.
@@ -39,8 +40,9 @@ class LocalImages:
         for role, tops in (("normal", paths), ("anomaly", anomalies)):
             for file in (file for top in tops for file in files_in(top)):
                 files[len(entries)] = file
-                group = grouping.of(str(file))
-                entries.append(Entry(str(file), group, role, 0, None))  # type: ignore[arg-type]
+                name = called(file)
+                group = grouping.of(name)
+                entries.append(Entry(name, group, role, 0, None))  # type: ignore[arg-type]
         return cls(entries, mask, files)
 
     def __len__(self) -> int:

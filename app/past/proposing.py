@@ -2,9 +2,12 @@
 
 ``conformal``: false alarms become calibration images. They were chosen for lying above the line, so
 they can only raise it: of normal images like the calibration's at most the target's share is still
-flagged on average, and more anomalies may be missed. ``between``: a line between the reviewed false
-alarms and the reviewed anomalies; it parts these and promises nothing of others. ``extend``: false
-alarms are fitted, and calibration images and known anomalies judged anew.
+flagged on average, and more anomalies may be missed. ``between``: a line between the images that
+people found normal and those they found anomalous; it parts these and promises nothing of others.
+``extend``: false alarms are fitted, and calibration images and known anomalies judged anew.
+
+Images that were rightly passed are held against a line by ``between`` alone. They were chosen for
+lying below a line: as calibration images they could lower it, and its promise would not hold.
 """
 
 import asyncio
@@ -118,23 +121,27 @@ def _conformal(
 def _between(
     detector: Detector, present: Threshold, known: Reviewed, scores: Float[np.ndarray, " n"]
 ) -> Candidate:
-    alarms = scores[known.are("false_alarm")]
-    anomalies = scores[known.are("confirmed", "missed")]
-    if not len(alarms) or not len(anomalies):
+    if not known.are("false_alarm", "missed").any():
         raise NoProposalError(
-            f"a line between takes reviewed images on both sides: there are {len(alarms)} false "
-            f"alarm(s) and {len(anomalies)} anomalies, confirmed or missed"
+            "no reviewed image is a false alarm or was missed: there is nothing to mend by a line"
         )
-    low, high = float(alarms.max()), float(anomalies.min())
+    normal = scores[known.are("false_alarm", "passed")]
+    anomalies = scores[known.are("confirmed", "missed")]
+    if not len(normal) or not len(anomalies):
+        raise NoProposalError(
+            f"a line between takes reviewed images on both sides: there are {len(normal)} normal "
+            f"one(s), false alarms or passed, and {len(anomalies)} anomalies, confirmed or missed"
+        )
+    low, high = float(normal.max()), float(anomalies.min())
     if low >= high:
         raise NoProposalError(
-            f"no line lies between: the highest false alarm scores {low:g}, the lowest anomaly "
+            f"no line lies between: the highest normal image scores {low:g}, the lowest anomaly "
             f"{high:g}; images to add may part them, or another scorer"
         )
     middle = low / 2 + high / 2
     drawn = decided(detector, Line("manual", {"value": middle})).require_threshold()
     statement = (
-        f"Midway between the highest of {len(alarms)} reviewed false alarm(s), {low:g}, and the "
+        f"Midway between the highest of {len(normal)} reviewed normal image(s), {low:g}, and the "
         f"lowest of {len(anomalies)} reviewed anomalies, {high:g}. {drawn.statement}"
     )
     threshold = _with_review(replace(drawn, statement=statement), present)

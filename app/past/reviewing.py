@@ -14,7 +14,12 @@ from app.storage.cursor import Cursor
 from app.storage.history import ScoredImage
 from app.storage.reviews import Review, Reviews, ReviewWord
 
-FLAGGED_ONLY: dict[ReviewWord, bool] = {"confirmed": True, "false_alarm": True, "missed": False}
+FLAGGED_ONLY: dict[ReviewWord, bool] = {
+    "confirmed": True,
+    "false_alarm": True,
+    "passed": False,
+    "missed": False,
+}
 """Whether a word is one on a flagged image, or on one that was not."""
 
 

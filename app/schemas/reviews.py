@@ -23,7 +23,8 @@ class NewReview(Body):
     image: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
     """Its id, as the score tells it."""
     word: ReviewWord
-    """Of a flagged image: confirmed or false_alarm. Of one that was not flagged: missed."""
+    """Of a flagged image: confirmed or false_alarm. Of one that was not: passed, which it was right
+    to let pass, or missed."""
     note: Note = ""
 
 

@@ -2,6 +2,7 @@
 
 from app.simulation.errors import RefusedError
 from gatewatch import Client, GatewatchError, ProblemError, ServerUnreachableError
+from gatewatch.connection import shown
 
 DENIED = (401, 403)
 
@@ -16,6 +17,7 @@ def greet(client: Client, url: str) -> None:
     Raises:
         RefusedError: if not.
     """
+    url = shown(url)
     try:
         ready = client.ready()
         list(client.audit(limit=1))

@@ -15,7 +15,7 @@ from app.storage.database import Database
 from app.storage.history import ScoredImage
 from app.storage.tables import DETECTORS, REVIEWS, now
 
-ReviewWord = Literal["confirmed", "false_alarm", "missed"]
+ReviewWord = Literal["confirmed", "false_alarm", "passed", "missed"]
 
 
 @dataclass(frozen=True, slots=True)

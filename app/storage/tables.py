@@ -174,7 +174,7 @@ SCORED = Table(
     # Few of all; as text, for SQLite takes it only for a query with the same words. Counting them
     # reads nothing else.
     Index(
-        "scored_to_review",
+        "scored_for_review",
         "detector_id",
         "verdict",
         "at",
@@ -229,7 +229,7 @@ REVIEWS = Table(
     Column("id", _ID, primary_key=True),
     Column("image_id", _ID, nullable=False),
     Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), nullable=False),
-    Column("word", String(16), nullable=False),  # confirmed, false_alarm or missed
+    Column("word", String(16), nullable=False),  # one of ReviewWord
     Column("note", Text, nullable=False),
     Column("who", _NAME, nullable=False),
     Column("at", Moment, nullable=False),

@@ -138,7 +138,8 @@ def what_changed() -> list[Json]:
         ),
         timeseries(
             "Reviews per second",
-            "What people said: confirmed and false_alarm of flagged images, missed of others.",
+            "What people said: confirmed and false_alarm of flagged images, passed and missed of "
+            "others.",
             target(rate("gatewatch_reviews_total", "model, label", MODEL), "{{model}} {{label}}"),
             unit="ops",
             stacked=True,

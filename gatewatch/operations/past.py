@@ -19,7 +19,7 @@ from gatewatch.calls import Call, Listing, Submission, answers, idempotent
 from gatewatch.lines import Line, as_document
 
 PAGE = 1000
-Word = Literal["confirmed", "false_alarm", "missed"]
+Word = Literal["confirmed", "false_alarm", "passed", "missed"]
 
 
 def history(

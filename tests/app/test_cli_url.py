@@ -117,7 +117,7 @@ def test_images_are_scored(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> Non
     names = [result["name"] for result in told["results"]]
     assert 'today/an "odd" ö.bmp' in names
     assert [result["index"] for result in told["results"]] == list(range(len(names)))
-    monkeypatch.setattr("app.commands.judging.PART_BYTES", 7_000_000)  # three make a full request
+    monkeypatch.setattr("app.commands.parts.PART_BYTES", 7_000_000)  # three make a full request
     parted = json.loads(
         sides.remote("score", NAME, "today", "odd", "--group", "g", "--json").stdout
     )

@@ -1,5 +1,6 @@
 """What needs the real backbone of commands at a server: masks, adapted gates; and keys."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 import detector.adapt
 from app.cli import cli
 from detector.embedder import Embedder
+from gatewatch import Client, ServerUnreachableError
 from models import adaptation
 
 QUICK = [sys.executable, str(Path(__file__).with_name("quick_server.py"))]
@@ -80,9 +82,34 @@ def test_gates_are_adapted(sides: Sides, tmp_path: Path, monkeypatch: pytest.Mon
         assert (again.exit_code, "exists: choose another name" in again.stderr) == (1, True)
         for path in Path("new").iterdir():
             path.unlink()
+
+    def lost(*_: object) -> None:
+        raise ServerUnreachableError("gone")
+
+    command = ["adapt", ".", "--size", "64", "--out", "new/gates.safetensors", "--url", sides.url]
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "gates", lost)
+        ended = CliRunner().invoke(cli, command)
+    assert (ended.exit_code, list(Path("new").iterdir())) == (1, [])
+    (again,) = re.findall("gatewatch (adapt --job .*)", ended.stderr)
+    ended = CliRunner().invoke(cli, [*again.split(), "--url", sides.url], terminal_width=200)
+    assert ended.exit_code == 0, ended.output
+    fetched = [(path.name, path.read_bytes()) for path in sorted(Path("new").iterdir())]
+    assert fetched == written[1][:-1]
     names = ["gates.json", "gates.safetensors", "gates.sha256", "stdout"]
     assert [name for name, _ in written[0]] == names
     assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), (".", "--job", "0" * 32), ("--job", "0" * 32), ("--job", "", "--url", "http://here")],
+    ids=["neither", "both", "here", "empty"],
+)
+def test_gates_are_of_images_or_of_a_job(arguments: tuple[str, ...]) -> None:
+    """Contract: one of them, and a job only of a server; nothing is begun."""
+    ended = CliRunner().invoke(cli, ["adapt", *arguments, "--out", "x.safetensors"])
+    assert (ended.exit_code, "job" in ended.stderr) == (2, True)
 
 
 def test_keys_are_managed_at_a_server(

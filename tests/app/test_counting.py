@@ -43,6 +43,25 @@ def test_images_wait_until_they_are_reviewed(line: Line) -> None:
     assert value(line, "reviews_total", label="missed") == 0
 
 
+def test_none_waits_once_people_agreed_with_all(line: Line) -> None:
+    """Contract: a word for the service's being right fits each image that waits."""
+    line.fit(target=0.05, review_target=0.6)
+    odd = [90, 0, 0, 0, 0, 0]
+    results = line.score([picture(5000 + seed, by) for seed, by in enumerate(odd)])
+    uncertain = [each for each in results if each["verdict"] == "uncertain"]
+    flagged = [each for each in results if each["flagged"]]
+    assert uncertain
+    assert flagged
+    for word, images in (("confirmed", flagged), ("passed", uncertain)):
+        for each in images:
+            assert line.review(each["id"], word).status_code == 201
+    count(line.service)
+    assert value(line, "review_queue_images") == 0
+    assert value(line, "reviews_total", label="passed") == len(uncertain)
+    (told,) = line.client.get("/v1/traffic").json()["detectors"]
+    assert told["to_review"] == 0
+
+
 def test_bytes_are_those_of_the_chunks(line: Line) -> None:
     """Contract: as large as the blobs that hold the rows."""
     line.fit()

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from app.drift_telemetry import MOST_MODELS, DriftTelemetry
 from app.telemetry import VERDICTS, Telemetry
 
-SERIES = 76
+SERIES = 77
 BUDGET = 130
 
 

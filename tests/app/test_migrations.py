@@ -1,5 +1,7 @@
 """The database's tables: made once, alike on both databases, never taken for those of others."""
 
+import importlib
+import io
 import multiprocessing
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy import Connection, inspect, text
 from storage_helpers import BY, Place, at_once, detector
 
@@ -50,6 +53,18 @@ def test_indexes_hold_only_where_they_should(place: Place) -> None:
         ]
         assert len(conditions) == 1
         assert "running" in conditions[0]
+
+
+def test_readers_are_locked_out_last() -> None:
+    """Law: in PostgreSQL a dropped index bars all from its table until the transaction's end."""
+    said = io.StringIO()
+    options = {"as_sql": True, "output_buffer": said}
+    context = MigrationContext.configure(dialect_name="postgresql", opts=options)
+    module = importlib.import_module("app.storage.migrations.versions.0005_counted_to_review")
+    with Operations.context(context):
+        module.upgrade()
+    statements = [each.split()[:2] for each in said.getvalue().split(";") if each.strip()]
+    assert statements == [["CREATE", "INDEX"], ["DROP", "INDEX"]]
 
 
 def test_first_start_of_several_at_once(place: Place) -> None:

@@ -93,6 +93,31 @@ def test_every_rule_counts_what_it_changes(bolts: Line) -> None:
     assert extended["images_added"] == 8
 
 
+def test_passed_images_are_counted_and_move_no_promised_line(bolts: Line) -> None:
+    """Reference: what each proposal would flag of them, by their scores; none is taken in."""
+    review_all(bolts, range(2000, 2005), 25, "false_alarm")
+    before = {target: proposals(bolts, target=target) for target in (0.05, 0.4)}
+    old = before[0.05]["extend"]["proposed"]["threshold"]
+    normal = bolts.score([picture(seed) for seed in range(2200, 2210)])
+    passed = [each for each in normal if not each["flagged"]]
+    for each in passed:
+        assert bolts.review(each["id"], "passed").status_code == 201
+    for target, earlier in before.items():
+        found = proposals(bolts, target=target)
+        conformal = found["conformal"]["proposed"]
+        value = conformal["threshold"]["value"]
+        assert value == earlier["conformal"]["proposed"]["threshold"]["value"]
+        assert conformal["images_added"] == found["extend"]["proposed"]["images_added"] == 5
+        assert found["extend"]["proposed"]["threshold"] == old
+        flagged = sum(each["score"] > value for each in passed)
+        assert conformal["reviews"]["passed"] == {
+            "images": len(passed),
+            "flagged_before": 0,
+            "flagged_after": flagged,
+        }
+    assert flagged > 0  # by the lower line
+
+
 @pytest.mark.parametrize("rule", ["conformal", "between", "extend"])
 def test_applied_is_what_was_proposed_and_does_not_serve(bolts: Line, rule: str) -> None:
     """Law: the version has the proposed line, is out of service, and is audited."""
@@ -183,12 +208,15 @@ def test_refusals_say_why(bolts: Line) -> None:
     review_all(bolts, [2000], 90, "confirmed")
     found = proposals(bolts)
     assert "nothing to mend" in found["conformal"]["problem"]["detail"]
-    assert "0 false alarm(s) and 1 anomalies" in found["between"]["problem"]["detail"]
+    assert "nothing to mend" in found["between"]["problem"]["detail"]
     assert "no reviewed false alarm" in found["extend"]["problem"]["detail"]
     too_low = proposals(bolts, target=0.001)["conformal"]["problem"]
     assert too_low["type"].endswith("insufficient-calibration")
     problem(apply(bolts, "shape"), 422, "invalid-request")
     problem(apply(bolts, "threshold", target=2), 422, "invalid-request")
+    review_all(bolts, [2001], 0, "missed")
+    one_sided = proposals(bolts)["between"]["problem"]
+    assert "0 normal one(s), false alarms or passed, and 2 anomalies" in one_sided["detail"]
     assert len(bolts.get("/versions")["versions"]) == 3
     unknown = bolts.client.get("/v1/detectors/nuts/proposals")
     problem(unknown, 404, "unknown-detector")
@@ -265,6 +293,29 @@ def test_a_line_between_needs_both_sides_apart() -> None:
         _between(detector, present, reviewed(words), np.array([70.0, 90.0, 60.0]))
     low = _between(detector, present, reviewed(words), np.array([2.0, 90.0, 6.0]))
     assert low.detector.require_threshold().review is None
+
+
+@pytest.mark.parametrize(
+    ("words", "scores", "line"),
+    [
+        (["false_alarm", "passed", "confirmed"], [50.0, 56.0, 60.0], 58.0),
+        (["passed", "passed", "missed"], [10.0, 20.0, 30.0], 25.0),
+        (["passed", "missed"], [30.0, 20.0], "no line lies between"),
+        (["passed", "confirmed"], [20.0, 90.0], "nothing to mend"),
+    ],
+)
+def test_a_line_between_flags_no_image_that_was_rightly_passed(
+    words: list[ReviewWord], scores: list[float], line: float | str
+) -> None:
+    """Contract: it is as normal as a false alarm; where every verdict was right none is drawn."""
+    detector = calibrated(list(np.arange(1.0, 40.0)), 0.1)
+    present = detector.require_threshold()
+    if isinstance(line, str):
+        with pytest.raises(NoProposalError, match=line):
+            _between(detector, present, reviewed(words), np.array(scores))
+    else:
+        made = _between(detector, present, reviewed(words), np.array(scores))
+        assert made.detector.require_threshold().value == line
 
 
 def test_groups_that_were_never_calibrated_get_no_line() -> None:

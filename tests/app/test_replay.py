@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from app.past import rejudging
 from app.past.rejudging import Judge, rejudge, word
 from app.past.replay import replay, size
 from app.past.tally import MOST_CHANGED, Replayed, step_of
+from app.storage.reviews import ReviewWord
 from detector.errors import InvalidSpecError
 from detector.verdict import Threshold as Drawn
 
@@ -200,13 +201,20 @@ def test_reviews_are_honoured(bolts: Line) -> None:
     for each in flagged:
         assert bolts.review(each["id"], "false_alarm").status_code == 201
     assert bolts.review(flagged[0]["id"], "confirmed").status_code == 201
-    for each in normal:
-        assert bolts.review(each["id"], "missed").status_code == 201
+    for each, said_to_be in zip(normal, ("missed", "passed"), strict=True):
+        assert bolts.review(each["id"], said_to_be).status_code == 201
     found = again(bolts, threshold=Threshold("manual", {"value": 1e9})).reviews
     counts = {
         name: (each.images, each.flagged_then, each.flagged_now) for name, each in found.items()
     }
-    assert counts == {"confirmed": (1, 1, 0), "false_alarm": (2, 2, 0), "missed": (2, 0, 0)}
+    assert counts == {
+        "confirmed": (1, 1, 0),
+        "false_alarm": (2, 2, 0),
+        "missed": (1, 0, 0),
+        "passed": (1, 0, 0),
+    }
+    lower = again(bolts, threshold=Threshold("manual", {"value": 0.0})).reviews["passed"]
+    assert (lower.images, lower.flagged_then, lower.flagged_now) == (1, 0, 1)
 
 
 def test_long_spans_are_counted_by_the_day(bolts: Line) -> None:
@@ -264,7 +272,7 @@ def test_a_job_replays(bolts: Line) -> None:
     assert result["scorer"] == "regional"
     assert result["threshold"]["target"] == 0.1
     assert sum(result["now"].values()) == result["images"]
-    assert {"confirmed", "false_alarm", "missed"} >= result["reviews"].keys()
+    assert set(get_args(ReviewWord)) >= result["reviews"].keys()
     assert bolts.get("/versions") == before
 
 

@@ -209,6 +209,11 @@ def test_history_reviews_and_replay(client: Both) -> None:
     assert told.threshold.target == 0.5
     with pytest.raises(gatewatch.NoProposalError):
         client.apply_proposal(NAME, "images")
+    normal = client.score(NAME, picture(60))
+    assert not normal.flagged
+    assert client.review(normal.id, "passed").word == "passed"
+    with pytest.raises(gatewatch.ReviewMismatchError, match="passed or missed"):
+        client.review(normal.id, "confirmed")
 
 
 def test_drift(client: Both) -> None:

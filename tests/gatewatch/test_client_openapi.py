@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from client_helpers import picture
@@ -207,6 +207,12 @@ def test_every_parameter_can_be_said(description: dict[str, Any], name: str) -> 
         assert call.document.keys() == schema["properties"].keys()
     if call.body is not None:
         assert call.body.media_type.partition(";")[0] in content
+
+
+def test_the_words_of_review_are_those_of_the_api(description: dict[str, Any]) -> None:
+    """Contract: none is missing, and none would be refused."""
+    described = description["components"]["schemas"]["NewReview"]["properties"]["word"]
+    assert set(described["enum"]) == set(get_args(of.past.Word))
 
 
 def test_jobs_are_submitted_once() -> None:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from app.learning.collecting import Progress
 from app.schemas.base import Body
 from app.service import Service
+from gatewatch.images import sendable
 from gatewatch.reading import read
 
 T = TypeVar("T")
@@ -38,6 +39,11 @@ class Base:
             return await work
 
         return self._runner.run(waited())
+
+
+def name_of(path: Path) -> str:
+    """Return the name by which a file is known, here and at a server; it can be printed."""
+    return sendable(str(path))
 
 
 def answer(kind: type[T], body: Body) -> T:

@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -69,4 +70,4 @@ class Judging(Base):
 
 
 def _upload(images: Files, mask: bytes | None) -> Upload:
-    return Upload([sources.from_path(path) for _, path in images], mask)
+    return Upload([replace(sources.from_path(path), name=name) for name, path in images], mask)

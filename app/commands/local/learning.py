@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.commands.common import by
-from app.commands.local.base import Base, Files, LocalJob, answer
+from app.commands.local.base import Base, Files, LocalJob, answer, name_of
 from app.intake.grouping import Grouping
 from app.intake.local_images import LocalImages
 from app.learning import calibrating, fitting
@@ -126,6 +126,7 @@ def _sent(
         mask=mask,
         grouping=Grouping(named=groups or {}),
         anomalies=[path for _, path in anomalies],
+        called=name_of,
     )
 
 

@@ -8,14 +8,18 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Make the index anew, with all that counting needs."""
+    """Make the index anew, with all that counting needs.
+
+    Under another name, and the old one goes last: to drop it locks out all who read, in PostgreSQL
+    until the end of the migration, which so comes at once.
+    """
     which = sa.text("verdict IN ('anomalous', 'uncertain')")
-    op.drop_index("scored_to_review", "scored")
     op.create_index(
-        "scored_to_review",
+        "scored_for_review",
         "scored",
         ["detector_id", "verdict", "at", "id"],
         unique=False,
         sqlite_where=which,
         postgresql_where=which,
     )
+    op.drop_index("scored_to_review", "scored")
