@@ -127,6 +127,14 @@ def test_it_keeps_up_and_keeps_the_focus(window: Window) -> None:
     page.clock.run_for(16_000)
     expect(card(window, "bricks")).to_contain_text("12,345")
     expect(link).to_be_focused()
+    inspect = card(window, "bricks").get_by_role(
+        "link", name="Inspect"
+    )  # leads where the name does
+    inspect.focus()
+    traffic(window, images=12346, to_review=7)
+    page.clock.run_for(16_000)
+    expect(card(window, "bricks")).to_contain_text("12,346")
+    expect(inspect).to_be_focused()
     review = card(window, "bricks").get_by_role("link", name="Review")
     expect(review).to_have_attribute("href", "#/detectors/bricks/history?verdict=to_review")
     window.expected = ["net::ERR_FAILED"]
@@ -134,7 +142,7 @@ def test_it_keeps_up_and_keeps_the_focus(window: Window) -> None:
     page.route("**/v1/traffic?*", lambda route: route.abort())
     page.clock.run_for(16_000)
     expect(page.get_by_text("What is shown is older.")).to_be_visible()
-    expect(card(window, "bricks")).to_contain_text("12,345")
+    expect(card(window, "bricks")).to_contain_text("12,346")
     check(window)
 
 

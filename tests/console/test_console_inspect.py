@@ -97,6 +97,7 @@ def test_a_planted_defect_is_shown_explained_and_reviewed(window: Window, server
     explained(window)
     (said,) = kept(server, "anomalous")
     expect(verdict(window)).to_contain_text(f"{said['score']:.4g}")
+    expect(verdict(window)).to_contain_text("None of the 30 calibration images scored as high")
     expect(verdict(window)).to_contain_text("1 in 31 normal images")
     expect(verdict(window).get_by_role("img")).to_have_attribute(
         "aria-label",

@@ -1,11 +1,12 @@
 // A proposed line becomes a version.
 
-import { path, put } from "../../api.js";
+import { get, path, put } from "../../api.js";
 import { h } from "../../dom.js";
 import { score } from "../../format.js";
 import { ask } from "../../parts/dialog.js";
 import { choice, field } from "../../parts/field.js";
 import { busy, say } from "../../parts/messages.js";
+import { box } from "../../parts/states.js";
 
 /** Return {element, offer(line, proposed), withhold()}: the button, and what it would apply. */
 export function applying({ name, shown, version, allowStale, refresh }) {
@@ -16,10 +17,12 @@ export function applying({ name, shown, version, allowStale, refresh }) {
 
   async function apply() {
     const { line, proposed } = offered;
+    const now = await get(path`/v1/detectors/${name}`);
+    const hasMoved = now.in_service !== shown.in_service && `Version ${now.in_service} has gone into service since this page was opened. The line is drawn on version ${version} all the same: at once, it takes the place of version ${now.in_service}.`;
     const when = choice([["auto", "At once"], ["never", "Not yet: it waits under Versions"]], "auto");
     const given = await ask({
       title: `Draw the line at ${score(proposed.value)}?`,
-      text: `${proposed.statement} It makes a version of ${name} beside those there are.`,
+      text: h("div", { class: "stack" }, box("warn", [hasMoved].filter(Boolean)), h("p", {}, `${proposed.statement} It makes a version of ${name} beside those there are.`)),
       action: "Apply",
       extra: field("Put it into service", when),
     });
