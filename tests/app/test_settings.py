@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.settings import PREFIX, Settings, check_environment
+from app.settings import OF_CLIENTS, PREFIX, Settings, check_environment
 
 ROOT = Path(__file__).parents[2]
 OTHERS: dict[str, tuple[str, Any]] = {
@@ -195,7 +195,7 @@ def test_readme_has_a_row_for_every_setting(name: str) -> None:
 
 def test_documents_and_deployment_name_no_other_variable() -> None:
     """Contract: what an operator may copy is a setting that exists."""
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | set(OF_CLIENTS)
     paths = [ROOT / name for name in ("README.md", "Dockerfile", "docker-compose.yml")]
     paths += [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
     for path in paths:
