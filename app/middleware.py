@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import problems
 from app.access.credentials import without_secrets
+from app.console.pages import is_console
 from app.deadlines import TIMEOUT
 from app.errors import OverloadedError
 from app.scoring.admission import Admission, Ticket
@@ -72,8 +73,8 @@ class Observe:
     def _count(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         # The path's template, never the path: labels must stay few.
         route = getattr(scope.get("route"), "path", "unmatched")
-        if route in UNCOUNTED:
-            return
+        if route in UNCOUNTED or is_console(scope["path"]):
+            return  # a page is many files, and says nothing of how the service serves
         # A method that no route has is the client's invention, and may be any word.
         method = "any" if route == "unmatched" or status == 405 else scope["method"]
         self._telemetry.requests.labels(route, method, str(status)).inc()

@@ -41,3 +41,20 @@ def test_it_starts_empty(window: Window) -> None:
     window.open()
     assert window.page.get_by_role("heading", name="No detectors yet").is_visible()
     check(window)
+
+
+def test_its_files_are_no_requests_of_the_api(server: Server) -> None:
+    """Contract: neither in the metrics nor in the log, which a page of many files would fill."""
+
+    def counted() -> list[str]:
+        lines = server.client.get("/metrics").text.splitlines()
+        return [line for line in lines if line.startswith("gatewatch_requests_total{")]
+
+    before = counted()
+    assert server.client.get("/console/js/main.js").status_code == 200
+    assert server.client.get("/console/no.js").status_code == 404
+    assert counted() == before
+    assert server.client.get("/v1/info").status_code == 200
+    assert counted() != before
+    assert "/v1/info" in server.log.read_text()
+    assert "/console/no.js" not in server.log.read_text()
