@@ -15,6 +15,8 @@ from app.commands.target import KeyFile, Url, limits, opened
 from app.intake.grouping import check_group
 from gatewatch import Scores
 
+AT_ONCE = 100
+"""Images of one request at most: its answer comes when all are judged, and who waits gives up."""
 Group = Annotated[
     str, typer.Option(help="Lot, session or camera, whose own line judges if it has one.")
 ]
@@ -40,7 +42,7 @@ def score(
             for scores in in_parts(
                 partial(target.score_batch, name, mask=drawn, group=group),
                 images,
-                most["max_request_images"],
+                min(most["max_request_images"], AT_ONCE),
                 room,
             ):
                 scored.append(scores)

@@ -65,8 +65,12 @@ export function upload(method, at, { query = {}, body, type, headers = {}, signa
     }
     sent.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
     sent.onload = () => {
-      if (sent.status < 300) resolve(sent.responseText ? JSON.parse(sent.responseText) : null);
-      else reject(told(sent.status, sent.responseText));
+      try {
+        if (sent.status < 300) resolve(sent.responseText ? JSON.parse(sent.responseText) : null);
+        else reject(told(sent.status, sent.responseText));
+      } catch {
+        reject(told(sent.status, sent.responseText)); // no answer of the service, but of a proxy
+      }
     };
     sent.onerror = () => reject(unreachable());
     sent.onabort = () => reject(new DOMException("The upload was stopped.", "AbortError"));
@@ -122,7 +126,11 @@ function authorised(headers) {
 async function content(response) {
   const type = response.headers.get("content-type") ?? "";
   if (response.status === 204) return null;
-  return type.includes("json") ? response.json() : response.blob();
+  try {
+    return await (type.includes("json") ? response.json() : response.blob());
+  } catch (error) {
+    throw error.name === "AbortError" ? error : unreachable(); // it broke off in the middle
+  }
 }
 
 async function problem(response) {

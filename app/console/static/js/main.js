@@ -13,7 +13,7 @@ import { newDetector } from "./pages/new_detector.js";
 import { signIn } from "./pages/sign_in.js";
 import { threshold } from "./pages/threshold.js";
 import { versions } from "./pages/versions.js";
-import { route } from "./router.js";
+import { mayLeave, route } from "./router.js";
 import * as session from "./session.js";
 import { failure } from "./parts/states.js";
 import { fill } from "./dom.js";
@@ -40,7 +40,7 @@ let isAsking = false;
 
 function arrive(where) {
   if (session.me === null) askForKey("");
-  else shell(header, where, () => askForKey(""));
+  else shell(header, where, () => mayLeave() && askForKey(""));
   return session.me !== null;
 }
 

@@ -51,25 +51,29 @@ export function route(place, pages, onChange) {
   }
 
   window.addEventListener("hashchange", () => {
-    if (held === null || window.confirm(held.why)) {
-      held = null;
-      show();
-    } else {
-      window.history.pushState(null, "", held.hash); // back to where one was
-    }
+    if (mayLeave()) show();
+    else window.history.pushState(null, "", held.hash); // back to where one was
   });
   return { show, leave };
 }
 
-/** Ask before the page is left, by whatever way, until the function that is returned is called. */
-export function hold(why) {
+/** Ask before the page is left, until it is or the function that is returned is called. */
+export function hold(why, signal) {
   const warn = (event) => event.preventDefault();
-  held = { why, hash: location.hash };
-  window.addEventListener("beforeunload", warn);
-  return () => {
+  const release = () => {
     held = null;
     window.removeEventListener("beforeunload", warn);
+    signal.removeEventListener("abort", release);
   };
+  held = { why, hash: location.hash };
+  window.addEventListener("beforeunload", warn);
+  signal.addEventListener("abort", release);
+  return release;
+}
+
+/** Whether the page may be left: nothing holds it, or who is there says so. */
+export function mayLeave() {
+  return held === null || window.confirm(held.why);
 }
 
 /** Go to an address; the same again shows it anew. */

@@ -27,7 +27,7 @@ export async function keys({ signal, refresh }) {
       "There is no key yet, so this machine needs none. Making the first one closes the service for good: from then on every request needs a key, and revoking all keys does not open it again.",
       "The first key is an admin’s. This tab signs in with it at once; copy it before you go on, for it is shown only once.",
     ], "The first key closes the service"),
-    making({ isFirst, refresh, place }),
+    making({ isFirst, refresh, place, signal }),
     usable.length > 0 && h("section", { class: "card" }, list("Keys that can be used", usable, (key) => revoke(key, { signal, refresh }))),
     ended.length > 0 && h("details", { class: "card" },
       h("summary", {}, `Keys that have ended (${count(ended.length)})`),

@@ -66,6 +66,7 @@ export class View {
 
   /** Show rows of the block from a place on, and its drawing. */
   page(start) {
+    if (this.signal.aborted || !this.blocks) return; // a filter that was typed last
     this.start = start;
     this.address();
     if (this.block.length === 0 && this.stream.isAtEnd && this.at === 0) {
@@ -100,17 +101,21 @@ export class View {
 
   /** Turn over a hundred rows; what is beyond the block is asked for. */
   async turn(by) {
+    if (this.isTurning) return;
     const start = this.start + by * ROWS;
     if (start >= 0 && start < this.fitting.length) {
       this.start = start;
       this.rows();
       return;
     }
+    this.isTurning = true;
     try {
       if (this.at + by === this.blocks.length) this.blocks.push(await this.stream.next());
     } catch (error) {
       if (error.name !== "AbortError") say(error.message, "bad");
       return;
+    } finally {
+      this.isTurning = false;
     }
     this.at += by;
     const fitting = this.block.filter((image) => this.filters.holds(image)).length;

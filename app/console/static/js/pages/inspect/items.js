@@ -148,7 +148,7 @@ export class Items {
 
   async ask(what, item, signal = this.signal) {
     const { group, points, allowStale } = item.asked;
-    const query = { group, allow_stale: allowStale || null };
+    const query = { group, allow_stale: allowStale || null, version: item.version }; // null until it is scored
     for (let tries = 1; ; tries += 1) {
       const body = new FormData();
       body.append("images", item.file, item.name);

@@ -4,17 +4,11 @@ import { h } from "../../dom.js";
 import { check } from "../../parts/field.js";
 import { say } from "../../parts/messages.js";
 import { box } from "../../parts/states.js";
-import { hold } from "../../router.js";
 
 /** Return it with a way to copy it; `onDone` is called once it is said to be stored. */
 export function made(key, onDone) {
   const stored = h("input", { on: { change: () => { done.disabled = !stored.checked; } } });
-  const release = hold("The key's text is shown only this once. Leave without having stored it?");
-  const finish = () => {
-    release();
-    onDone();
-  };
-  const done = h("button", { type: "button", disabled: true, on: { click: finish } }, "Done");
+  const done = h("button", { type: "button", disabled: true, on: { click: () => onDone() } }, "Done");
   const text = h("code", { class: "key-text", tabIndex: 0, role: "textbox", aria: { readonly: "true", label: "Text of the key" } }, key.key);
   return h("section", { class: "card stack", aria: { label: "New key" } },
     h("h2", { tabIndex: -1 }, `The key ${key.name}, role ${key.role}`),

@@ -1,15 +1,18 @@
 // A new key: its terms, and its text, which is shown once.
 
-import { get, post } from "../../api.js";
+import { post } from "../../api.js";
 import { fill, h } from "../../dom.js";
 import { choice, field } from "../../parts/field.js";
 import { busy } from "../../parts/messages.js";
 import { box } from "../../parts/states.js";
+import { hold } from "../../router.js";
 import * as session from "../../session.js";
 import { made } from "./made.js";
 
+const ONCE = "The key's text is shown only this once. Leave without having stored it?";
+
 /** Return the form; what was made takes the place of the page, until its text has been stored. */
-export function making({ isFirst, refresh, place }) {
+export function making({ isFirst, refresh, place, signal }) {
   const name = h("input", { required: true, autocomplete: "off", spellcheck: false });
   const role = choice(isFirst ? [["admin", "admin"]] : [["score", "score"], ["fit", "fit"], ["admin", "admin"]], isFirst ? "admin" : "score");
   const expires = h("input", { type: "datetime-local" });
@@ -24,15 +27,21 @@ export function making({ isFirst, refresh, place }) {
         event.preventDefault();
         fill(told);
         return busy(button, async () => {
+          const release = hold(ONCE, signal);
           let key;
           try {
             key = await post("/v1/keys", { json: terms(), query: { reason: reason.value.trim() } });
           } catch (error) {
+            release();
             fill(told, box("bad", [error.message]));
             return;
           }
-          if (isFirst) await signIn(key);
-          fill(place, made(key, refresh));
+          // From now on requests need a key: this tab's is the one just made.
+          if (isFirst) session.begin(key.key, { name: key.name, role: key.role, is_open: false });
+          fill(place, made(key, () => {
+            release();
+            refresh();
+          }));
           place.querySelector("h2").focus();
         });
       },
@@ -57,10 +66,4 @@ export function making({ isFirst, refresh, place }) {
       ...(perMinute.value && { per_minute: Number(perMinute.value) }),
     };
   }
-}
-
-/** From now on requests need a key: this tab's is the one just made, before anything else is asked. */
-async function signIn(key) {
-  session.begin(key.key, { name: key.name, role: key.role, is_open: false });
-  session.begin("", await get("/v1/me"));
 }

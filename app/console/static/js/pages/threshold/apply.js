@@ -9,7 +9,7 @@ import { busy, say } from "../../parts/messages.js";
 import { box } from "../../parts/states.js";
 
 /** Return {element, offer(line, proposed), withhold()}: the button, and what it would apply. */
-export function applying({ name, shown, version, allowStale, refresh }) {
+export function applying({ name, shown, version, allowStale, refresh, signal }) {
   let offered = null;
   const button = h("button", { type: "button", class: "primary", disabled: true, on: { click: () => busy(button, apply).then(settle) } }, "Apply this line");
   const note = h("span", { class: "muted small" });
@@ -17,7 +17,7 @@ export function applying({ name, shown, version, allowStale, refresh }) {
 
   async function apply() {
     const { line, proposed } = offered;
-    const now = await get(path`/v1/detectors/${name}`);
+    const now = await get(path`/v1/detectors/${name}`, { signal });
     const hasMoved = now.in_service !== shown.in_service && `Version ${now.in_service} has gone into service since this page was opened. The line is drawn on version ${version} all the same: at once, it takes the place of version ${now.in_service}.`;
     const when = choice([["auto", "At once"], ["never", "Not yet: it waits under Versions"]], "auto");
     const given = await ask({

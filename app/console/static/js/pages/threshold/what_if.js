@@ -14,19 +14,19 @@ const PERIODS = [["24", "The last 24 hours"], ["168", "The last 7 days"], ["720"
  * Return the section.
  * @param {() => Object|null} wanted gives the line that is tried above.
  */
-export function whatIf({ name, signal }, detector, wanted) {
+export function whatIf({ name, shown, signal }, detector, wanted) {
   const told = h("div", { aria: { live: "polite" } });
   const line = choice([["proposed", "The line proposed above"], ["own", "The version's own line"]], "proposed");
-  const version = choice([["", `Version ${detector.in_service}, in service`]], "");
+  const version = choice([[detector.in_service, `Version ${detector.in_service}, in service`]], detector.in_service);
   const period = choice(PERIODS, "168");
   const [since, until] = [h("input", { type: "datetime-local" }), h("input", { type: "datetime-local" })];
   const between = h("div", { class: "columns", hidden: true }, field("From", since), field("Until", until));
   const run = h("button", { type: "submit", class: "primary" }, "Judge the past again");
   period.addEventListener("change", () => (between.hidden = period.value !== "between"));
-  offerVersions(version, name, detector, signal);
+  offerVersions(version, { name, shown, detector, signal });
 
   function asked() {
-    const body = { version: Number(version.value) || null };
+    const body = { version: Number(version.value) };
     if (line.value === "proposed") {
       body.threshold = wanted();
       if (body.threshold === null) throw new Error("The line proposed above lacks a number. Give it, or take the version's own line.");
@@ -50,11 +50,13 @@ export function whatIf({ name, signal }, detector, wanted) {
     told);
 }
 
-async function offerVersions(select, name, detector, signal) {
+/** Offer all versions, and choose the one whose line is drawn above. */
+async function offerVersions(select, { name, shown, detector, signal }) {
   // The version in service does meanwhile, and if the others cannot be told.
   const { versions } = await get(path`/v1/detectors/${name}/versions`, { signal }).catch(() => ({ versions: [] }));
   versions.filter((each) => each.fitted_images > 0 && each.version !== detector.in_service).toReversed().forEach((each) =>
     select.append(h("option", { value: each.version }, `Version ${each.version}${each.stale ? ", stale" : each.state === "fitted" ? ", not calibrated" : ""}`)));
+  if (versions.length > 0) select.value = shown.version;
 }
 
 const moment = (input) => (input.value ? new Date(input.value).toISOString() : null);
