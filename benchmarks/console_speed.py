@@ -147,7 +147,7 @@ def _measure(hand: Hand, detectors: int) -> None:
     tabs = ("Threshold", "History", "Drift", "Inspect", "Versions")
     signs = (
         "document.querySelector('main svg.chart line.proposed[x1]')",
-        "document.querySelectorAll('main tbody tr').length === 100",
+        "document.querySelectorAll('main tbody tr').length === 50",
         "document.querySelector('main h1')?.textContent.endsWith('drift')",
         "document.querySelector('main h1')?.textContent.endsWith('inspect')",
         "document.querySelector('main h1')?.textContent.endsWith('versions')",
@@ -161,7 +161,7 @@ def _measure(hand: Hand, detectors: int) -> None:
         hand.measure(f"switch to {tab} and away", acts, done)
     hand.go(f"/detectors/{NAME}/history")
     places = [
-        f"document.querySelector('main').textContent.includes('{100 * at + 1:,} to')"
+        f"document.querySelector('main').textContent.includes('{50 * at + 1:,} to')"
         for at in range(31)
     ]
     hand.measure("older images of the history, a page", [hand.click("Older")] * 30, places[1:])

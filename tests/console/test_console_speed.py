@@ -65,13 +65,13 @@ def test_fifty_cards_are_filtered_without_a_request(window: Window, asked: list[
     assert asked == []
 
 
-def test_the_history_is_shown_by_the_hundred(window: Window, asked: list[Request]) -> None:
-    """Law: however many there are, a page has a hundred rows and comes of a few requests."""
+def test_the_history_is_shown_by_the_page(window: Window, asked: list[Request]) -> None:
+    """Law: however many there are, a page has fifty rows and comes of a few requests."""
     window.open(f"/detectors/{NAME}/history")
     rows = window.page.get_by_role("table").get_by_role("row")
-    for page in range(12):  # beyond what the first request brought
-        expect(window.page.get_by_role("main")).to_contain_text(f"{100 * page + 1:,} to")
-        assert rows.count() == 101
+    for page in range(24):  # beyond what the first request brought
+        expect(window.page.get_by_role("main")).to_contain_text(f"{50 * page + 1:,} to")
+        assert rows.count() == 51
         assert window.page.evaluate(NODES) < 6000
         window.page.get_by_role("button", name="Older").click()
     assert sum("/history" in each.url for each in asked) <= 12

@@ -1,4 +1,4 @@
-// The images of a block as a table, a hundred rows at a time.
+// The images of a block as a table, fifty rows at a time.
 
 import { fill, h } from "../../dom.js";
 import { count, moment, score } from "../../format.js";
@@ -8,7 +8,7 @@ import { verdictBadge } from "../../parts/verdict.js";
 import { to } from "../../router.js";
 import { can } from "../../session.js";
 
-export const ROWS = 100;
+export const ROWS = 50;
 
 export class List {
   /**

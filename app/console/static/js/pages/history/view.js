@@ -99,7 +99,7 @@ export class View {
     });
   }
 
-  /** Turn over a hundred rows; what is beyond the block is asked for. */
+  /** Turn over a page of rows; what is beyond the block is asked for. */
   async turn(by) {
     if (this.isTurning) return;
     const start = this.start + by * ROWS;
