@@ -1,15 +1,18 @@
 """What tests of the service share: series of their own, an environment without settings."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bucket_server import BUCKET, bucket_server
+from history_helpers import Line, line
 from http_helpers import Pixels, encode
 from postgres_server import Postgres, postgres_server
 from storage_helpers import KINDS, Place, place_of
+from watch_helpers import watched
 
 from app.settings import PREFIX
 from app.storage import Storage
@@ -78,3 +81,25 @@ def storage(place: Place) -> Iterator[Storage]:
     """An empty storage of each kind."""
     with place.opened() as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def watched_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a calibrated detector that has seen nothing yet."""
+    directory = tmp_path_factory.mktemp("made") / "data"
+    with line(directory) as running:
+        watched(running)
+    return directory
+
+
+@pytest.fixture
+def watched_place(watched_data: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(watched_data, tmp_path / "data"))
+
+
+@pytest.fixture
+def bolts(watched_place: Path) -> Iterator[Line]:
+    """A watched detector that has seen nothing yet."""
+    with line(watched_place) as running:
+        yield running

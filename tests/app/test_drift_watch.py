@@ -1,8 +1,6 @@
 """The traffic is watched: silent while it stays, an alarm that lasts when it does not."""
 
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +21,7 @@ from watch_helpers import (
     parts,
     sample,
     told_evidence,
-    watched,
 )
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a calibrated detector that has seen nothing yet."""
-    directory = tmp_path_factory.mktemp("made") / "data"
-    with line(directory) as running:
-        watched(running)
-    return directory
-
-
-@pytest.fixture
-def place(made: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(made, tmp_path / "data"))
-
-
-@pytest.fixture
-def bolts(place: Path) -> Iterator[Line]:
-    """A watched detector that has seen nothing yet."""
-    with line(place) as running:
-        yield running
 
 
 def test_like_traffic_is_silent_and_told(bolts: Line) -> None:
@@ -160,20 +135,20 @@ def test_what_cannot_be_a_baseline_is_refused(bolts: Line) -> None:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_restart_changes_nothing(place: Path, killed: bool) -> None:
+def test_a_restart_changes_nothing(watched_place: Path, killed: bool) -> None:
     """Law: the same state, and the same evidence from then on, stopped or killed."""
     state = None
-    with line(place) as first:
+    with line(watched_place) as first:
         state = begun(first)
         contents = parts(6000, 60, brighter=8)
         feed(state, contents, first.score(contents))
         first.call(first.service.drift.flush)
         before = first.get("/drift") if killed else None
         if killed:  # what is opened now finds what a killed process leaves
-            with line(place) as second:
+            with line(watched_place) as second:
                 goes_on(second, state, before)
     if not killed:
-        with line(place) as second:
+        with line(watched_place) as second:
             goes_on(second, state, before)
 
 
@@ -190,11 +165,11 @@ def goes_on(second: Line, state: Any, before: Any) -> None:
     assert told_evidence(second.get("/drift")) == evidence(state)
 
 
-def test_a_restart_shows_the_alarm_before_any_image(place: Path) -> None:
+def test_a_restart_shows_the_alarm_before_any_image(watched_place: Path) -> None:
     """Contract: the metric of an alarm does not end with the process."""
-    with line(place) as bolts:
+    with line(watched_place) as bolts:
         bolts.score(parts(6000, 100, brighter=12))
-    with line(place) as again:
+    with line(watched_place) as again:
         deadline = time.monotonic() + 60
         while sample(again, f'gatewatch_drift_state{{model="{NAME}"}}') == 3:
             assert time.monotonic() < deadline  # it is read beside the start
@@ -202,9 +177,9 @@ def test_a_restart_shows_the_alarm_before_any_image(place: Path) -> None:
         assert sample(again, f'gatewatch_drift_state{{model="{NAME}"}}') == 2
 
 
-def test_two_processes_on_one_state_lose_nothing(place: Path) -> None:
+def test_two_processes_on_one_state_lose_nothing(watched_place: Path) -> None:
     """Law: images of both, in the order in which they were taken in, are those of one stream."""
-    with line(place) as one, line(place) as other:
+    with line(watched_place) as one, line(watched_place) as other:
         state = begun(one)
         for turn in range(6):
             side = (one, other)[turn % 2]

@@ -1,7 +1,5 @@
 """Drift where something is missing: it is off, not possible, too much, failing or deleted."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +22,9 @@ from app.monitoring import watch
 from app.storage.drift_states import DriftStates
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a calibrated detector that has seen nothing yet."""
-    directory = tmp_path_factory.mktemp("made") / "data"
-    with line(directory) as running:
-        watched(running)
-    return directory
-
-
-@pytest.fixture
-def place(made: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(made, tmp_path / "data"))
-
-
-@pytest.fixture
-def bolts(place: Path) -> Iterator[Line]:
-    """A watched detector that has seen nothing yet."""
-    with line(place) as running:
-        yield running
-
-
-def test_off_is_off(place: Path) -> None:
+def test_off_is_off(watched_place: Path) -> None:
     """Contract: nothing is kept; it is said; what cannot be done is refused."""
-    with line(place, drift_false_alarm_images=0) as bolts:
+    with line(watched_place, drift_false_alarm_images=0) as bolts:
         bolts.score(parts(6000, 60, brighter=12))
         told = bolts.get("/drift")
         assert (told["state"], told["images"], told["monitors"]) == ("disabled", 0, [])

@@ -1,7 +1,5 @@
 """Windows through the service: tested beside it, an alarm that lasts, what a restart forgets."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ PATH = f"/v1/detectors/{NAME}"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def watched_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a calibrated detector that flags nothing."""
     directory = tmp_path_factory.mktemp("made") / "data"
     with line(directory) as running:
@@ -32,19 +30,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 LINE = {"method": "manual", "value": 1e6}
-
-
-@pytest.fixture
-def place(made: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(made, tmp_path / "data"))
-
-
-@pytest.fixture
-def bolts(place: Path) -> Iterator[Line]:
-    """A watched detector that has seen nothing yet."""
-    with line(place) as running:
-        yield running
 
 
 def send(bolts: Line, start: int, count: int, brighter: int = 0) -> list[str]:
@@ -114,16 +99,16 @@ def test_another_lamp_is_a_window_alarm_until_it_is_acknowledged(bolts: Line) ->
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_restart_keeps_reports_and_alarms(place: Path, killed: bool) -> None:
+def test_a_restart_keeps_reports_and_alarms(watched_place: Path, killed: bool) -> None:
     """Law: all but the window being filled; and no window has the number of an earlier one."""
-    with line(place) as first:
+    with line(watched_place) as first:
         send(first, 6000, SIZE + 10, brighter=25)
         before = first.get("/drift")
         before["window"]["images"] = 0
         if killed:  # what is opened now finds what a killed process leaves
-            with line(place) as second:
+            with line(watched_place) as second:
                 assert second.get("/drift") == before
-    with line(place) as second:
+    with line(watched_place) as second:
         assert second.get("/drift") == before
         send(second, 7000, SIZE)
         told = second.get("/drift")
@@ -131,9 +116,9 @@ def test_a_restart_keeps_reports_and_alarms(place: Path, killed: bool) -> None:
         assert told["images"] == 2 * SIZE + 10
 
 
-def test_two_processes_fill_windows_of_their_own(place: Path) -> None:
+def test_two_processes_fill_windows_of_their_own(watched_place: Path) -> None:
     """Law: no image counts twice, none in both; alarms and reports are the detector's."""
-    with line(place) as one, line(place) as other:
+    with line(watched_place) as one, line(watched_place) as other:
         send(one, 5000, SIZE - 10)
         send(other, 6000, SIZE - 10, brighter=25)
         assert one.get("/drift")["window"]["last"] is None
@@ -149,18 +134,20 @@ def test_two_processes_fill_windows_of_their_own(place: Path) -> None:
         assert (windows(one, "tested"), windows(other, "tested")) == (1, 1)
 
 
-def test_traffic_that_is_the_baseline_is_what_windows_are_tested_against(place: Path) -> None:
+def test_traffic_that_is_the_baseline_is_what_windows_are_tested_against(
+    watched_place: Path,
+) -> None:
     """Contract: what was drift is normal then, what was normal is drift; in later processes, too,
     and after files that nothing names were removed."""
-    with line(place) as bolts:
+    with line(watched_place) as bolts:
         send(bolts, 6000, 300, brighter=25)
         answer = strict(act(bolts, "rebaseline", {"images": 300}))
         assert (answer["window"]["latched"], answer["window"]["last"]) == (False, None)
         every = answer["lag_images"]
         send(bolts, 7000, SIZE * every, brighter=25)
         assert not bolts.get("/drift")["window"]["last"]["drifted"]
-        bolts.call(sweep, bolts.service.storage, place / "incoming", 0)
-    with line(place) as bolts:
+        bolts.call(sweep, bolts.service.storage, watched_place / "incoming", 0)
+    with line(watched_place) as bolts:
         send(bolts, 8000, SIZE * every)
         told = bolts.get("/drift")["window"]
         assert told["latched"]
@@ -172,11 +159,11 @@ def test_traffic_that_is_the_baseline_is_what_windows_are_tested_against(place: 
         assert not after["window"]["last"]["drifted"]
 
 
-def test_traffic_without_rows_at_hand_says_so(place: Path) -> None:
+def test_traffic_without_rows_at_hand_says_so(watched_place: Path) -> None:
     """Contract: after a restart the rows are gone; streams go on with the whole promise."""
-    with line(place) as bolts:
+    with line(watched_place) as bolts:
         send(bolts, 5000, 100)
-    with line(place) as bolts:
+    with line(watched_place) as bolts:
         told = strict(act(bolts, "rebaseline", {"images": 100}))
         assert told["window"] is None
         assert any("still at hand" in reason for reason in told["reasons"])

@@ -1,9 +1,7 @@
 """Windows where something changes or fails: the promise, the store, the end of the process."""
 
 import os
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread, Timer
 from typing import Any
@@ -32,26 +30,13 @@ def put_line(bolts: Line, value: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def watched_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a calibrated detector that flags nothing."""
     directory = tmp_path_factory.mktemp("made") / "data"
     with line(directory) as running:
         watched(running)
         put_line(running, 1e6)
     return directory
-
-
-@pytest.fixture
-def place(made: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(made, tmp_path / "data"))
-
-
-@pytest.fixture
-def bolts(place: Path) -> Iterator[Line]:
-    """A watched detector that has seen nothing yet."""
-    with line(place) as running:
-        yield running
 
 
 def send(bolts: Line, start: int, count: int, brighter: int = 0) -> list[float]:
@@ -62,12 +47,14 @@ def send(bolts: Line, start: int, count: int, brighter: int = 0) -> list[float]:
 
 
 @pytest.mark.parametrize("promise", [10, 20_000_000])
-def test_a_promise_that_no_window_suits_ends_windows_only(place: Path, promise: int) -> None:
+def test_a_promise_that_no_window_suits_ends_windows_only(
+    watched_place: Path, promise: int
+) -> None:
     """Law: evidence and alarms outlast a restart under it; under the first one windows go on."""
-    with line(place) as first:
+    with line(watched_place) as first:
         send(first, 6000, SIZE, brighter=25)
         before = first.get("/drift")
-    with line(place, drift_false_alarm_images=promise) as second:
+    with line(watched_place, drift_false_alarm_images=promise) as second:
         told = second.get("/drift")
         assert told_evidence(told) == told_evidence(before)
         assert (told["images"], told["alarms"]) == (SIZE, before["alarms"])
@@ -77,7 +64,7 @@ def test_a_promise_that_no_window_suits_ends_windows_only(place: Path, promise: 
         send(second, 7000, SIZE + 5)
         assert second.get("/drift")["window"]["last"] == before["window"]["last"]
         assert strict(act(second, "acknowledge"))["window"] is None
-    with line(place) as third:
+    with line(watched_place) as third:
         told = third.get("/drift")
         assert not any("Windows are not tested" in each for each in told["reasons"])
         send(third, 8000, SIZE)
@@ -105,12 +92,12 @@ def references(bolts: Line) -> list[str]:
 
 
 def test_a_reference_stays_as_long_as_a_state_names_it(
-    bolts: Line, place: Path, monkeypatch: pytest.MonkeyPatch
+    bolts: Line, watched_place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Law: what takes its place may fail to be kept; then and later a sweep removes the others."""
 
     def swept() -> list[str]:
-        bolts.call(sweep, bolts.service.storage, place / "incoming", 0)
+        bolts.call(sweep, bolts.service.storage, watched_place / "incoming", 0)
         return references(bolts)
 
     def broken(*_: Any) -> int:
@@ -119,7 +106,7 @@ def test_a_reference_stays_as_long_as_a_state_names_it(
     send(bolts, 5000, 300)
     strict(act(bolts, "rebaseline", {"images": 300}))
     (first,) = references(bolts)
-    os.utime(place / "blobs" / first, (0, 0))
+    os.utime(watched_place / "blobs" / first, (0, 0))
     send(bolts, 6000, 300)
     with monkeypatch.context() as patched:
         patched.setattr(DriftStates, "put", broken)

@@ -1,8 +1,6 @@
 """All detectors at a glance over HTTP: what they scored, what waits, how they drift; who asks."""
 
 import asyncio
-import shutil
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,33 +10,12 @@ from history_helpers import NAME, Line, line, picture
 from http_helpers import create, problem, strict, upload
 from key_helpers import BY, bearer
 from version_helpers import promote
-from watch_helpers import act, calibrate, parts, watched
+from watch_helpers import act, calibrate, parts
 
 from app.access.credentials import Role
 from app.errors import StorageUnavailableError
 from app.past.traffic import PARTS
 from app.storage.drift_states import DriftStates
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a calibrated detector that has seen nothing yet."""
-    directory = tmp_path_factory.mktemp("made") / "data"
-    with line(directory) as running:
-        watched(running)
-    return directory
-
-
-@pytest.fixture
-def place(made: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(made, tmp_path / "data"))
-
-
-@pytest.fixture
-def bolts(place: Path) -> Iterator[Line]:
-    with line(place) as running:
-        yield running
 
 
 def glance(line: Line, name: str = NAME, **query: Any) -> dict[str, Any]:
@@ -137,9 +114,9 @@ def test_few_images_warm_up(tmp_path: Path) -> None:
         assert same_word(bolts) == "warming_up"
 
 
-def test_what_is_switched_off_is_disabled(place: Path) -> None:
+def test_what_is_switched_off_is_disabled(watched_place: Path) -> None:
     """Contract: as the route says."""
-    with line(place, drift_false_alarm_images=0) as bolts:
+    with line(watched_place, drift_false_alarm_images=0) as bolts:
         assert same_word(bolts) == "disabled"
 
 
@@ -154,16 +131,16 @@ def test_a_promise_too_short_disables(tmp_path: Path) -> None:
         assert same_word(bolts) == "disabled"
 
 
-def test_words_need_no_fit_and_one_damaged_detector_stops_nobody(place: Path) -> None:
+def test_words_need_no_fit_and_one_damaged_detector_stops_nobody(watched_place: Path) -> None:
     """Contract: what was fitted is not read; without its calibration a detector has no word."""
-    for file in place.glob("blobs/detectors/*/fit-*"):
+    for file in watched_place.glob("blobs/detectors/*/fit-*"):
         file.write_bytes(b"damaged")
-    with line(place) as bolts:
+    with line(watched_place) as bolts:
         create(bolts.client, "anchors")
         assert glance(bolts)["drift"] == "in_control"
-    for file in place.glob("blobs/detectors/*/decision-*"):
+    for file in watched_place.glob("blobs/detectors/*/decision-*"):
         file.unlink()
-    with line(place) as bolts:
+    with line(watched_place) as bolts:
         assert glance(bolts)["drift"] is None
         assert glance(bolts, "anchors")["drift"] is None
 

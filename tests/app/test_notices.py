@@ -1,7 +1,6 @@
 """The alarms of a watched line are told to a webhook and a folder, and so are their ends."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,25 +11,10 @@ from history_helpers import NAME, Line, line
 from http_helpers import create, problem, strict
 from notice_helpers import SECRET, Receiver
 from pydantic import SecretStr
-from watch_helpers import act, by_stream, calibrate, latched, parts, watched
+from watch_helpers import act, by_stream, calibrate, latched, parts
 
 from app.errors import InvalidSinkError
 from app.notices import sender as sending
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a calibrated detector that has seen nothing yet."""
-    directory = tmp_path_factory.mktemp("made") / "data"
-    with line(directory) as running:
-        watched(running)
-    return directory
-
-
-@pytest.fixture
-def place(made: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(made, tmp_path / "data"))
 
 
 @pytest.fixture
@@ -43,19 +27,19 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         yield opened
 
 
-def told(receiver: Receiver, place: Path) -> dict[str, Any]:
+def told(receiver: Receiver, watched_place: Path) -> dict[str, Any]:
     """Return the settings by which a service tells a receiver, and a folder beside its data."""
     return {
         "webhook_url": SecretStr(receiver.url),
         "webhook_secret": SecretStr(SECRET),
-        "notices_dir": place.parent / "notices",
+        "notices_dir": watched_place.parent / "notices",
     }
 
 
 @pytest.fixture
-def bolts(place: Path, receiver: Receiver) -> Iterator[Line]:
+def bolts(watched_place: Path, receiver: Receiver) -> Iterator[Line]:
     """A watched detector that has seen nothing yet, with two sinks."""
-    with line(place, **told(receiver, place)) as running:
+    with line(watched_place, **told(receiver, watched_place)) as running:
         yield running
 
 
@@ -82,7 +66,7 @@ def raised(bolts: Line, receiver: Receiver, start: int = 6000) -> dict[str, Any]
     return dict(told)
 
 
-def test_an_alarm_is_told_as_it_is(bolts: Line, receiver: Receiver, place: Path) -> None:
+def test_an_alarm_is_told_as_it_is(bolts: Line, receiver: Receiver, watched_place: Path) -> None:
     """Contract: which stream, image and evidence; the links lead to what is said of them."""
     bolts.score(parts(5000, 50))
     assert receiver.got == []
@@ -101,7 +85,7 @@ def test_an_alarm_is_told_as_it_is(bolts: Line, receiver: Receiver, place: Path)
         for link in notice["links"].values():
             assert bolts.client.get(link).status_code == 200
     everywhere = {each["id"]: each for each in receiver.contents}
-    files = place.parent / "notices"
+    files = watched_place.parent / "notices"
     until(lambda: len(list(files.glob("*.json"))) == len(everywhere))
     assert {
         each["id"]: each for each in map(json.loads, (f.read_text() for f in files.glob("*.json")))
@@ -155,16 +139,16 @@ def test_a_deleted_detector_has_no_alarm(bolts: Line, receiver: Receiver) -> Non
     assert actions == {"detector.delete"}
 
 
-def test_a_restart_tells_what_was_not_told(place: Path, receiver: Receiver) -> None:
+def test_a_restart_tells_what_was_not_told(watched_place: Path, receiver: Receiver) -> None:
     """Law: what a stopped process has raised and not delivered is delivered by the next, once."""
     receiver.answers = [(503, {"retry-after": "2"})]
-    with line(place, **told(receiver, place)) as first:
+    with line(watched_place, **told(receiver, watched_place)) as first:
         first.score(parts(6000, 100, brighter=12))
         stand = by_stream(first.get("/drift"))
         until(lambda: receiver.got)
     streams = {name for name, each in stand.items() if each["latched"]}
     assert len(receiver.got) == 1  # the others wait for it
-    with line(place, **told(receiver, place)) as second:
+    with line(watched_place, **told(receiver, watched_place)) as second:
         until(lambda: set(of(receiver, "drift.alarm")) == streams)
         page = strict(second.client.get("/v1/notices"))
     assert len(page["notices"]) == len(streams)
@@ -198,7 +182,9 @@ def test_an_admin_sees_what_was_told(bolts: Line, receiver: Receiver) -> None:
     problem(bolts.client.get("/v1/notices", params={"detector": "?"}), 422, "invalid-request")
 
 
-def test_a_test_notice_says_where_it_arrives(bolts: Line, receiver: Receiver, place: Path) -> None:
+def test_a_test_notice_says_where_it_arrives(
+    bolts: Line, receiver: Receiver, watched_place: Path
+) -> None:
     """Contract: at once, at every sink; the answer tells why not."""
     receiver.answers = [(204, {}), (500, {})]
     first = strict(bolts.client.post("/v1/notices/test"))
@@ -207,7 +193,7 @@ def test_a_test_notice_says_where_it_arrives(bolts: Line, receiver: Receiver, pl
         ("folder", True),
     ]
     assert receiver.contents[0]["type"] == "notice.test"
-    (file,) = (place.parent / "notices").iterdir()
+    (file,) = (watched_place.parent / "notices").iterdir()
     assert json.loads(file.read_text()) == receiver.contents[0]
     second = strict(bolts.client.post("/v1/notices/test"))["sinks"]
     assert (second[0]["delivered"], second[0]["problem"]) == (False, "the webhook answers 500")
@@ -215,9 +201,9 @@ def test_a_test_notice_says_where_it_arrives(bolts: Line, receiver: Receiver, pl
     assert strict(bolts.client.get("/v1/notices"))["notices"] == []
 
 
-def test_without_a_sink_nothing_is_told(place: Path) -> None:
+def test_without_a_sink_nothing_is_told(watched_place: Path) -> None:
     """Contract: that is said; no notice is made."""
-    with line(place) as bolts:
+    with line(watched_place) as bolts:
         bolts.score(parts(6000, 100, brighter=12))
         assert bolts.get("/drift")["state"] == "alarm"
         answer = problem(bolts.client.post("/v1/notices/test"), 409, "no-sink")
@@ -226,12 +212,12 @@ def test_without_a_sink_nothing_is_told(place: Path) -> None:
         assert page == {"sinks": [], "notices": [], "next": None}
 
 
-def test_a_sink_that_comes_later_hears_what_stands(place: Path, receiver: Receiver) -> None:
+def test_a_sink_that_comes_later_hears_what_stands(watched_place: Path, receiver: Receiver) -> None:
     """Contract: an alarm that nobody was told of is told with the next image."""
-    with line(place) as bolts:
+    with line(watched_place) as bolts:
         bolts.score(parts(6000, 100, brighter=12))
         stand = latched(bolts.get("/drift"))
-    with line(place, **told(receiver, place)) as bolts:
+    with line(watched_place, **told(receiver, watched_place)) as bolts:
         bolts.score(parts(7000, 1))
         bolts.call(bolts.service.drift.flush)
         until(lambda: {each["monitor"] for each in receiver.contents} >= stand)
