@@ -1,0 +1,95 @@
+"""From the images of a fragment to a part: read, hashed, embedded once, by the service's own way.
+
+An image that is held out is embedded as it is, one that is fitted with its mirrored views where
+the detector wants them: which it is, its bytes say, so they are read before either begins.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
+
+from app import problems
+from app.bulk.fragments import Item
+from app.bulk.part import Part, Seen
+from app.bulk.plan import HoldOut
+from app.errors import ImageError
+from app.images.sources import from_bytes
+from app.results import Rejected
+from app.scoring.ingest import Failure, Ingest, Look
+from app.scoring.looking import look_of
+from detector.detector import Detector
+from detector.embedding import Embedding
+
+AT_ONCE_IMAGES = 32
+"""Images whose bytes are in memory at the same time."""
+
+
+async def part_of(
+    ingest: Ingest, detector: Detector, hold_out: HoldOut, items: Iterable[Item]
+) -> Part:
+    """Return the part that some images make.
+
+    Raises:
+        UnavailableError: if the service is stopping.
+        StorageUnavailableError: if the store that they lie in fails.
+        MaskMismatchError: if the detector wants a mask with every image.
+    """
+    looks = {fits: look_of(detector, None, fitting=fits) for fits in (True, False)}
+    parts = [Part.of(detector, hold_out, ())]
+    coming = iter(items)
+    while True:
+        some = await asyncio.to_thread(_read, coming)
+        if not some:
+            return Part.merged(parts)
+        seen = []
+        for fits, look in looks.items():
+            chosen = [
+                each
+                for each in some
+                if isinstance(each, _Bytes) and hold_out.holds(each.sha256) is not fits
+            ]
+            seen += await _embedded(ingest, look, chosen)
+        seen += [each for each in some if isinstance(each, Seen)]
+        made = await ingest.in_pool(partial(Part.of, detector, hold_out, seen))
+        parts = [Part.merged([*parts, made])]
+
+
+class _Bytes:
+    """An image that was read."""
+
+    def __init__(self, item: Item, content: bytes) -> None:
+        self.item, self.content = item, content
+        self.sha256 = hashlib.sha256(content).hexdigest()
+
+
+def _read(coming: Iterator[Item]) -> list["_Bytes | Seen"]:
+    return [_one(item) for item in islice(coming, AT_ONCE_IMAGES)]
+
+
+def _one(item: Item) -> "_Bytes | Seen":
+    try:
+        return _Bytes(item, item.read())
+    except ImageError as error:
+        return left_out(item, "", error)
+
+
+async def _embedded(ingest: Ingest, look: Look, images: list[_Bytes]) -> list[Seen]:
+    sources = [from_bytes(each.item.name, each.content) for each in images]
+    following = iter(images)
+    seen = []
+    async for _, outcome in ingest.embed_all(sources, look):
+        each = next(following)
+        seen.append(
+            Seen(each.item.name, each.item.group, each.sha256, outcome)
+            if isinstance(outcome, Embedding)
+            else left_out(each.item, each.sha256, outcome)
+        )
+    return seen
+
+
+def left_out(item: Item, sha256: str, error: Failure) -> Seen:
+    """Return an image that cannot be used, with its problem."""
+    rejected = Rejected(item.name, problems.of(error).model_dump())
+    return Seen(item.name, item.group, sha256, rejected)

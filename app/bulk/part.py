@@ -1,0 +1,156 @@
+"""What one process has made of its share of the images: statistics, held-out rows, and who was in.
+
+Parts add up, in any order and grouping, to the part of all images: moments are merged exactly
+(``detector.moments``), reservoirs by their keys, and lists are kept in order of name.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from app.bulk.errors import PartsMismatchError
+from app.bulk.plan import HoldOut
+from app.bulk.reservoir import Reservoir
+from app.results import Rejected
+from app.storage.lineage import Image
+from detector.detector import Detector
+from detector.embedding import VIEWS, Embedding
+from detector.statistics import Statistics, merge
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One image that a process has met: its embedding (of all views that are fitted), or the
+    problem that left it out. A held-out image has one view."""
+
+    name: str
+    group: str
+    sha256: str
+    outcome: Embedding | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was made of some images.
+
+    Attributes:
+        unfitted: the detector that they are for, without statistics and decision.
+        hold_out: which of them calibrate.
+        statistics: of those that were fitted.
+        fitted: these, in order of name.
+        held: those that were held out.
+        rejected: those that could not be used, in order of name.
+    """
+
+    unfitted: Detector
+    hold_out: HoldOut
+    statistics: Statistics = field(default_factory=dict)
+    fitted: Sequence[Image] = ()
+    held: Reservoir = field(default_factory=lambda: Reservoir(0))
+    rejected: Sequence[Rejected] = ()
+
+    @classmethod
+    def of(cls, detector: Detector, hold_out: HoldOut, images: Iterable[Seen]) -> "Part":
+        """Return the part of some images, each looked at once; their order does not matter.
+
+        Raises:
+            InvalidSpecError: if the options name a block that the backbone does not have.
+        """
+        fitted: list[tuple[Image, Embedding]] = []
+        held: list[tuple[Image, Embedding]] = []
+        rejected: list[Rejected] = []
+        for each in images:
+            if isinstance(each.outcome, Rejected):
+                rejected.append(each.outcome)
+                continue
+            side = held if hold_out.holds(each.sha256) else fitted
+            side.append((Image(each.sha256, each.name, each.group), each.outcome))
+        return cls(
+            blank(detector),
+            hold_out,
+            detector.statistics_of(_joined(fitted)) if fitted else {},
+            _by_name(image for image, _ in fitted),
+            Reservoir.of(
+                hold_out.most,
+                [hold_out.key(image.sha256) for image, _ in held],
+                [image for image, _ in held],
+                detector.rows(_joined(held)) if held else None,
+            ),
+            sorted(rejected, key=lambda each: each.name),
+        )
+
+    @classmethod
+    def merged(cls, parts: Sequence["Part"]) -> "Part":
+        """Return the part of all images of all parts; at least one is needed.
+
+        Raises:
+            PartsMismatchError: if they are of different detectors, held out otherwise, or have an
+                image in common.
+        """
+        first = parts[0]
+        for part in parts:
+            _check_alike(first, part)
+        known: Statistics = {}
+        for part in parts:
+            known = merge(known, part.statistics)
+        fitted = _by_name(image for part in parts for image in part.fitted)
+        _check_once([image.name for image in fitted])
+        rejected = sorted((each for part in parts for each in part.rejected), key=_name)
+        held = Reservoir.merged(first.hold_out.most, (part.held for part in parts))
+        return cls(first.unfitted, first.hold_out, known, fitted, held, rejected)
+
+    @property
+    def images(self) -> int:
+        """How many images it has met."""
+        return len(self.fitted) + self.held.seen + len(self.rejected)
+
+
+def blank(detector: Detector) -> Detector:
+    """Return a detector as it was before it saw an image."""
+    return Detector(detector.spec, detector.mask)
+
+
+def views_of(detector: Detector) -> int:
+    """Return how many views of a fitted image are embedded: mirrored ones stand beside it."""
+    return VIEWS if detector.spec.options.flips else 1
+
+
+def _joined(images: Sequence[tuple[Image, Embedding]]) -> Embedding:
+    return Embedding.concatenate([embedding for _, embedding in images])
+
+
+def _by_name(images: Iterable[Image]) -> list[Image]:
+    return sorted(images, key=lambda image: image.name)
+
+
+def _name(rejected: Rejected) -> str:
+    return rejected.name
+
+
+def _check_alike(one: Part, other: Part) -> None:
+    ours, theirs = one.unfitted, other.unfitted
+    same_mask = np.array_equal(_whole(ours), _whole(theirs))
+    if ours.spec != theirs.spec or not same_mask:
+        raise PartsMismatchError(
+            "the parts are of different detectors, regions or backbones: make all of them with "
+            "the same options on the same backbone"
+        )
+    if one.hold_out != other.hold_out:
+        raise PartsMismatchError(
+            f"the parts hold out other images ({one.hold_out} and {other.hold_out}): make all of "
+            "them with the same share, number and seed"
+        )
+
+
+def _whole(detector: Detector) -> np.ndarray:
+    """Return a detector's mask; no pixels if it has none."""
+    return np.zeros((0, 0), np.uint8) if detector.mask is None else detector.mask
+
+
+def _check_once(names: Sequence[str]) -> None:
+    """Refuse an image that was counted twice; names are in order."""
+    twice = next((a for a, b in pairwise(names) if a == b), None)
+    if twice is not None:
+        raise PartsMismatchError(f"the image {twice!r} is in two parts: it would count twice")
