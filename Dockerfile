@@ -4,6 +4,7 @@
 #
 #   docker build -t gatewatch .                                   CPU (the default)
 #   docker build -t gatewatch:cuda --build-arg TORCH_VARIANT=cuda .
+#   docker build -t gatewatch:ray --build-arg EXTRAS=ray,mqtt .     for deploy/ray
 
 ARG PYTHON_VERSION=3.12
 
@@ -18,6 +19,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 # ---------------------------------------------------------------- the environment
 FROM python:${PYTHON_VERSION}-slim AS environment
 ARG TORCH_VARIANT=cpu
+ARG EXTRAS=cluster,mqtt
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_INPUT=1
 WORKDIR /build
@@ -37,7 +39,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     esac
 COPY --from=wheel /dist /dist
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/gatewatch/bin/pip install -c others.txt "$(echo /dist/*.whl)[cluster,mqtt]" \
+    /opt/gatewatch/bin/pip install -c others.txt "$(echo /dist/*.whl)[${EXTRAS}]" \
     && /opt/gatewatch/bin/pip check
 
 # ---------------------------------------------------------------- the runtime
@@ -52,7 +54,9 @@ LABEL org.opencontainers.image.title="gatewatch" \
 RUN groupadd --gid 10001 gatewatch \
     && useradd --uid 10001 --gid gatewatch --no-create-home \
         --home-dir /nonexistent --shell /usr/sbin/nologin gatewatch \
-    && install -d -o gatewatch -g gatewatch -m 0750 /data
+    && install -d -o gatewatch -g gatewatch -m 0750 /data \
+    # KubeRay starts ray by a login shell, which forgets PATH.
+    && echo "PATH=/opt/gatewatch/bin:\$PATH" > /etc/profile.d/gatewatch.sh
 COPY --from=environment /opt/gatewatch /opt/gatewatch
 COPY --chmod=644 deploy/healthcheck.py /opt/gatewatch/healthcheck.py
 

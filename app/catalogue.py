@@ -12,7 +12,7 @@ from app.storage.version_rows import Entry
 from app.telemetry import Telemetry
 from detector.descriptors import REGIONAL
 from detector.detector import Detector
-from detector.embedder import Embedder
+from detector.embeds import Embeds
 from detector.errors import FingerprintMismatchError, InvalidSpecError, NotCalibratedError
 from detector.scorers import SCORERS
 from detector.spec import Mask as MaskKind
@@ -22,7 +22,7 @@ from detector.spec import Spec
 class Catalogue:
     """What is stored, shown in the metrics, and only used with the backbone that runs."""
 
-    def __init__(self, storage: Storage, embedder: Embedder, telemetry: Telemetry) -> None:
+    def __init__(self, storage: Storage, embedder: Embeds, telemetry: Telemetry) -> None:
         self._storage = storage
         self._embedder = embedder
         self._telemetry = telemetry

@@ -8,12 +8,15 @@ import typer
 from app import __version__, serving
 from app.bench.command import ListOptions, bench
 from app.commands.adapting import adapt
+from app.commands.bulk import merge
 from app.commands.common import settings_of_environment
 from app.commands.doctor import doctor
+from app.commands.fitting import fit
 from app.commands.following import cancel
 from app.commands.judging import draw_map, score
 from app.commands.keys import keys
-from app.commands.learning import calibrate, fit, forget, threshold
+from app.commands.learning import calibrate, forget, threshold
+from app.commands.managing import delete, detectors, promote, rollback, versions
 from app.commands.moving import export, import_
 from app.commands.power import power
 from app.commands.replay import replay
@@ -40,8 +43,11 @@ def serve(
         raise typer.Exit(1)
 
 
-for command in (fit, calibrate, forget, threshold, score, replay, power, export, adapt, cancel):
+for command in (fit, merge, calibrate, forget, threshold, score, replay, power, export, adapt):
     cli.command()(command)
+for managing in (detectors, versions, promote, rollback, delete):
+    cli.command()(managing)
+cli.command()(cancel)
 cli.command("map")(draw_map)
 cli.command("import")(import_)
 cli.command(cls=ListOptions)(bench)

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Lifespan
 from threadpoolctl import threadpool_limits
 
-from app import __version__, middleware, problems, slow_bodies
+from app import __version__, middleware, problems, slow_bodies, unread_bodies
 from app.access import guard
 from app.console import pages
 from app.counting import counting
@@ -51,6 +51,7 @@ from app.storage import Storage
 from app.sweeping import sweeping
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
+from detector.embeds import Embeds
 
 ROUTES = (
     detectors,
@@ -79,11 +80,14 @@ ROUTES = (
 EVENTS = "text/event-stream"
 
 
-def create_service(settings: Settings, *, exports: bool = True) -> Service:
+def create_service(
+    settings: Settings, embedder: Embeds | None = None, *, exports: bool = True
+) -> Service:
     """Return a service on the settings' backbone and data directory, not yet started.
 
     Args:
         settings: of the process.
+        embedder: what embeds; None for the settings' backbone in this process.
         exports: whether the engine may make what it has not kept, in the background: worth it for
             a server, not for a command that ends soon.
 
@@ -94,7 +98,7 @@ def create_service(settings: Settings, *, exports: bool = True) -> Service:
     # The statistics are many small systems: BLAS threads cost them more than they give, most of
     # all beside torch's, and their number would show in the last bits of a score.
     threadpool_limits(1, user_api="blas")
-    embedder = Embedder.load(
+    embedder = embedder or Embedder.load(
         settings.backbone,
         settings.device,
         settings.threads,
@@ -183,6 +187,7 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
         max_bytes=settings.max_body_bytes,
         telemetry=service.telemetry,
     )
+    app.add_middleware(unread_bodies.CloseUnread)
     return app
 
 

@@ -21,6 +21,7 @@ from app.access.credentials import without_secrets
 from app.console.pages import is_console
 from app.deadlines import TIMEOUT
 from app.errors import OverloadedError
+from app.paths import path_of
 from app.scoring.admission import Admission, Ticket
 from app.telemetry import Telemetry
 
@@ -73,7 +74,7 @@ class Observe:
     def _count(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         # The path's template, never the path: labels must stay few.
         route = getattr(scope.get("route"), "path", "unmatched")
-        if route in UNCOUNTED or is_console(scope["path"]):
+        if route in UNCOUNTED or is_console(path_of(scope)):
             return  # a page is many files, and says nothing of how the service serves
         # A method that no route has is the client's invention, and may be any word.
         method = "any" if route == "unmatched" or status == 405 else scope["method"]
@@ -243,7 +244,7 @@ class Admit:
         """Return the template of the route that takes this request's images, if one does."""
         if scope["type"] != "http" or scope["method"] != "POST":
             return None
-        path = scope["path"]
+        path = path_of(scope)
         return next((t for pattern, t in self._paths.items() if pattern.match(path)), None)
 
 
@@ -251,6 +252,16 @@ def _timeout_s(scope: Scope) -> float:
     """Return how long the answer is of use; the route refuses what is no time at all."""
     sent = Headers(scope=scope).get(TIMEOUT, "")
     return 1e-3 * int(sent) if sent.isdecimal() and len(sent) < MOST_DIGITS else math.inf
+
+
+def unpacked(scope: Scope, size: int) -> None:
+    """Say that a request's body has unpacked to so many bytes so far; on any thread.
+
+    Raises:
+        OverloadedError: if there is no room for them.
+    """
+    if TICKET in scope:
+        scope[TICKET].unpack(size)
 
 
 def arrived(scope: Scope, images: int) -> None:

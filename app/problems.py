@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from app import errors
+from app.paths import path_of
 from detector import errors as domain
 from detector.errors import DetectorError
 
@@ -159,7 +160,7 @@ def _answer(
 ) -> JSONResponse:
     request_id = request.scope.get("request_id", "")
     content = problem.model_dump() | {"request_id": request_id}
-    if request.scope["path"].startswith(V2_PATHS):
+    if path_of(request.scope).startswith(V2_PATHS):
         content["error"] = problem.detail  # where clients of the open inference protocol look
     named = {"X-Request-ID": request_id} | dict(headers or {})  # an unexpected one passes no other
     return JSONResponse(content, problem.status, named, media_type=MEDIA_TYPE)

@@ -33,7 +33,7 @@ from app.telemetry import Telemetry
 from detector import operating_points
 from detector.detector import Detector
 from detector.drift.power import Power
-from detector.embedder import Embedder
+from detector.embeds import Embeds
 from detector.histogram import histogram
 from detector.spec import DEFAULT_IMAGE_SIZE
 
@@ -45,7 +45,7 @@ class Service:
     """Built once, started in an event loop, stopped at the end (``async with``)."""
 
     def __init__(
-        self, settings: Settings, embedder: Embedder, storage: Storage, telemetry: Telemetry
+        self, settings: Settings, embedder: Embeds, storage: Storage, telemetry: Telemetry
     ) -> None:
         self.settings = settings
         self.embedder = embedder

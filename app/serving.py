@@ -15,7 +15,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from app import slow_bodies
+from app import connections
 from app.health.draining import Drain
 from app.settings import Settings
 
@@ -72,7 +72,7 @@ def serve(app: FastAPI, settings: Settings) -> bool:
         app,
         host=settings.host,
         port=settings.port,
-        http=slow_bodies.protocol(settings.body_seconds),
+        http=connections.protocol(settings.body_seconds),
         log_level=settings.log_level,
         access_log=False,  # the middleware writes one line per request
         timeout_keep_alive=65,  # longer than a load balancer's usual 60 s

@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     comes, one of its own is sent. A stage that is at one image for so long is stuck."""
     body_seconds: PositiveFloat = 30
     """How long a request's body may keep the server waiting, and one second more for every 16 kB
-    of it; beyond it is a 408. Headers have as long."""
+    of it; beyond it is a 408. Headers have as long, and so has an answer to be read."""
     drain_seconds: PositiveInt = 10
     """How long a stopping server goes on with requests under way; what is left is told 503."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

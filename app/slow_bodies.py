@@ -1,18 +1,15 @@
 """Clients that send as slowly as they please: how long they may keep the server waiting.
 
 A body may take ``body_seconds`` and a second more for every ``BYTES_PER_S`` bytes that have come;
-only the time counts that the service waits for it. Headers have ``body_seconds``, as has a new
-connection on which nothing is said; the application knows of neither, so that the protocol closes
-the connection.
+only the time counts that the service waits for it. What else of a connection may keep waiting, its
+headers and its answers, the application knows nothing of: see ``app.connections``.
 """
 
 import asyncio
 import time
-from typing import Any
 
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 BYTES_PER_S = 16_000
 
@@ -51,39 +48,3 @@ class LimitWait:
             return message
 
         await self._app(scope, timely, send)
-
-
-def protocol(seconds: float) -> type[HttpToolsProtocol]:
-    """Return uvicorn's protocol with a limit on how long headers may take."""
-
-    class LimitHeaders(HttpToolsProtocol):
-        """Closes a connection whose headers do not come in time."""
-
-        _overdue: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._expect()
-
-        def on_message_begin(self) -> None:
-            self._expect()
-            super().on_message_begin()
-
-        def on_headers_complete(self) -> None:
-            self._expect_nothing()
-            super().on_headers_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._expect_nothing()
-            super().connection_lost(exc)
-
-        def _expect(self) -> None:
-            self._expect_nothing()
-            self._overdue = self.loop.call_later(seconds, self.transport.close)
-
-        def _expect_nothing(self) -> None:
-            if self._overdue is not None:
-                self._overdue.cancel()
-                self._overdue = None
-
-    return LimitHeaders

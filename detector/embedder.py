@@ -65,6 +65,52 @@ _LOST = (
 )
 
 
+class Preparer:
+    """What a backbone has done to images before it sees them; goes where no network is."""
+
+    def __init__(self, network: backbone.Backbone) -> None:
+        self._name = network.name
+        self._preprocessing = network.preprocessing
+
+    def prepare(
+        self,
+        image: UInt8[np.ndarray, "h w 3"],
+        side_px: int,
+        mask: UInt8[np.ndarray, "p q"] | None = None,
+    ) -> Prepared:
+        """Return an RGB image resized to the network's square input; thread-safe.
+
+        A mask of any size becomes a fourth channel: how much each pixel counts, 0 not at all. Only
+        its proportions matter: it is brought to 255 at most.
+
+        Raises:
+            InvalidMaskError: if the mask leaves nothing of the image.
+            BackboneError: if the backbone does not see images.
+        """
+        prepared = self._images().resize(image, side_px)
+        if mask is None:
+            return prepared
+        return np.concatenate([prepared, self.weights(mask, side_px)])
+
+    def weights(self, mask: UInt8[np.ndarray, "p q"], side_px: int) -> UInt8[np.ndarray, "1 s s"]:
+        """Return how much each pixel of a prepared image counts under a mask.
+
+        Raises:
+            InvalidMaskError: if the mask leaves nothing of the image.
+        """
+        highest = max(int(mask.max(initial=0)), 1)
+        full = np.rint(mask * (255.0 / highest)).astype(np.uint8)[:, :, None]
+        weights = self._images().resize(full, side_px)
+        if not weights.any():
+            raise InvalidMaskError("the mask leaves nothing of the image: white is what counts")
+        return weights
+
+    def _images(self) -> Preprocessing:
+        if not isinstance(self._preprocessing, Preprocessing):
+            raise BackboneError(f"{self._name} does not see images")
+        return self._preprocessing
+
+
 class Embedder:
     """A backbone that answers in NumPy arrays; of any kind of sample its preparation knows."""
 
@@ -78,6 +124,7 @@ class Embedder:
         self.precision = network.precision
         self.lanes = network.engine.lanes
         self.regional = network.regional
+        self.preparer = Preparer(network)
         # On a CPU larger batches cost more per image: their activations leave the caches and are
         # allocated anew each time. Where passes run beside each other, one image each is as fast,
         # and nobody waits for another's. A GPU wants them larger.
@@ -164,17 +211,10 @@ class Embedder:
     ) -> Prepared:
         """Return an RGB image resized to the network's square input; thread-safe.
 
-        A mask of any size becomes a fourth channel: how much each pixel counts, 0 not at all. Only
-        its proportions matter: it is brought to 255 at most.
-
         Raises:
-            InvalidMaskError: if the mask leaves nothing of the image.
-            BackboneError: if the backbone does not see images.
+            InvalidMaskError, BackboneError: as ``Preparer.prepare``.
         """
-        prepared = self._images().resize(image, side_px)
-        if mask is None:
-            return prepared
-        return np.concatenate([prepared, self.weights(mask, side_px)])
+        return self.preparer.prepare(image, side_px, mask)
 
     def weights(self, mask: UInt8[np.ndarray, "p q"], side_px: int) -> UInt8[np.ndarray, "1 s s"]:
         """Return how much each pixel of a prepared image counts under a mask.
@@ -182,17 +222,7 @@ class Embedder:
         Raises:
             InvalidMaskError: if the mask leaves nothing of the image.
         """
-        highest = max(int(mask.max(initial=0)), 1)
-        full = np.rint(mask * (255.0 / highest)).astype(np.uint8)[:, :, None]
-        weights = self._images().resize(full, side_px)
-        if not weights.any():
-            raise InvalidMaskError("the mask leaves nothing of the image: white is what counts")
-        return weights
-
-    def _images(self) -> Preprocessing:
-        if not isinstance(self._backbone.preprocessing, Preprocessing):
-            raise BackboneError(f"{self.name} does not see images")
-        return self._backbone.preprocessing
+        return self.preparer.weights(mask, side_px)
 
     def embed(self, samples: Sequence[np.ndarray]) -> Embedding:
         """Return the embedding of prepared samples, images of one shape; thread-safe.

@@ -30,6 +30,7 @@ from app.errors import (
     UnavailableError,
     UnprotectedError,
 )
+from app.paths import path_of
 from app.settings import Settings
 from app.storage.audit import Audit, By
 from app.storage.database import Database
@@ -69,7 +70,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer in its place."""
-        if scope["type"] == "http" and not is_open(scope["path"]):
+        if scope["type"] == "http" and not is_open(path_of(scope)):
             request = Request(scope)
             try:
                 scope["identity"] = await self._access.identify(request.headers)

@@ -15,3 +15,15 @@ class MissingPartsError(BulkError):
 
 class UnreadableSourceError(BulkError):
     """A source of images cannot be listed or read as a whole."""
+
+
+class UnfinishedError(BulkError):
+    """It was stopped; what was done is kept, and the same command goes on from it."""
+
+
+class ChangedSourcesError(BulkError):
+    """What was begun is of other images or another plan than what is to go on."""
+
+
+class TooManyFailedError(BulkError):
+    """So many images could not be used that the source must be a wrong one."""

@@ -6,7 +6,8 @@ the detector wants them: which it is, its bytes say, so they are read before eit
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 
@@ -22,38 +23,53 @@ from app.scoring.looking import look_of
 from detector.detector import Detector
 from detector.embedding import Embedding
 
-AT_ONCE_IMAGES = 32
-"""Images whose bytes are in memory at the same time."""
+AT_ONCE_IMAGES = 64
+"""Images whose bytes are in memory at the same time; twice as many, as the next are read early."""
+READS = 8
+"""Images that are read at the same time: a bucket lets one wait."""
 
 
 async def part_of(
     ingest: Ingest, detector: Detector, hold_out: HoldOut, items: Iterable[Item]
 ) -> Part:
-    """Return the part that some images make.
+    """Return the part that some images make. Raises as ``parts_of``."""
+    parts = [part async for part in parts_of(ingest, detector, hold_out, items)]
+    return Part.merged([Part.of(detector, hold_out, ()), *parts])
+
+
+async def parts_of(
+    ingest: Ingest, detector: Detector, hold_out: HoldOut, items: Iterable[Item]
+) -> AsyncGenerator[Part, None]:
+    """Yield the parts that images make, some of them at a time, in their order.
+
+    The next are read while one lot is embedded.
 
     Raises:
         UnavailableError: if the service is stopping.
         StorageUnavailableError: if the store that they lie in fails.
+        UnreadableSourceError: if a file of theirs has gone.
         MaskMismatchError: if the detector wants a mask with every image.
     """
-    looks = {fits: look_of(detector, None, fitting=fits) for fits in (True, False)}
-    parts = [Part.of(detector, hold_out, ())]
+    fitting, holding = (look_of(detector, None, fitting=fits) for fits in (True, False))
     coming = iter(items)
-    while True:
-        some = await asyncio.to_thread(_read, coming)
-        if not some:
-            return Part.merged(parts)
-        seen = []
-        for fits, look in looks.items():
-            chosen = [
-                each
-                for each in some
-                if isinstance(each, _Bytes) and hold_out.holds(each.sha256) is not fits
-            ]
-            seen += await _embedded(ingest, look, chosen)
-        seen += [each for each in some if isinstance(each, Seen)]
-        made = await ingest.in_pool(partial(Part.of, detector, hold_out, seen))
-        parts = [Part.merged([*parts, made])]
+    with ThreadPoolExecutor(READS, thread_name_prefix="read") as readers:
+        read = partial(asyncio.to_thread, _read, coming, readers)
+        reading = asyncio.create_task(read())
+        try:
+            while some := await reading:
+                reading = asyncio.create_task(read())
+                seen = [each for each in some if isinstance(each, Seen)]
+                images = [each for each in some if isinstance(each, _Bytes)]
+                # Those that look alike go together: full batches.
+                alone = [
+                    each for each in images if fitting.mirrored and hold_out.holds(each.sha256)
+                ]
+                rest = [each for each in images if each not in alone]
+                seen += await _embedded(ingest, fitting, rest)
+                seen += await _embedded(ingest, holding, alone)
+                yield await ingest.in_pool(partial(Part.of, detector, hold_out, seen))
+        finally:
+            await asyncio.gather(reading, return_exceptions=True)
 
 
 class _Bytes:
@@ -64,8 +80,8 @@ class _Bytes:
         self.sha256 = hashlib.sha256(content).hexdigest()
 
 
-def _read(coming: Iterator[Item]) -> list["_Bytes | Seen"]:
-    return [_one(item) for item in islice(coming, AT_ONCE_IMAGES)]
+def _read(coming: Iterator[Item], readers: ThreadPoolExecutor) -> list["_Bytes | Seen"]:
+    return list(readers.map(_one, islice(coming, AT_ONCE_IMAGES)))
 
 
 def _one(item: Item) -> "_Bytes | Seen":

@@ -5,7 +5,7 @@ Parts add up, in any order and grouping, to the part of all images: moments are 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -91,15 +91,43 @@ class Part:
         """
         first = parts[0]
         for part in parts:
-            _check_alike(first, part)
+            first.require_like(part)
         known: Statistics = {}
         for part in parts:
             known = merge(known, part.statistics)
-        fitted = _by_name(image for part in parts for image in part.fitted)
-        _check_once([image.name for image in fitted])
-        rejected = sorted((each for part in parts for each in part.rejected), key=_name)
+        fitted = [image for part in parts for image in part.fitted]
+        rejected = [each for part in parts for each in part.rejected]
         held = Reservoir.merged(first.hold_out.most, (part.held for part in parts))
-        return cls(first.unfitted, first.hold_out, known, fitted, held, rejected)
+        return cls(first.unfitted, first.hold_out, known, fitted, held, rejected).ordered()
+
+    def ordered(self) -> "Part":
+        """Return the part with its lists in order of name.
+
+        Raises:
+            PartsMismatchError: if an image was fitted twice.
+        """
+        fitted = _by_name(self.fitted)
+        _check_once([image.name for image in fitted])
+        rejected = sorted(self.rejected, key=lambda each: each.name)
+        return replace(self, fitted=fitted, rejected=rejected)
+
+    def require_like(self, other: "Part") -> None:
+        """Refuse a part that does not add up with this one.
+
+        Raises:
+            PartsMismatchError: if it is of another detector, or holds out others.
+        """
+        ours, theirs = self.unfitted, other.unfitted
+        if ours.spec != theirs.spec or not np.array_equal(whole_mask(ours), whole_mask(theirs)):
+            raise PartsMismatchError(
+                "the parts are of different detectors, regions or backbones: make all of them "
+                "with the same options on the same backbone"
+            )
+        if self.hold_out != other.hold_out:
+            raise PartsMismatchError(
+                f"the parts hold out other images ({self.hold_out} and {other.hold_out}): make "
+                "all of them with the same share, number and seed"
+            )
 
     @property
     def images(self) -> int:
@@ -125,26 +153,7 @@ def _by_name(images: Iterable[Image]) -> list[Image]:
     return sorted(images, key=lambda image: image.name)
 
 
-def _name(rejected: Rejected) -> str:
-    return rejected.name
-
-
-def _check_alike(one: Part, other: Part) -> None:
-    ours, theirs = one.unfitted, other.unfitted
-    same_mask = np.array_equal(_whole(ours), _whole(theirs))
-    if ours.spec != theirs.spec or not same_mask:
-        raise PartsMismatchError(
-            "the parts are of different detectors, regions or backbones: make all of them with "
-            "the same options on the same backbone"
-        )
-    if one.hold_out != other.hold_out:
-        raise PartsMismatchError(
-            f"the parts hold out other images ({one.hold_out} and {other.hold_out}): make all of "
-            "them with the same share, number and seed"
-        )
-
-
-def _whole(detector: Detector) -> np.ndarray:
+def whole_mask(detector: Detector) -> np.ndarray:
     """Return a detector's mask; no pixels if it has none."""
     return np.zeros((0, 0), np.uint8) if detector.mask is None else detector.mask
 

@@ -68,10 +68,16 @@ def draw_map(
     with opened(url, key_file, name) as target:
         check_group(group)
         one, drawn = (name_of(image), image), content(mask)
+        told = target.explain(name, one, mask=drawn, group=group)
         picture = target.map(
-            name, one, format="png" if kind == ".png" else "npy", mask=drawn, group=group
+            name,
+            one,
+            format="png" if kind == ".png" else "npy",
+            mask=drawn,
+            version=told.version,  # another may be put in service meanwhile
+            group=group,
         )
-        result = target.explain(name, one, mask=drawn, group=group).result
+        result = told.result
         out.write_bytes(picture)
         typer.echo(f"{one[0]}: {result.verdict}, score {result.score:.4g}; map in {name_of(out)}")
 

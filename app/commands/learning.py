@@ -1,22 +1,18 @@
-"""The commands that change a detector: ``fit``, ``calibrate``, ``forget``, ``threshold``."""
+"""The commands that change a fitted detector: ``calibrate``, ``forget``, ``threshold``."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.commands import option_text
 from app.commands.common import Name, Reason
 from app.commands.following import followed
 from app.commands.sent import Folder, MaskFile, Pattern, Sent
-from app.commands.target import NOT_THERE, KeyFile, Target, Url, limits, opened
-from app.images import masks
+from app.commands.target import KeyFile, Url, opened
 from app.intake.grouping import check_group
 from detector.errors import InvalidSpecError
-from detector.spec import Spec
 from detector.thresholds import configure
 from gatewatch import DetectorInfo, NewThreshold, RejectedImage, Threshold
 
@@ -24,45 +20,6 @@ SHA256 = re.compile("[0-9a-f]{64}")
 Parameter = Annotated[
     list[str] | None, typer.Option(help="Parameter of the method: KEY=VALUE, as k=3.")
 ]
-
-
-def fit(
-    name: Name,
-    folder: Folder,
-    scorer: Annotated[str | None, typer.Option(help="For a new detector.")] = None,
-    descriptor: Annotated[str | None, typer.Option(help="For a new detector.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="For a new detector.")] = None,
-    roi: Annotated[
-        Path | None, typer.Option(help="For a new detector: image or polygons of what counts.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(help="For a new detector: KEY=VALUE, as flips=true.")
-    ] = None,
-    mask: MaskFile = None,
-    extend: Annotated[bool, typer.Option(help="Add to what the detector knows.")] = False,
-    group_pattern: Pattern = None,
-    reason: Reason = "",
-    url: Url = None,
-    key_file: KeyFile = None,
-) -> None:
-    """Fit a detector to normal images; create it if there is none of that name."""
-    chosen = {"scorer": scorer, "descriptor": descriptor, "image_size": image_size}
-    what: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
-    with opened(url, key_file) as target:
-        sent = Sent.of(folder, mask, group_pattern)
-        if option:
-            what["options"] = asdict(option_text.parse(option))
-        if roi and mask:
-            raise InvalidSpecError("--roi fixes the mask for good, --mask sends one: choose")
-        if roi:
-            most = limits(target)["max_image_pixels"]
-            what["mask"] = masks.from_upload(roi.read_bytes(), max_pixels=most)
-        _made(target, name, what, asks_mask=mask is not None, reason=reason)
-        begin = target.extend if extend else target.fit
-        done = followed(begin(name, sent.images, reason=reason, **sent.about), "fit")
-        report(done.rejected)
-        _say(done.detector, f"{done.fitted} image(s) fitted now", done.warnings)
-        typer.echo(f"Next: gatewatch calibrate {name} FOLDER")
 
 
 def calibrate(
@@ -91,13 +48,13 @@ def calibrate(
             name,
             sent.images,
             anomalies=sent.anomalies,
-            threshold=_line(method, target, parameter, by_group, review_target),
+            threshold=new_line(method, target, parameter, by_group, review_target),
             reason=reason,
             **sent.about,
         )
         done = followed(job, "calibrate")
         report(done.rejected)
-        _say(done.detector, f"threshold {done.threshold.value:.6g}", done.warnings)
+        say(done.detector, f"threshold {done.threshold.value:.6g}", done.warnings)
         typer.echo(done.threshold.statement)
 
 
@@ -125,7 +82,7 @@ def forget(
             check_group(each)
         job = target.forget(name, sha256=digests, groups=groups, reason=reason)
         done = followed(job, "forget")
-        _say(done.detector, f"{done.forgotten} image(s) forgotten", done.warnings)
+        say(done.detector, f"{done.forgotten} image(s) forgotten", done.warnings)
 
 
 def threshold(
@@ -155,29 +112,13 @@ def threshold(
                 typer.echo("It is stale: images were fitted or forgotten since the calibration")
             return
         rate = 0.05 if target is None else target
-        wanted = _line(method or "conformal", rate, parameter, by_group, review_target)
+        wanted = new_line(method or "conformal", rate, parameter, by_group, review_target)
         drawn = there.set_threshold(name, wanted, reason=reason)
         _tell(name, drawn)
-        _warn(drawn.warnings)
+        warn(drawn.warnings)
 
 
-def _made(target: Target, name: str, what: dict[str, Any], *, asks_mask: bool, reason: str) -> None:
-    """Create a detector, unless there is one; then nothing may be asked of a new one."""
-    told = {key: value for key, value in what.items() if key not in ("mask", "options")}
-    Spec(name, "", "", **told)  # refuse what cannot be, in the same words wherever it is asked
-    try:
-        target.detector(name)
-    except NOT_THERE:
-        mask = what.pop("mask", "request" if asks_mask else None)
-        target.create(name, mask=mask, reason=reason, **what)
-    else:
-        if what:
-            raise InvalidSpecError(
-                f"detector {name!r} exists: {', '.join(what)} can only be given to a new one"
-            )
-
-
-def _line(
+def new_line(
     method: str,
     target: float,
     pairs: Sequence[str] | None,
@@ -215,15 +156,17 @@ def report(rejected: Sequence[RejectedImage]) -> None:
         typer.echo(f"left out {image.name}: {image.problem.detail}", err=True)
 
 
-def _say(made: DetectorInfo, what: str, warnings: Sequence[str]) -> None:
+def say(made: DetectorInfo, what: str, warnings: Sequence[str]) -> None:
+    """Say what a version is now, and what to know of it."""
     serves = "in service" if made.in_service == made.version else "not in service"
     typer.echo(
         f"{made.name} version {made.version} ({serves}): {what}, {made.fitted_images} fitted in all"
         + ("; calibrate it, for its threshold is stale" if made.stale else "")
     )
-    _warn(warnings)
+    warn(warnings)
 
 
-def _warn(warnings: Sequence[str]) -> None:
+def warn(warnings: Sequence[str]) -> None:
+    """Say what to know."""
     for warning in warnings:
         typer.echo(f"Warning: {warning}", err=True)

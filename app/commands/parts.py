@@ -2,8 +2,11 @@
 
 A file that cannot be read, or is too large to be sent, has that as its result, as it has where the
 service reads files itself; an empty one goes in its place, so that all else is judged as ever.
+Something on the way, a proxy, may take less in one request than the service does: what it refuses
+as too large goes again with half the bytes, down to one image, and the rest no larger than that.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,10 +47,16 @@ def in_parts(ask: Ask, images: Sequence[File], most: int, room: int) -> Iterator
         DetectorError, GatewatchError, OSError: if a part cannot be scored; which one was said.
     """
     done, version = 0, 0
-    for part in _parts(images, most, room):
+    waiting = deque(images)
+    while waiting:
+        part = _part(waiting, most, room)
         try:
             scores = _scored(ask, part)
-        except (DetectorError, GatewatchError, OSError):
+        except (DetectorError, GatewatchError, OSError) as error:
+            if len(part) > 1 and isinstance(error, ProblemError) and error.status == TOO_LARGE:
+                room = sum(map(_size, part)) // 2
+                waiting.extendleft(reversed(part))
+                continue
             if len(part) < len(images):
                 typer.echo(
                     f"gatewatch: scored {done} of {len(images)} images; it stopped at the "
@@ -96,22 +105,21 @@ def _scored(ask: Ask, part: Sequence[File]) -> Scores:
             return replace(scores, results=told)
 
 
-def _parts(images: Sequence[File], most: int, room: int) -> Iterator[list[File]]:
-    """Yield images as many at a time as one request may bring; one that is too large is alone."""
-    part: list[File] = []
-    filled = 0
-    for image in images:
-        size = _size(image[1]) + len(image[0].encode()) + PART_BYTES
-        if part and (len(part) == most or filled + size > room):
-            yield part
-            part, filled = [], 0
-        part.append(image)
-        filled += size
-    yield part
+def _part(waiting: deque[File], most: int, room: int) -> list[File]:
+    """Take as many images as one request may bring; one that is too large is alone."""
+    part = [waiting.popleft()]
+    filled = _size(part[0])
+    while waiting and len(part) < most and filled + _size(waiting[0]) <= room:
+        part.append(waiting.popleft())
+        filled += _size(part[-1])
+    return part
 
 
-def _size(path: Path) -> int:
+def _size(image: File) -> int:
+    """Return the bytes of an image in a form."""
+    name, path = image
     try:
-        return path.stat().st_size
+        content = path.stat().st_size
     except OSError:  # it is scored, too, and that says what is wrong with it
-        return 0
+        content = 0
+    return content + len(name.encode()) + PART_BYTES

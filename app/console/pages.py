@@ -51,7 +51,7 @@ class Pages(StaticFiles):
 
 def is_console(path: str) -> bool:
     """Return whether a path is one of the console's, which are open to anybody."""
-    return path in ("/", PATH) or path.startswith(f"{PATH}/")
+    return path in ("", "/", PATH) or path.startswith(f"{PATH}/")
 
 
 def install(app: FastAPI) -> None:

@@ -18,6 +18,7 @@ from app import problems
 from app.errors import UnavailableError
 from app.health.state import Health
 from app.middleware import UNCOUNTED
+from app.paths import path_of
 
 EVENTS = "text/event-stream"
 AT_ONCE = -float("inf")
@@ -50,7 +51,7 @@ class Drain:
         self._ends_s = time.monotonic() + self._seconds
         self._health.draining = True
         self.begun.set()
-        self._end(lambda request: request.streams)
+        self.end_streams()
 
     @property
     def done(self) -> bool:
@@ -58,6 +59,10 @@ class Drain:
         if self.begun.is_set() and time.monotonic() > self._ends_s:
             self._end(lambda _: True)
         return self.begun.is_set() and not self.under_way
+
+    def end_streams(self) -> None:
+        """End streams of events: their clients ask again from where they were."""
+        self._end(lambda request: request.streams)
 
     def _end(self, which: Callable[[_UnderWay], bool]) -> None:
         for request in filter(which, self.under_way):
@@ -74,7 +79,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        if scope["type"] != "http" or scope["path"] in UNCOUNTED:
+        if scope["type"] != "http" or path_of(scope) in UNCOUNTED:
             await self._app(scope, receive, send)
         elif self._drain.begun.is_set():
             await _refuse(scope, receive, send)

@@ -8,8 +8,9 @@ threads that decode; JSON or NDJSON, parsed on a thread.
 import asyncio
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -21,20 +22,27 @@ from app.images.sources import JSON, NDJSON, Upload, media_type
 from app.intake.limits import Limits
 from app.intake.spool import SpoolFile, as_sources
 from app.intake.spooling import ZIP, spool
+from app.middleware import unpacked
 from app.settings import Settings
 
 
+def _nothing(_: int) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class RequestLimits(Limits):
     """What one such request may bring: as a job, but less, and other settings say how much."""
 
-    __slots__ = ()
     TOO_LONG = (
         ": that is more images than one request may have (max_request_images), send the rest in "
         "another"
     )
+    hold: Callable[[int], None] = _nothing
+    """Called with the bytes that were unpacked so far; raises if there is no room for them."""
 
     @classmethod
-    def of(cls, settings: Settings) -> "RequestLimits":
+    def of(cls, settings: Settings, hold: Callable[[int], None] = _nothing) -> "RequestLimits":
         """Return those of the settings; what is unpacked counts like a body that is not packed."""
         return cls(
             images=settings.max_request_images,
@@ -42,6 +50,7 @@ class RequestLimits(Limits):
             image_bytes=settings.max_image_bytes,
             ratio=settings.max_compression_ratio,
             body_bytes=settings.max_body_bytes,
+            hold=hold,
         )
 
     def check_count(self, count: int) -> None:
@@ -53,12 +62,17 @@ class RequestLimits(Limits):
             )
 
     def check_total(self, size: int) -> None:
-        """Refuse more bytes than all images may have. Raises UploadTooLargeError."""
+        """Refuse more bytes than all images may have, or than there is room for now.
+
+        Raises:
+            UploadTooLargeError, OverloadedError
+        """
         if size > self.total_bytes:
             raise UploadTooLargeError(
                 f"more than {self.total_bytes} bytes unpacked in one request (max_body_bytes): "
                 "send some of the images in another"
             )
+        self.hold(size)
 
 
 @cache
@@ -78,9 +92,11 @@ async def from_request(request: Request, settings: Settings) -> AsyncIterator[Up
         RequestValidationError: if JSON is not as described.
         RefusedMemberError: if a zip file holds what it may not.
         TooManyImagesError, UploadTooLargeError, CompressionRatioError: if it is over a limit.
+        OverloadedError: if a zip file unpacks to more than there is room for now.
         as ``app.images.sources.from_request``.
     """
-    kind, limits = media_type(request), RequestLimits.of(settings)
+    kind = media_type(request)
+    limits = RequestLimits.of(settings, partial(unpacked, request.scope))
     if kind in ZIP:
         incoming = settings.data_dir / "incoming"
         incoming.mkdir(parents=True, exist_ok=True)

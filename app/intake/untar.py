@@ -18,7 +18,7 @@ from app.intake.limits import Limits, quoted
 from app.intake.spool_writer import SpoolWriter
 
 _KIND = "tar file"
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 HEADER_BYTES = 2**15
 """Most bytes that may come before one member's content: headers, long names, attributes."""
 PADDING_BYTES = 2**24
@@ -38,12 +38,12 @@ def read_tar(body: io.BufferedReader, writer: SpoolWriter) -> None:
         TooManyImagesError, UploadTooLargeError, CompressionRatioError: if it is over a limit.
     """
     packed = Counted(body)
-    is_packed = body.peek(2).startswith(_GZIP)
-    stream = _Forward(
+    is_packed = body.peek(2).startswith(GZIP)
+    stream = Forward(
         gzip.GzipFile(fileobj=packed, mode="rb") if is_packed else packed, packed, writer.limits
     )
     names = Names(writer.limits)
-    for member in _members(stream):
+    for member in members(stream):
         name = names.take(member.name, is_folder=member.isdir())
         if name is None:
             continue
@@ -59,7 +59,12 @@ def read_tar(body: io.BufferedReader, writer: SpoolWriter) -> None:
     stream.finish()
 
 
-def _members(stream: "_Forward") -> Iterator[tarfile.TarInfo]:
+def members(stream: "Forward") -> Iterator[tarfile.TarInfo]:
+    """Yield the headers of a tar file; content that is not read before the next is passed over.
+
+    Raises:
+        MalformedUploadError: if it is damaged or cut short.
+    """
     with readable(_KIND):
         stream.expect_header()
         archive = tarfile.TarFile(
@@ -105,7 +110,7 @@ class _Header(tarfile.TarInfo):
             ) from error
 
 
-class _Forward:
+class Forward:
     """A stream that only goes forward, and counts what is read, passed over and unpacked."""
 
     def __init__(self, file: _Readable, packed: Counted, limits: Limits) -> None:

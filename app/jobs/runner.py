@@ -98,6 +98,7 @@ class JobRunner:
 
     async def _work(self, job: Job) -> None:
         """Run a job to its end; if this process is stopping, leave it as it is."""
+        log.info("job %s is worked on here, attempt %d", job.id, job.attempts)
         try:
             made = await asyncio.to_thread(self._jobs.made, job)
             if job.cancel_requested and made is None:

@@ -1,7 +1,7 @@
 """Calibrate a detector: score images that were not fitted, and draw the line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
@@ -79,6 +79,33 @@ async def calibrate(
         look = await service.look(detector, images.mask)
         run = Run(base.entry.id, order.run, frozenset(image.sha256 for image in fitted))
         chunks = service.collector.collect(detector, images, look, run, order.progress)
+    return await drawn(service, base, chunks, fitted, order, line, warnings)
+
+
+async def drawn(
+    service: Service,
+    base: Stored,
+    chunks: AsyncIterator[Chunk],
+    fitted: Sequence[Image],
+    order: Order,
+    line: Line,
+    warnings: Sequence[str] = (),
+) -> Learned:
+    """Draw the line on the scores of rows at hand, and keep the version that has it.
+
+    Args:
+        service: that runs.
+        base: the fitted version.
+        chunks: rows of images that were not fitted.
+        fitted: the images that were.
+        order: how it is asked for.
+        line: the threshold that is wanted.
+        warnings: for the answer.
+
+    Raises:
+        as ``calibrate``.
+    """
+    detector = base.detector
     seen = await _score(service, detector, chunks)
     require_images(len(seen.normal), seen.rejected)
     calibrated = detector.calibrate(

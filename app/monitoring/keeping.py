@@ -1,7 +1,8 @@
 """The monitors as they are kept: read, changed, and written back by whoever was first.
 
 A monitor is changed in memory and kept as a whole; if another process has kept one meanwhile, that
-one is read and changed instead. What could not be kept has not happened.
+one is read and changed instead. What could not be kept has not happened. Notes of the log are read
+after the state, and what becomes of them is part of the transaction that replaces it.
 """
 
 import contextlib
@@ -11,16 +12,19 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.errors import ConflictError, StorageUnavailableError, UnknownDetectorError
-from app.monitoring.monitor import Monitor, key_of
-from app.monitoring.notes import Monitored, Note, Raised
+from app.monitoring.log import monitored
+from app.monitoring.monitor import Monitor
+from app.monitoring.notes import Monitored, Raised
 from app.monitoring.references import References
 from app.monitoring.showing import Showing
+from app.monitoring.taking import Taking, take_in
 from app.monitoring.telling import Told, tell
 from app.monitoring.testing import Answered, WindowTester
-from app.monitoring.windows import Windows
+from app.monitoring.windows import far_apart, full_of
 from app.notices.alarms import standing
 from app.storage import Storage
 from app.storage.cache import Cache
+from app.storage.drift_notes import DriftNotes, Taken
 from app.storage.drift_states import Change, DriftStates
 from app.storage.tables import now
 from app.storage.version_reader import Stored
@@ -30,8 +34,10 @@ from detector.errors import ArtefactError, DetectorError, InvalidSpecError
 log = logging.getLogger(__name__)
 
 TRIES = 10
-Work = Callable[[Stored, Monitor], Change | None]
-"""Changes a monitor, and says what the audit shall hold of it."""
+AT_ONCE = 200
+"""Notes taken by one transaction: each is a second of one process."""
+Work = Callable[[Stored, Monitor], Change | Taken | None]
+"""Changes a monitor; says what the audit shall hold of it, or which notes it has taken in."""
 
 
 class Monitors:
@@ -53,36 +59,47 @@ class Monitors:
         self._showing = showing
         self._cache: Cache[tuple[Monitor, int]] = Cache(cached)
         self._references = References(storage, blocks or {})
-        self._windows = Windows(cached)
+        self._notes = DriftNotes(storage.database)
         self.testing = WindowTester(self._references)
+        self._under_test: set[tuple[str, int]] = set()
+        self._shown: dict[str, int] = {}
 
-    def feed(self, name: str, notes: Sequence[Note], dropped: int) -> None:
-        """Take in images of one detector, in order, and how many could not be noted.
+    def take(self, name: str, identity: str) -> None:
+        """Take in the notes of a detector that nobody has taken.
 
         Raises:
             UnknownDetectorError: if it was deleted.
             as ``change``.
         """
-        raised: list[Raised] = []
-        taken: list[Note] = []
-        monitored: list[Monitored] = []
-        by: list[Stored] = []
+        found: list[Taking] = []
 
-        def work(stored: Stored, monitor: Monitor) -> None:
-            monitored.clear()
-            by[:] = [stored]
-            if stored.entry.id != notes[0].stored.entry.id:
+        def work(stored: Stored, monitor: Monitor) -> Taken:
+            if stored.entry.id != identity:
                 raise UnknownDetectorError(f"{name!r} was deleted, and another one has its name")
-            taken[:] = [note for note in notes if _compares(note, stored, monitor)]
-            raised[:] = [each for note in taken for each in monitor.take(note, monitored)]
-            monitor.dropped += dropped
+            found[:] = [take_in(stored, monitor, self._notes.untaken(identity, AT_ONCE))]
+            return found[0].taken(monitor, self._notes.squeezes)
 
-        monitor = self.change(name, work, latest=False)
-        self._showing.seen(name, monitor, taken, raised)
-        for full in self._windows.add(by[0], monitor, monitored):
-            if not self.testing.submit(full):
+        while self._notes.wait(identity):
+            monitor = self.change(name, work, latest=False)
+            (taking,) = found
+            self._showing.seen(name, monitor, taking.images, taking.raised)
+            for _ in range(taking.skipped):
                 self._showing.untested(name, "skipped")
-        self._showing.fills(name, self._windows.filled(by[0].entry.id, monitor.reference))
+
+    def test(self, name: str) -> None:
+        """Let the windows of a detector be tested that wait for it.
+
+        Raises:
+            as ``told``.
+        """
+        stored = self._versions.get(name)
+        monitor, _ = self._monitor(stored, latest=False)
+        identity = stored.entry.id
+        for waiting in monitor.windows.waiting:
+            if (identity, waiting.last) not in self._under_test:
+                images = self._images(identity, waiting.since, waiting.last)
+                if self.testing.submit(full_of(stored, monitor, waiting, images)):
+                    self._under_test.add((identity, waiting.last))
 
     def settle(self) -> None:
         """Keep what was said of windows that were tested; if that fails, another time.
@@ -99,28 +116,29 @@ class Monitors:
                 raise
             except DetectorError:
                 pass  # it is gone, or cannot be watched any more
-            del results[0]
+            done = results.pop(0).full
+            self._under_test.discard((done.stored.entry.id, done.number))
 
     def _hear(self, tested: Answered) -> None:
-        """Keep what was said of a window, unless the baseline is another one by now."""
+        """Keep what was said of a window, unless somebody has, or the baseline is another one."""
         entry, reference = tested.full.stored.entry, tested.full.reference
         raised: list[Raised] = []
-        is_heard = False
+        waits = is_same = False
 
         def work(stored: Stored, monitor: Monitor) -> None:
-            nonlocal is_heard
+            nonlocal waits, is_same
             same = stored.entry.id == entry.id and monitor.reference.epoch == reference.epoch
-            is_heard = same and tested.said is not None
+            is_same, waits = same, same and monitor.windows.answered(tested.full.waiting)
             raised.clear()
-            if same and tested.said is not None:
+            if waits and tested.said is not None:
                 raised[:] = monitor.hear(tested.said)
-            elif same and tested.never:
+            elif waits and tested.never:
                 monitor.decide(tested.never)
 
         self.change(entry.name, work)
-        if is_heard and tested.said is not None:
+        if waits and tested.said is not None:
             self._showing.tested(entry.name, tested.said, raised)
-        else:
+        elif waits or not is_same:
             self._showing.untested(entry.name, "skipped" if tested.said else "error")
 
     def rebaseline(self, stored: Stored, monitor: Monitor, images: int, at: datetime) -> None:
@@ -131,8 +149,8 @@ class Monitors:
         """
         monitor.rebaseline(stored.detector, images, at)
         since, every = monitor.state.images - images, monitor.state.thinning.every
-        last = self._windows.last(stored.entry.id, since, every)
-        blob = self._references.keep(stored, last, monitor.state.line)
+        kept = self._images(stored.entry.id, since, monitor.state.images)
+        blob = self._references.keep(stored, far_apart(kept, since, every), monitor.state.line)
         monitor.reference = replace(monitor.reference, blob=blob)
         monitor.decide(self._references.why_not(stored, monitor))
 
@@ -153,13 +171,23 @@ class Monitors:
             monitor, counter = self._monitor(stored, latest=latest or attempt > 0)
             self._cache.drop(identity)  # until what becomes of it is kept
             change = work(stored, monitor)
+            taken, change = (change, None) if isinstance(change, Taken) else (None, change)
             told = standing(stored.entry, monitor, change, self._sinks)
             try:
-                content, blob = monitor.to_bytes(), monitor.reference.blob
-                counter = self._states.put(identity, content, counter, change, told, blob)
+                counter = self._states.put(
+                    identity,
+                    monitor.to_bytes(),
+                    counter,
+                    change,
+                    told,
+                    monitor.reference.blob,
+                    windows=len(monitor.windows.waiting),
+                    taken=taken,
+                )
             except ConflictError:
                 continue
             self._cache.keep(identity, (monitor, counter))
+            self._shown[identity] = counter
             self._showing.stands(name, monitor)
             return monitor
         raise ConflictError(f"the drift state of {name!r} changes all the time: try again")
@@ -191,7 +219,7 @@ class Monitors:
             return None
 
     def told(self, name: str) -> Told:
-        """Return how a detector's monitors stand; writes nothing.
+        """Return how a detector's monitors stand, with notes that wait to be taken; writes nothing.
 
         Raises:
             UnknownDetectorError, NotCalibratedError, StaleCalibrationError, StorageUnavailableError
@@ -201,23 +229,30 @@ class Monitors:
             monitor, _ = self._monitor(stored)
         except InvalidSpecError as error:
             return Told(stored.entry, "disabled", [str(error)])
-        filled = self._windows.filled(stored.entry.id, monitor.reference)
-        return tell(stored.entry, monitor, filled)
+        untaken = self._notes.untaken(stored.entry.id, AT_ONCE)
+        if untaken:
+            self._cache.drop(stored.entry.id)  # it is not what is kept
+            take_in(stored, monitor, untaken)
+        return tell(stored.entry, monitor)
 
     def show_all(self) -> None:
-        """Show what was kept, so that a restart ends no alarm; reads no detector."""
-        entries = self._versions.all()
-        kept = {entry.name: self._states.get(entry.id)[0] for entry in entries}
-        for name, content in kept.items():
+        """Show what was kept since the last time, by any process; reads no detector.
+
+        So a restart ends no alarm, and one that was acknowledged elsewhere is not shown here.
+        """
+        counters = self._states.counters()
+        for entry in self._versions.all():
+            counter = counters.get(entry.id, 0)
+            if counter == self._shown.get(entry.id, 0):
+                continue
+            content, self._shown[entry.id] = self._states.get(entry.id)
             with contextlib.suppress(InvalidSpecError):  # whoever asks is told
                 monitor = self._read(content)
                 if monitor is not None:
-                    self._showing.stands(name, monitor)
+                    self._showing.stands(entry.name, monitor)
+        self._shown = {each: self._shown[each] for each in counters if each in self._shown}
 
-
-def _compares(note: Note, stored: Stored, monitor: Monitor) -> bool:
-    """Return whether a note is of what is in service now, or of a version with its scores."""
-    detector = note.stored.detector
-    if detector.version == stored.detector.version:
-        return True
-    return key_of(detector.require_calibrated()) == monitor.reference.key
+    def _images(self, identity: str, since: int, last: int) -> list[Monitored]:
+        """Return the images of these numbers that are kept."""
+        kept = self._notes.kept(identity, since, last)
+        return [image for content, squeezes in kept for image in monitored(content, squeezes)]

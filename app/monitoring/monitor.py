@@ -6,27 +6,29 @@ baseline stays. Image ids and times belong to alarms, and the last images are at
 traffic itself can become the baseline.
 """
 
-import hashlib
 from collections import deque
-from dataclasses import asdict, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from app.monitoring.notes import Monitored, Note, Raised, Reference
+from app.monitoring.baselines import key_of, of_calibration, reference_of
+from app.monitoring.filling import Fillings
+from app.monitoring.notes import Image, Raised, Reference
 from app.monitoring.window_record import Said
 from app.storage.version_reader import Stored
-from detector.calibration import Calibration
 from detector.detector import Detector
 from detector.drift.autocorrelation import Thinning
 from detector.drift.promise import Promise
 from detector.drift.state import INPUTS, WINDOW, Baseline, DriftState
+from detector.drift.window import window_size
 from detector.errors import InsufficientCalibrationError, InvalidSpecError
 from detector.tensor_file import pack, unpack
 
-__all__ = ["LEAST_IMAGES", "RECENT_IMAGES", "Monitor", "Note", "Raised", "Reference", "key_of"]
+__all__ = ["LEAST_IMAGES", "RECENT_IMAGES", "Monitor", "Raised", "Reference", "key_of"]
 
 RECENT_IMAGES = 2000
 """Last images at hand to be a baseline."""
@@ -34,6 +36,15 @@ LEAST_IMAGES = 20
 """Fewest images not above the line that can be a baseline of traffic."""
 TOLD_ALARMS = 20
 _KIND, _FORMAT = "drift", 1
+
+
+@dataclass(slots=True)
+class Took:
+    """What came of images: alarms; numbers of those that a window may take, by place; windows."""
+
+    raised: list[Raised] = field(default_factory=list)
+    numbers: dict[int, int] = field(default_factory=dict)
+    skipped: int = 0
 
 
 class Monitor:
@@ -46,6 +57,8 @@ class Monitor:
         dropped: images that came too fast to be taken in, or had no finite numbers.
         last_window, alarmed_window: what was said of the last window that was tested, and of the
             last one that was an alarm.
+        windows: the one being filled, and those that wait for their test.
+        sources: the last batch of each process whose notes were taken, latest last.
     """
 
     def __init__(self, state: DriftState, reference: Reference) -> None:
@@ -54,6 +67,8 @@ class Monitor:
         self.dropped = 0
         self.last_window: Said | None = None
         self.alarmed_window: Said | None = None
+        self.windows = Fillings(state.images)
+        self.sources: dict[str, int] = {}
         self._recent: deque[tuple[float, ...]] = deque(maxlen=RECENT_IMAGES)
 
     @classmethod
@@ -65,10 +80,10 @@ class Monitor:
             StaleCalibrationError: if they are of another fit.
             InvalidSpecError: if they cannot be a baseline, or the promise is too short for them.
         """
-        baseline = _of_calibration(stored.detector)
+        baseline = of_calibration(stored.detector)
         thinning = Thinning.of_scores(baseline.scores)
         state = DriftState(baseline, promise, thinning, int(stored.entry.id, 16))
-        return cls(state, _reference(stored.detector, baseline, at))
+        return cls(state, reference_of(stored.detector, baseline, at))
 
     def follow(self, detector: Detector, at: datetime) -> None:
         """Take the calibration of the version in service as baseline, unless it is the same.
@@ -76,11 +91,11 @@ class Monitor:
         Raises:
             as ``begun``.
         """
-        baseline = _of_calibration(detector)
+        baseline = of_calibration(detector)
         if key_of(detector.require_calibrated()) != self.reference.key:
             self.state.rebaseline(baseline, Thinning.of_scores(baseline.scores))
-            self.reference = _reference(detector, baseline, at)
-            self.last_window = self.alarmed_window = None
+            self.reference = reference_of(detector, baseline, at)
+            self._forget_windows()
             self._recent.clear()
 
     @property
@@ -96,32 +111,37 @@ class Monitor:
     def decide(self, no_windows: str) -> None:
         """Let windows be tested from now on, unless there is a reason not to."""
         self.reference = replace(self.reference, no_windows=no_windows)
-        if not no_windows:
+        if no_windows:
+            self.windows = Fillings(self.state.images)
+        else:
             self.state.admit_windows()
 
-    def take(self, note: Note, monitored: list[Monitored] | None = None) -> list[Raised]:
-        """Take in images, in order, and return the alarms that they raise.
-
-        Those that a window may take, if they have squeezes, are added to ``monitored``.
-        """
-        found = []
-        looks = note.inputs or [(np.nan,) * len(INPUTS)] * len(note.scores)
+    def take(self, images: Iterable[Image]) -> Took:
+        """Take in images, in order."""
+        took, found = Took(), []
+        unknown = (np.nan,) * len(INPUTS)
         watched = INPUTS[0] in self.state.streams
-        every = zip(note.ids, note.scores, looks, strict=True)
-        for place, (identity, score, look) in enumerate(every):
+        size = window_size(self.state.window_promise) if self.tests_windows else 0
+        for place, image in enumerate(images):
+            look = unknown if image.look is None else image.look
             number, is_taken = self.state.images, self.state.takes()
             try:
-                alarms = self.state.update(score, look if watched else None)
+                alarms = self.state.update(image.score, look if watched else None)
             except InvalidSpecError:
                 self.dropped += 1
                 continue
-            self._recent.append((score, *look))
-            if is_taken and monitored is not None and note.squeeze is not None:
-                row = note.squeeze[place].copy()
-                monitored.append(Monitored(number, identity, note.at, score, tuple(look), row))
-            found += [Raised(each.stream, each.image, identity, note.at) for each in alarms]
+            self._recent.append((image.score, *look))
+            if is_taken and image.squeezed:
+                took.numbers[place] = number
+                if size:
+                    inside = image.score < self.state.line
+                    took.skipped += self.windows.add(number, size, inside=inside)
+            found += [Raised(each.stream, each.image, image.id, image.at) for each in alarms]
+        if not size:
+            self.windows = Fillings(self.state.images)
         self._tell([*self.raised, *found])
-        return found
+        took.raised = found
+        return took
 
     def hear(self, said: Said) -> list[Raised]:
         """Take in what was said of a window, and return the alarm that it raises, if any."""
@@ -158,9 +178,9 @@ class Monitor:
         inputs = last[:, 1:] if np.isfinite(last).all() else None
         baseline = Baseline(last[:, 0], line, inputs)
         self.state.rebaseline(baseline, Thinning.of_scores(baseline.scores))
-        made = _reference(detector, baseline, at)
+        made = reference_of(detector, baseline, at)
         self.reference = replace(made, of="traffic")
-        self.last_window = self.alarmed_window = None
+        self._forget_windows()
 
     def latched(self, stream: str) -> Raised | None:
         """Return the alarm of a stream that nobody has acknowledged, if there is one."""
@@ -176,6 +196,8 @@ class Monitor:
             "reference": _plain(self.reference),
             "raised": [_plain(each) for each in self.raised],
             "dropped": self.dropped,
+            "fillings": self.windows.plain(),
+            "sources": self.sources,
             "windows": [each and each.plain() for each in (self.last_window, self.alarmed_window)],
         }
         numbers = chain.from_iterable(self._recent)
@@ -198,7 +220,8 @@ class Monitor:
         arrays = {name.removeprefix("state/"): values for name, values in tensors.items()}
         header = {**about["state"], "promise": asdict(promise)}
         reference = {**_timed(about["reference"]), "medians": tuple(about["reference"]["medians"])}
-        if header["promise"] != about["state"]["promise"]:
+        is_another = header["promise"] != about["state"]["promise"]
+        if is_another:
             header["windows"], reference["no_windows"] = False, ""
         monitor = cls(DriftState.restored(header, arrays), Reference(**reference))
         monitor.raised = [Raised(**_timed(each)) for each in about["raised"]]
@@ -207,8 +230,16 @@ class Monitor:
         monitor.last_window, monitor.alarmed_window = (
             each and Said.restored(each) for each in windows
         )
+        if not is_another and "fillings" in about:  # older versions kept none of these
+            monitor.windows = Fillings.restored(about["fillings"])
+        monitor.sources = about.get("sources", {})
         monitor._recent.extend(map(tuple, recent.tolist()))
         return monitor
+
+    def _forget_windows(self) -> None:
+        """Begin a window of images that are compared with another baseline."""
+        self.last_window = self.alarmed_window = None
+        self.windows = Fillings(self.state.images)
 
     def _tell(self, raised: list[Raised]) -> None:
         """Keep the last alarms, and of each latched stream its own."""
@@ -216,26 +247,6 @@ class Monitor:
         self.raised = raised
         latched = {self.latched(stream) for stream in self.state.latched}
         self.raised = [each for i, each in enumerate(raised) if i >= last or each in latched]
-
-
-def key_of(known: Calibration) -> str:
-    """Return what tells a calibration from those of other scores or pictures."""
-    digest = hashlib.sha256(known.scores.tobytes())
-    digest.update(b"" if known.inputs is None else known.inputs.tobytes())
-    return digest.hexdigest()
-
-
-def _of_calibration(detector: Detector) -> Baseline:
-    known = detector.require_calibrated()
-    detector.require_fresh()
-    return Baseline(known.scores, detector.require_threshold().value, known.inputs)
-
-
-def _reference(detector: Detector, baseline: Baseline, at: datetime) -> Reference:
-    looks = baseline.inputs
-    medians = () if looks is None else tuple(np.median(looks, axis=0).tolist())
-    key = key_of(detector.require_calibrated())
-    return Reference("calibration", detector.version, len(baseline.scores), at, key, medians)
 
 
 def _plain(value: Reference | Raised) -> dict[str, Any]:

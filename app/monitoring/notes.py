@@ -39,6 +39,18 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """One image as a monitor sees it; the look is None, or of NaN, if that is not known."""
+
+    id: str
+    at: datetime
+    score: float
+    look: Sequence[float] | None
+    squeezed: bool = False
+    """Whether its squeeze is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Monitored:
     """One of the images that a thinning leaves, by its number since the detector is watched."""
 

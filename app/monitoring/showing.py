@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from app.drift_telemetry import Alarm, DriftTelemetry, Input, Part
 from app.drift_telemetry import Monitor as MonitorName
 from app.monitoring.monitor import Monitor
-from app.monitoring.notes import Note, Raised
+from app.monitoring.notes import Image, Raised
 from app.monitoring.telling import word
 from app.monitoring.window_record import Said
 from detector.drift.state import MONITORS, WINDOW
@@ -36,6 +36,7 @@ class Showing:
             size = window_size(state.window_promise)
             level = size / state.window_promise.images
         self._telemetry.promised(model, level=level, target_images=size, lag_images=lag)
+        self._telemetry.filled(model, monitor.windows.filling.images)
         self._last_window(model, monitor)
         gaps = {
             name: state.streams[name].evidence.log10 - threshold
@@ -54,7 +55,7 @@ class Showing:
         self._telemetry.windowed(model, p_value, nats, at)
 
     def seen(
-        self, model: str, monitor: Monitor, notes: Sequence[Note], raised: Sequence[Raised]
+        self, model: str, monitor: Monitor, images: Sequence[Image], raised: Sequence[Raised]
     ) -> None:
         """Count alarms, and observe how images look beside the baseline."""
         for alarm in raised:
@@ -62,17 +63,13 @@ class Showing:
         medians = monitor.reference.medians
         if not all(medians):
             return
-        for note in notes:
-            for look in note.inputs or ():
+        for image in images:
+            if image.look is not None and not any(map(math.isnan, image.look)):
                 ratios = {
                     name: value / median
-                    for name, value, median in zip(_INPUTS, look, medians, strict=False)
+                    for name, value, median in zip(_INPUTS, image.look, medians, strict=False)
                 }
                 self._telemetry.looked(model, ratios)
-
-    def fills(self, model: str, images: int) -> None:
-        """Show how far this process has filled a detector's window."""
-        self._telemetry.filled(model, images)
 
     def tested(self, model: str, said: Said, raised: Sequence[Raised]) -> None:
         """Count a window that was tested, and its alarm; what was said ``stands`` shows."""

@@ -87,11 +87,8 @@ def word(monitor: Monitor) -> State:
     return "warming_up" if state.warming_up or not state.thinning.settled else "in_control"
 
 
-def tell(entry: Entry, monitor: Monitor, window_images: int = 0) -> Told:
-    """Return all there is to say of a detector that is watched.
-
-    ``window_images`` are in the window that this process fills.
-    """
+def tell(entry: Entry, monitor: Monitor) -> Told:
+    """Return all there is to say of a detector that is watched."""
     state = monitor.state
     streams = [
         Stream(
@@ -117,11 +114,11 @@ def tell(entry: Entry, monitor: Monitor, window_images: int = 0) -> Told:
         monitor.dropped,
         streams,
         tuple(reversed(monitor.raised)),
-        _windowed(monitor, window_images),
+        _windowed(monitor),
     )
 
 
-def _windowed(monitor: Monitor, images: int) -> Windowed | None:
+def _windowed(monitor: Monitor) -> Windowed | None:
     state, latched = monitor.state, monitor.latched(WINDOW)
     alarmed = monitor.alarmed_window if latched else None
     if monitor.tests_windows:
@@ -132,7 +129,7 @@ def _windowed(monitor: Monitor, images: int) -> Windowed | None:
     else:
         return None
     return Windowed(
-        images,
+        monitor.windows.filling.images,
         size,
         level,
         state.alarms.get(WINDOW, 0),

@@ -1,14 +1,11 @@
 """Windows are tested in one thread that gives way to all others; no request waits for it.
 
-At most ``MOST_WAITING`` windows wait; one that comes then is skipped, which costs nothing of the
-promise, as are those that wait when the process ends. What was said is fetched by whoever keeps
-the states.
+At most ``AT_ONCE`` windows are at hand; others wait in their state, as do those that a process has
+not tested when it ends. What was said is fetched by whoever keeps the states.
 """
 
-import contextlib
 import logging
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -27,7 +24,7 @@ from detector.errors import (
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 4
+AT_ONCE = 4
 STOP_S = 5.0
 """How long a process that ends waits for the test under way."""
 _LASTING = (
@@ -60,21 +57,15 @@ class WindowTester:
         self._waiting: set[Future[None]] = set()
         self._done: list[Answered] = []
         self._stopped = False
-        self.wake: Callable[[], object] = lambda: None
 
     def submit(self, full: Full) -> bool:
         """Take a window; return whether there was room and time for it."""
         with self._lock:
             self._waiting = {each for each in self._waiting if not each.done()}
-            if self._stopped or len(self._waiting) >= MOST_WAITING:
+            if self._stopped or len(self._waiting) >= AT_ONCE:
                 return False
             self._waiting.add(self._pool.submit(self._test, full))
         return True
-
-    @property
-    def has_results(self) -> bool:
-        """Whether there is something to fetch."""
-        return bool(self._done)
 
     def fetch(self) -> list[Answered]:
         """Return what was said since the last time, in order."""
@@ -116,5 +107,3 @@ class WindowTester:
             log.error("a window of %r was not tested", full.stored.entry.name, exc_info=error)
         with self._lock:
             self._done.append(Answered(full, said, never))
-        with contextlib.suppress(RuntimeError):  # nobody is left to be woken
-            self.wake()

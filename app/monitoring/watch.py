@@ -1,34 +1,28 @@
 """Every scored image of the versions in service goes to its detector's monitor, in the background.
 
-Scoring waits for none of it: notes gather in a bounded buffer, and each second one task takes them
-in and keeps what became of the state, whole or not at all. What cannot be kept stays in the buffer
-and is tried again from what was kept last; so no image counts twice (unless the database keeps a
-state and then is away, both for its answer and for a look), and what a crash forgets is a second of
-evidence. Images for which the buffer has no room are counted in the state. Windows that these fill
-are tested by another thread (``testing``); what it says is kept in the same way.
+Scoring waits for none of it: notes gather in a bounded buffer, and each second one task writes them
+to a log in the database, from which the writer of each detector, this process or another, takes
+them in (``writer``). What cannot be written stays in the buffer and is tried again; what a crash
+forgets is a second of evidence of one process. Images for which the buffer has no room are counted
+in the state. Windows that these fill are tested by another thread (``testing``).
 
-Several processes may watch the same detector: who finds that another has written goes on from that
-state with the same images. The evidence is that of all images; their order is true to the second.
+Any number of processes may watch the same detector: the evidence is that of one which has seen all
+images in the order in which they were written, true to the second.
 """
 
 import asyncio
 import contextlib
-import logging
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 
-from app.errors import (
-    ConflictError,
-    DriftNotWatchedError,
-    StorageUnavailableError,
-)
+from app.errors import DriftNotWatchedError, StorageUnavailableError
 from app.health.heartbeats import Heartbeats
 from app.monitoring.keeping import Monitors, Work
-from app.monitoring.monitor import Monitor, Note
+from app.monitoring.monitor import Monitor
+from app.monitoring.notes import Note
 from app.monitoring.showing import Showing
 from app.monitoring.telling import Told
+from app.monitoring.writer import Writer
 from app.scoring.judging import Seen
 from app.settings import Settings
 from app.storage import Storage
@@ -40,9 +34,6 @@ from app.telemetry import Telemetry
 from app.unbroken import unbroken
 from detector.drift.promise import Promise
 from detector.drift.state import MONITORS
-from detector.errors import DetectorError
-
-log = logging.getLogger(__name__)
 
 GATHER_S = 1.0
 """How long notes wait for others: as old as that may be what is kept."""
@@ -50,7 +41,8 @@ WAITING_IMAGES = 10_000
 """Most images that wait, some 10 MB."""
 SQUEEZED_IMAGES = 2000
 """Most of them with squeezes, some 15 MB; later ones are in no window."""
-COMPLAIN_S = 60.0
+SHOW_S = 15.0
+"""How old what the metrics show of a detector may be that another process writes."""
 OFF = "It is switched off: GATEWATCH_DRIFT_FALSE_ALARM_IMAGES is 0."
 
 
@@ -81,31 +73,31 @@ class Watch:
                 settings.sinks,
                 blocks,
             )
+            self._writer = Writer(self._monitors, storage.database)
         self._waiting: list[Note] = []
         self._images = 0
         self._dropped: Counter[str] = Counter()
         self._some, self._stopping = asyncio.Event(), asyncio.Event()
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self._complained_s = -COMPLAIN_S
 
     def start(self) -> None:
         """Begin to watch."""
         if self._monitors is not None:
-            loop = asyncio.get_running_loop()
-            self._monitors.testing.wake = partial(loop.call_soon_threadsafe, self._some.set)
             self._task = asyncio.create_task(self._work(self._monitors), name="drift")
             self._heartbeats.watch(self._task, "drift")
 
     async def stop(self) -> None:
-        """Keep what is left."""
+        """Write what is left, and leave the rest to others."""
         self._stopping.set()
         self._some.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)  # it has told if it died
         if self._monitors is not None:
             await asyncio.to_thread(self._monitors.testing.stop)
-            await self._flush(self._monitors)
+            await self._flush()
+            with contextlib.suppress(StorageUnavailableError, OSError):  # it runs out
+                await asyncio.to_thread(self._writer.release)
 
     def note(self, seen: Seen) -> None:
         """Take notes of what was judged by the version in service; of others none."""
@@ -117,16 +109,16 @@ class Watch:
         if self._images + len(seen.images) > WAITING_IMAGES:
             self._dropped[entry.id] += len(seen.images)
             self._too_fast.inc(len(seen.images))
-            self._complain("images are scored faster than drift can be watched")
+            self._writer.complain("images are scored faster than drift can be watched")
             return
         self._waiting.append(Note.of(seen, squeezed=self._images < SQUEEZED_IMAGES))
         self._images += len(seen.images)
         self._some.set()
 
     async def flush(self) -> None:
-        """Take in all that was noted up to now."""
+        """Write all that was noted up to now, and take in what is this process's to take."""
         if self._monitors is not None:
-            await unbroken(self._flush(self._monitors))
+            await unbroken(self._flush())
 
     async def settle(self) -> None:
         """Take in all that was noted up to now, and wait for the windows that this fills."""
@@ -183,70 +175,54 @@ class Watch:
     async def _by_hand(self, name: str, work: Work) -> Told:
         if self._monitors is None:
             raise DriftNotWatchedError(OFF)
+        monitors = self._monitors
         await self.flush()  # what was scored before counts as before
+
+        def change() -> Told:
+            monitors.take(name, self._versions.entry(name).id)
+            monitors.change(name, work)
+            return monitors.told(name)
+
         async with self._writing:
-            await unbroken(asyncio.to_thread(self._monitors.change, name, work))
-            return await unbroken(asyncio.to_thread(self._monitors.told, name))
+            return await unbroken(asyncio.to_thread(change))
 
     async def _work(self, monitors: Monitors) -> None:
-        try:
-            await asyncio.to_thread(monitors.show_all)
-        except (StorageUnavailableError, OSError) as error:
-            self._complain("drift states are not shown until images come", error)
-        while not self._stopping.is_set():
-            await self._some.wait()
+        shown_s = -SHOW_S
+        while True:
+            if asyncio.get_running_loop().time() - shown_s >= SHOW_S:
+                shown_s = asyncio.get_running_loop().time()
+                await self._show(monitors)
+            await self._pause()
+            if self._stopping.is_set():
+                return
+            await self._flush()
+
+    async def _pause(self) -> None:
+        """Wait for notes, and then for more of them; and not for longer, as others have some."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                await self._some.wait()
+        if self._some.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GATHER_S):
                     await self._stopping.wait()
             self._some.clear()
-            await self._flush(monitors)
-            if self._waiting or monitors.testing.has_results:
-                self._some.set()
 
-    async def _flush(self, monitors: Monitors) -> None:
+    async def _show(self, monitors: Monitors) -> None:
+        try:
+            async with self._writing:
+                await asyncio.to_thread(monitors.show_all)
+        except (StorageUnavailableError, OSError) as error:
+            self._writer.complain("drift states of other processes are not shown", error)
+
+    async def _flush(self) -> None:
         async with self._writing:
-            if not self._waiting and not monitors.testing.has_results:
-                return
             waiting, self._waiting = self._waiting, []
             dropped, self._dropped = self._dropped, Counter()
-            self._waiting[:0] = await asyncio.to_thread(self._keep, monitors, waiting, dropped)
+            await asyncio.to_thread(self._writer.round, waiting, dropped)
+            self._waiting[:0] = waiting
             self._dropped.update(dropped)
-            self._images = sum(len(note.ids) for note in self._waiting)
-
-    def _keep(
-        self, monitors: Monitors, waiting: Sequence[Note], dropped: Counter[str]
-    ) -> list[Note]:
-        """Take notes in, detector by detector; return those that could not be kept.
-
-        What the states have counted goes from ``dropped``.
-        """
-        by_detector: dict[tuple[str, str], list[Note]] = {}
-        for note in waiting:
-            entry = note.stored.entry
-            by_detector.setdefault((entry.name, entry.id), []).append(note)
-        left: list[Note] = []
-        for (name, identity), notes in by_detector.items():
-            try:
-                monitors.feed(name, notes, dropped[identity])
-                del dropped[identity]
-            except (StorageUnavailableError, ConflictError, OSError) as error:
-                left += notes
-                self._complain("drift states cannot be kept, and will be tried again", error)
-            except DetectorError:
-                del dropped[identity]  # it is gone, or cannot be watched: whoever asks is told
-            except Exception as error:
-                self._complain("images were left out of drift", error)
-        try:
-            monitors.settle()
-        except (StorageUnavailableError, ConflictError, OSError) as error:
-            self._complain("what was said of windows cannot be kept yet", error)
-        return left
-
-    def _complain(self, why: str, error: Exception | None = None) -> None:
-        moment_s = time.monotonic()
-        if moment_s - self._complained_s >= COMPLAIN_S:
-            self._complained_s = moment_s
-            log.error("%s", why, exc_info=error)
+            self._images = self._writer.images + sum(len(note.ids) for note in self._waiting)
 
 
 def _latched(monitor: Monitor) -> dict[str, object]:

@@ -16,7 +16,8 @@ from datetime import datetime
 
 from app.learning.collecting import Progress
 from app.monitoring.monitor import Monitor
-from app.monitoring.notes import Note, Raised
+from app.monitoring.notes import Image as Shown
+from app.monitoring.notes import Raised
 from app.monitoring.power import promised
 from app.monitoring.references import References
 from app.monitoring.telling import Told, tell
@@ -226,9 +227,8 @@ class _Seeing:
 
     def _one(self, each: Image) -> None:
         found, state = self._found, self._monitor.state
-        looks = None if each.look is None else [each.look]
-        said = Note(self._stored, each.image.at, [each.image.id], [each.score], looks)
-        raised = self._monitor.take(said)
+        shown = Shown(each.image.id, each.image.at, each.score, each.look)
+        raised = self._monitor.take([shown]).raised
         found.images += 1
         found.last_at = each.image.at
         for name, threshold in state.thresholds_log10.items():

@@ -8,7 +8,7 @@ from app.access.credentials import Role
 from app.access.guard import ERRORS, needs
 from app.problems import docs
 from app.schemas.audit import AuditPage
-from app.storage.audit import Audit
+from app.storage.audit import Audit, Order
 
 router = APIRouter(
     prefix="/v1/audit",
@@ -27,8 +27,13 @@ def _audit(request: Request) -> Audit:
 def read(
     audit: Annotated[Audit, Depends(_audit)],
     after: Annotated[
-        int, Query(ge=0, le=2**63 - 1, description="Begin beyond this sequence number.")
+        int, Query(ge=0, le=2**63 - 1, description="Only lines beyond this sequence number.")
     ] = 0,
+    before: Annotated[
+        int | None,
+        Query(ge=0, le=2**63 - 1, description="Only lines below this sequence number."),
+    ] = None,
+    order: Annotated[Order, Query(description="Which lines come first.")] = "oldest",
     limit: Annotated[int, Query(ge=1, le=1000, description="At most so many lines.")] = 100,
     subject: Annotated[
         str,
@@ -39,6 +44,6 @@ def read(
         ),
     ] = "",
 ) -> AuditPage:
-    """Read changes in the order in which they were made."""
-    lines = audit.lines(after=after, limit=limit + 1, subject=subject)
+    """Read changes in the order in which they were made, or the newest first."""
+    lines = audit.lines(after=after, before=before, order=order, limit=limit + 1, subject=subject)
     return AuditPage.of(lines, limit)

@@ -27,11 +27,11 @@ class AuditLine(Body):
 
 
 class AuditPage(Body):
-    """Changes in the order in which they were made."""
+    """Changes in the order in which they were made, or the newest first."""
 
     lines: list[AuditLine]
     next: int | None
-    """What to give as after to read on; none at the end."""
+    """What to give as after to read on, as before when the newest come first; none at the end."""
 
     @classmethod
     def of(cls, lines: Sequence[Line], limit: int) -> "AuditPage":

@@ -1,8 +1,9 @@
 """Who may come in to be scored: decided before a body is read, whole requests or none.
 
 What has come in of a request, its compressed bytes and its images, counts until its answer begins;
-so what waits anywhere, for a decode thread or for the device, is bounded. A request is refused if
-there is no room, if those before it would keep it waiting too long, or if it cannot make its
+so what waits anywhere, for a decode thread or for the device, is bounded. Of a zip file its images'
+bytes count as they are unpacked, in place of its own as soon as they are more. A request is refused
+if there is no room, if those before it would keep it waiting too long, or if it cannot make its
 deadline. Who is slow to send holds only what has been sent.
 
 With r the requests whose bodies are here and t the seconds per image of late, it waits r t, for
@@ -17,6 +18,7 @@ a slow time, however few are let in. Only what was scored teaches.
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable
 
@@ -27,7 +29,7 @@ SMOOTHING = 0.2
 
 
 class Admission:
-    """The door; used in the event loop only.
+    """The door; used in the event loop only, but for what a ticket unpacks.
 
     Args:
         telemetry: counts who is refused.
@@ -54,6 +56,7 @@ class Admission:
         self._most_images, self._most_bytes, self._most_s = images, total_bytes, seconds
         self._enough, self._clock = enough, clock
         self._image_s = 0.0
+        self._lock = threading.Lock()
         self._since_s: float | None = None
         self._done = 0
         telemetry.admitted_bytes.set_function(lambda: self.bytes)
@@ -161,6 +164,23 @@ class Ticket:
         Raises:
             OverloadedError: if there is no room for them.
         """
+        with self._admission._lock:
+            self._hold(size)
+
+    def unpack(self, size: int) -> None:
+        """Hold as many bytes as were unpacked in all, if they are more; on any thread.
+
+        A request alone is never refused: it unpacks to no more than the largest body.
+
+        Raises:
+            OverloadedError: if there is no room for them.
+        """
+        with self._admission._lock:
+            self._hold(max(0, size - self.size))
+
+    def _hold(self, size: int) -> None:
+        if self._has_left:  # who unpacks is told so, too, but not at once
+            return
         self._admission._require(0, size)
         self.size += size
         self._admission.bytes += size
@@ -178,9 +198,10 @@ class Ticket:
 
     def leave(self, *, scored: bool = False) -> None:
         """Give back all that is held, once; what was scored teaches how long it takes."""
-        if self._has_left:
-            return
-        self._has_left = True
-        self._admission.bytes -= self.size
+        with self._admission._lock:
+            if self._has_left:
+                return
+            self._has_left = True
+            self._admission.bytes -= self.size
         if self.has_arrived:
             self._admission._left(self, scored=scored)

@@ -22,8 +22,8 @@ from app.priority import give_way
 from app.scoring.pace import Pace
 from app.scoring.queue import Embedded, Item, Prepared, Queue
 from app.telemetry import Telemetry
-from detector.embedder import Embedder
 from detector.embedding import Embedding
+from detector.embeds import Embeds
 from detector.errors import DeviceLostError, DeviceMemoryError, EngineNotReadyError
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Batcher:
 
     def __init__(
         self,
-        embedder: Embedder,
+        embedder: Embeds,
         telemetry: Telemetry,
         *,
         max_batch: int,
@@ -154,6 +154,11 @@ class Batcher:
             raise UnavailableError("the service is starting or stopping")
 
     @property
+    def waiting(self) -> int:
+        """Images whose turn has not come."""
+        return len(self._queue)
+
+    @property
     def under_way(self) -> int:
         """Images that are being embedded."""
         return sum(map(len, self._under_way.values()))
@@ -234,6 +239,10 @@ class Batcher:
             ]
         except DeviceLostError:
             raise
+        except OverloadedError as error:  # of devices elsewhere: they have no place for any
+            for item in items:
+                item.fail(error)
+            return
         except Exception as error:
             if isinstance(error, DeviceMemoryError):
                 self._pace.ran_out(len(items))

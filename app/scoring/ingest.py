@@ -31,8 +31,8 @@ from app.scoring.queue import Embedded, Prepared
 from app.settings import Settings
 from app.telemetry import Telemetry
 from app.unbroken import together
-from detector.embedder import Embedder
 from detector.embedding import Embedding, mirrored
+from detector.embeds import Embeds
 from detector.errors import DetectorError
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Ingest:
     def __init__(
         self,
         settings: Settings,
-        embedder: Embedder,
+        embedder: Embeds,
         telemetry: Telemetry,
         heartbeats: Heartbeats | None = None,
     ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -11,6 +11,8 @@ from app.access.credentials import without_secrets
 from app.storage.database import Database
 from app.storage.tables import AUDIT, now
 
+Order = Literal["oldest", "newest"]
+"""Which lines come first."""
 _ONE_BY_ONE = 0x61756474  # any number of our own: "audt"
 
 
@@ -90,17 +92,31 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def lines(self, *, after: int = 0, limit: int = 100, subject: str = "") -> list[Line]:
-        """Return lines in the order in which they were added.
+    def lines(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        order: Order = "oldest",
+        limit: int = 100,
+        subject: str = "",
+    ) -> list[Line]:
+        """Return lines in the order in which they were added, or the other way round.
 
         Args:
-            after: the sequence number beyond which to begin.
+            after: only those beyond this sequence number.
+            before: only those below this one, if given.
+            order: which come first, and are left when there are more than ``limit``.
             limit: at most so many.
             subject: only those about it, if given.
         """
-        chosen = select(AUDIT).where(AUDIT.c.sequence > after)
+        place = AUDIT.c.sequence
+        chosen = select(AUDIT).where(place > after)
+        if before is not None:
+            chosen = chosen.where(place < before)
         if subject:
             chosen = chosen.where(AUDIT.c.subject == subject)
+        chosen = chosen.order_by(place.desc() if order == "newest" else place)
         with self._database.read() as connection:
-            rows = connection.execute(chosen.order_by(AUDIT.c.sequence).limit(limit))
+            rows = connection.execute(chosen.limit(limit))
             return [Line(**row._mapping) for row in rows]

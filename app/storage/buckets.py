@@ -39,34 +39,8 @@ class BucketBlobs(Blobs):
     """An object per blob, named ``FOLDER/NAME``."""
 
     def __init__(self, bucket: str, folder: str = "") -> None:
-        if not _BUCKET.fullmatch(bucket):
-            raise StorageError(f"{bucket!r} is not the name of a bucket: give s3://BUCKET/FOLDER")
-        try:
-            folder = check(folder) if folder else ""
-        except ValueError as error:
-            raise StorageError(f"{folder!r} cannot be a folder of a bucket") from error
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
         self._bucket = bucket
-        try:
-            self._store = S3Store(
-                bucket,
-                prefix=folder or None,
-                client_options={
-                    "allow_http": endpoint.startswith("http://"),
-                    "connect_timeout": timedelta(seconds=_CONNECT_S),
-                    "read_timeout": timedelta(seconds=_SILENCE_S),
-                    "timeout": timedelta(seconds=_TRANSFER_S),
-                },
-                retry_config={
-                    "max_retries": _RETRIES,
-                    "retry_timeout": timedelta(seconds=_RETRY_S),
-                },
-            )
-        except (BaseError, ValueError):
-            # The cause would quote the settings.
-            raise StorageError(
-                f"the bucket {bucket!r} cannot be used: check the AWS_* variables"
-            ) from None
+        self._store = store_of(bucket, folder)
 
     def put(self, name: str, content: bytes) -> None:
         """Upload, in parts where it is large."""
@@ -121,22 +95,69 @@ class BucketBlobs(Blobs):
 
     @contextlib.contextmanager
     def _reached(self, name: str, *, read: bool = False) -> Iterator[None]:
-        """Turn the client's errors into ours.
-
-        Their texts quote the server's answer, which may hold a session token: only its code is
-        passed on, and the cause is left out of the log.
-        """
+        """Turn the client's errors into ours."""
         try:
             yield
         except (BaseError, OSError) as error:
-            text = str(error)
-            found = re.search(r"<Code>(\w+)<", text) or re.search(r"status code: (\d{3})", text)
-            code = found[1] if found else ""
-            if read and isinstance(error, FileNotFoundError) and code != "NoSuchBucket":
+            if read and is_missing(error):
                 raise missing(name) from None
-            reason = f"answers {code}" if code else "gives no answer"
-            if isinstance(error, OSError) and error.strerror:
-                reason = f"was not asked: {error.strerror}"  # a file on this machine
-            raise StorageUnavailableError(
-                f"the store fails at {name!r}: the bucket {self._bucket!r} {reason}"
-            ) from None
+            raise failing(error, self._bucket, name) from None
+
+
+def store_of(bucket: str, folder: str = "") -> S3Store:
+    """Return the client of a bucket, of what lies below a folder; nothing is asked yet.
+
+    Raises:
+        StorageError: if there can be no such bucket or folder, or the environment is wrong.
+    """
+    if not _BUCKET.fullmatch(bucket):
+        raise StorageError(f"{bucket!r} is not the name of a bucket: give s3://BUCKET/FOLDER")
+    try:
+        folder = check(folder) if folder else ""
+    except ValueError as error:
+        raise StorageError(f"{folder!r} cannot be a folder of a bucket") from error
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
+    try:
+        return S3Store(
+            bucket,
+            prefix=folder or None,
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=_CONNECT_S),
+                "read_timeout": timedelta(seconds=_SILENCE_S),
+                "timeout": timedelta(seconds=_TRANSFER_S),
+            },
+            retry_config={
+                "max_retries": _RETRIES,
+                "retry_timeout": timedelta(seconds=_RETRY_S),
+            },
+        )
+    except (BaseError, ValueError):
+        # The cause would quote the settings.
+        raise StorageError(
+            f"the bucket {bucket!r} cannot be used: check the AWS_* variables"
+        ) from None
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether a client's error says that there is no such object in a bucket that is there."""
+    return isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket"
+
+
+def failing(error: Exception, bucket: str, name: str) -> StorageUnavailableError:
+    """Return a client's error as ours.
+
+    Its text quotes the server's answer, which may hold a session token: only its code is passed
+    on, and the cause should be left out of the log.
+    """
+    code = _code(error)
+    reason = f"answers {code}" if code else "gives no answer"
+    if isinstance(error, OSError) and error.strerror:
+        reason = f"was not asked: {error.strerror}"  # a file on this machine
+    return StorageUnavailableError(f"the store fails at {name!r}: the bucket {bucket!r} {reason}")
+
+
+def _code(error: Exception) -> str:
+    text = str(error)
+    found = re.search(r"<Code>(\w+)<", text) or re.search(r"status code: (\d{3})", text)
+    return found[1] if found else ""

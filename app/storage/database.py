@@ -27,6 +27,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.errors import StorageError, StorageUnavailableError
 
+SQLITE = "gatewatch.sqlite"
+"""File of the database in the data directory, where no other one is named."""
 BUSY_S = 30
 """How long a writer waits for another one."""
 CONNECT_S = 10
@@ -88,7 +90,7 @@ def open_database(url: str | None, directory: Path) -> Database:
             written by another program or a newer version of this one.
         StorageUnavailableError: if it cannot be reached.
     """
-    engine = _postgres(url) if url else _sqlite(directory / "gatewatch.sqlite")
+    engine = _postgres(url) if url else _sqlite(directory / SQLITE)
     try:
         with _reachable():
             _migrate(engine, directory)

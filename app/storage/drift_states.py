@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from app.errors import ConflictError, StorageUnavailableError
 from app.storage.audit import By, record
 from app.storage.database import Database
+from app.storage.drift_notes import Taken, take
 from app.storage.notices import Standing
 from app.storage.notices import tell as tell_alarms
 from app.storage.tables import DRIFT_STATES, now
@@ -65,6 +66,9 @@ class DriftStates:
         change: Change | None = None,
         standing: Standing | None = None,
         reference_blob: str = "",
+        *,
+        windows: int = 0,
+        taken: Taken | None = None,
     ) -> int:
         """Keep what became of the state with this counter; return the new counter.
 
@@ -76,6 +80,8 @@ class DriftStates:
             standing: its alarms; notices of those that are new, or over, go with the state. None if
                 nobody is told.
             reference_blob: that the state names, for a sweep to leave; often none.
+            windows: how many of its windows wait for their test.
+            taken: notes that the state has taken in, which so count once.
 
         A connection may break between a commit and its answer; then it is looked whether the state
         is there, else whoever tries again would count the same images twice.
@@ -89,6 +95,7 @@ class DriftStates:
             "content": content,
             "at": now(),
             "reference_blob": reference_blob or None,
+            "windows": windows,
         }
         ours = (DRIFT_STATES.c.detector_id == detector_id) & (DRIFT_STATES.c.counter == counter)
         try:
@@ -100,6 +107,8 @@ class DriftStates:
                 else:
                     first = insert(DRIFT_STATES).values(detector_id=detector_id, **values)
                     connection.execute(first)
+                if taken is not None:
+                    take(connection, detector_id, taken)
                 if standing is not None:
                     tell_alarms(connection, detector_id, standing)
                 if change is not None:

@@ -222,11 +222,16 @@ def _within(since: datetime | None, until: datetime | None) -> ColumnElement[boo
 
 
 def _beyond_caps(connection: Connection, most_bytes: int, oldest: datetime) -> list[KeptChunk]:
-    """Return the oldest chunks, as many as must go, at most ``AT_ONCE``."""
-    held = connection.scalar(select(func.coalesce(func.sum(CHUNKS.c.size_bytes), 0)))
-    by_age = select(*_CHUNK).order_by(CHUNKS.c.last_at, CHUNKS.c.id).limit(AT_ONCE)
-    left, gone = int(held or 0), []
-    for row in connection.execute(by_age).all():
+    """Return the oldest chunks, as many as must go, at most ``AT_ONCE``.
+
+    One statement reads both the sum and the chunks: else another process may remove some between
+    the two, and as much again would go.
+    """
+    held = select(func.sum(CHUNKS.c.size_bytes)).scalar_subquery()
+    by_age = select(held, *_CHUNK).order_by(CHUNKS.c.last_at, CHUNKS.c.id).limit(AT_ONCE)
+    rows, gone = connection.execute(by_age).all(), []
+    left = int(rows[0][0]) if rows else 0
+    for _, *row in rows:
         chunk = KeptChunk(*row)
         if left <= most_bytes and chunk.last_at >= oldest:
             break

@@ -5,6 +5,7 @@ The images of a version are found by following its parents back to the last fit 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from sqlalchemy import Connection, insert, select
@@ -14,6 +15,8 @@ from app.storage.tables import VERSION_IMAGES, VERSIONS
 Role = Literal["fit", "calibrate", "anomaly"]
 ANEW = {"create", "replace", "import"}
 """Changes after which nothing is left of what was fitted before."""
+_AT_ONCE = 5000
+"""Images that are written with one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,13 @@ class Delta:
 
 def write(connection: Connection, detector_id: str, version: int, deltas: Iterable[Delta]) -> None:
     """Keep what a version did."""
-    signed = [
+    signed = (
         (delta.role, sign, image)
         for delta in deltas
         for sign, images in ((1, delta.added), (-1, delta.removed))
         for image in images
-    ]
-    rows = [
+    )
+    rows = (
         {
             "detector_id": detector_id,
             "version": version,
@@ -61,9 +64,9 @@ def write(connection: Connection, detector_id: str, version: int, deltas: Iterab
             "row": image.row,
         }
         for place, (role, sign, image) in enumerate(signed)
-    ]
-    if rows:
-        connection.execute(insert(VERSION_IMAGES), rows)
+    )
+    while some := list(islice(rows, _AT_ONCE)):
+        connection.execute(insert(VERSION_IMAGES), some)
 
 
 def fitted(connection: Connection, detector_id: str, version: int) -> list[Image]:

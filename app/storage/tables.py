@@ -198,6 +198,8 @@ SHADOWS = Table(
     Column("last_at", Moment, nullable=False),
 )
 
+WAITS = text("windows > 0")
+
 # What the traffic was compared with and the evidence that it has changed.
 DRIFT_STATES = Table(
     "drift_states",
@@ -207,6 +209,13 @@ DRIFT_STATES = Table(
     Column("at", Moment, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("reference_blob", _NAME, nullable=True),  # that the content names
+    Column("windows", Integer),  # that wait for their test
+    Index(
+        "drift_states_waiting",
+        "detector_id",
+        sqlite_where=WAITS,
+        postgresql_where=WAITS,
+    ),
 )
 
 CHUNKS = Table(

@@ -95,7 +95,7 @@ class WindowInfo:
     """How windows stand: images, one after another, that are tested together."""
 
     images: int
-    """In the window that this process is filling."""
+    """In the window being filled."""
     target_images: int
     """That fill a window; images above the line are in none."""
     level: float

@@ -51,12 +51,22 @@ def revoke_key(id: str, *, force: bool = False, reason: str = "") -> Call[None]:
     )
 
 
-def audit(*, after: int = 0, subject: str = "", limit: int | None = None) -> Listing[AuditLine]:
-    """Go through the changes beyond a sequence number, in the order in which they were made."""
+def audit(
+    *,
+    after: int = 0,
+    before: int | None = None,
+    order: Literal["oldest", "newest"] = "oldest",
+    subject: str = "",
+    limit: int | None = None,
+) -> Listing[AuditLine]:
+    """Go through the changes between two sequence numbers, the oldest or the newest first."""
+    begin = "before" if order == "newest" else "after"
 
     def page(cursor: int | None) -> Call[AuditPage]:
-        begin = after if cursor is None else cursor
-        query = {"after": begin, "limit": PAGE, "subject": subject}
+        between = {"after": after, "before": before}
+        if cursor is not None:
+            between[begin] = cursor
+        query = {**between, "order": order, "limit": PAGE, "subject": subject}
         return Call("GET /v1/audit", answers(AuditPage), query=query)
 
     return Listing(page, lambda page: (page.lines, page.next), limit)

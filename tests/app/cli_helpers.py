@@ -3,7 +3,8 @@
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from stub_backbone import stub_embedder
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
+from gatewatch import Client
 
-PASSING = {"id", "image", "timings_ms", "at", "start", "created_at", "first_at", "last_at", "key"}
+PASSING = {"id", "image", "timings_ms", "at", "start", "first_at", "last_at", "key"}
+PASSING |= {"created_at", "updated_at"}
 PASSING |= {"highest_evidence_log10", "evidence_log10"}  # ties are broken by the image's id
 """Fields of answers that are another's in every run."""
 
@@ -60,6 +63,21 @@ class Sides:
         if not isinstance(ended.exception, SystemExit | None):
             raise ended.exception
         return ended
+
+
+@contextmanager
+def both_sides(
+    server: Server, monkeypatch: pytest.MonkeyPatch, *, data: Path, folder: Path
+) -> Iterator[Sides]:
+    """Give both sides, this one on ``data``, in ``folder``; the server's detectors go again."""
+    monkeypatch.setenv("GATEWATCH_DATA_DIR", str(data))
+    monkeypatch.setenv("GATEWATCH_DEVICE", "cpu")
+    monkeypatch.chdir(folder)
+    sides = Sides(server, monkeypatch)
+    yield sides
+    with Client(sides.url) as client:
+        for each in client.detectors():
+            client.delete(each.name)
 
 
 def lasting(text: str) -> Any:

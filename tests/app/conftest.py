@@ -11,6 +11,7 @@ from bucket_server import BUCKET, bucket_server
 from history_helpers import Line, line
 from http_helpers import Pixels, encode
 from postgres_server import Postgres, postgres_server
+from real_server import STUB, Server
 from storage_helpers import KINDS, Place, place_of
 from watch_helpers import watched
 
@@ -81,6 +82,13 @@ def storage(place: Place) -> Iterator[Storage]:
     """An empty storage of each kind."""
     with place.opened() as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def stub_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server process on a backbone without torch."""
+    with Server(tmp_path_factory.mktemp("server") / "data", {}, STUB).serving() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from prometheus_client import parser
 MAX_BODY_BYTES = 20_000_000
 LEASE_S = 5
 SERVE = [sys.executable, "-m", "app.cli", "serve"]
+STUB = [sys.executable, str(Path(__file__).with_name("faulty_server.py"))]
+"""What starts a server on a backbone without torch."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -40,18 +42,23 @@ class Server:
         directory: of its data.
         settings: environment variables on top of the tests' own.
         command: what is started; it takes ``--port``.
+        host: of the loopback interface, on which it listens.
+        port: on which it listens; 0 for a free one.
     """
 
     directory: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = tuple(SERVE)
+    host: str = "127.0.0.1"
+    port: int = 0
 
     def start(self) -> "Server":
         """Start it and wait until it is ready."""
-        self.port = free_port()
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        self.port = self.port or free_port()
+        self.client = httpx.Client(base_url=f"http://{self.host}:{self.port}", timeout=60)
         self.log = self.directory.parent / "server.log"
         ours = {
+            "GATEWATCH_HOST": self.host,
             "GATEWATCH_DATA_DIR": str(self.directory),
             "GATEWATCH_MAX_BODY_BYTES": str(MAX_BODY_BYTES),
             "GATEWATCH_DRAIN_SECONDS": "60",

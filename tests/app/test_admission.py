@@ -1,6 +1,7 @@
 """The door: room in images and bytes, whole requests or none, and a wait that can be told."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -204,3 +205,43 @@ def test_nothing_is_lost_and_nothing_overflows(steps: list[tuple[str, int, int]]
         assert admission.images == sum(each.images for each in inside) <= 10
         assert admission.bytes == sum(each.size for each in inside) <= 100
         assert admission.requests == sum(each.has_arrived for each in inside)
+
+
+def test_what_is_unpacked_counts_in_place_of_what_has_come() -> None:
+    """Contract: as soon as it is more; refused beside others, never alone; all is given back."""
+    admission = door()
+    first, second = come(admission, size=30), come(admission, size=30)
+    first.unpack(20)
+    assert admission.bytes == 60
+    first.unpack(70)
+    assert admission.bytes == 100
+    with pytest.raises(OverloadedError, match="1 bytes for 0 free"):
+        second.unpack(31)
+    second.leave()
+    first.unpack(100)
+    assert admission.bytes == 100
+    first.leave()
+    first.unpack(200)  # by a thread that has not heard yet
+    assert admission.bytes == 0
+
+
+def test_threads_that_unpack_lose_no_byte() -> None:
+    """Law: however many at once, what is held is given back, and never too much is held."""
+    admission = door(total_bytes=1000)
+    refused = []
+
+    def unpack() -> None:
+        for _ in range(300):
+            ticket = admission.enter()
+            try:
+                for size in range(0, 400, 7):
+                    ticket.unpack(size)
+                    assert admission.bytes <= 1000
+            except OverloadedError:
+                refused.append(1)
+            ticket.leave()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(unpack) for _ in range(4)]:
+            done.result()
+    assert admission.bytes == 0

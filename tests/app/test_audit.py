@@ -76,6 +76,41 @@ def test_pages_are_the_whole(client: TestClient, limit: int) -> None:
     assert {len(part) for part in parts[:-1]} <= {limit}
 
 
+def read(client: TestClient, **query: Any) -> tuple[list[int], int | None]:
+    """Return the numbers of a page, and what to read on with."""
+    page = strict(client.get("/v1/audit", params=query))
+    return [line["sequence"] for line in page["lines"]], page["next"]
+
+
+def test_the_newest_come_first_when_asked(client: TestClient) -> None:
+    """Law: the same lines the other way round; ``next`` is the ``before`` to read on with."""
+    assert read(client, order="newest", limit=PLACES) == ([*range(PLACES, 0, -1)], None)
+    for limit in range(1, PLACES + 2):
+        found, before = read(client, order="newest", limit=limit)
+        assert found == [*range(PLACES, 0, -1)][:limit]
+        while before is not None:
+            assert before == found[-1]
+            more, before = read(client, order="newest", limit=limit, before=before)
+            assert 0 < len(more) <= limit
+            found += more
+        assert found == [*range(PLACES, 0, -1)]
+    assert read(client, order="newest", subject="nuts", limit=2) == ([7, 4], 4)
+    assert read(client, order="newest", subject="nuts", before=4) == ([1], None)
+
+
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+def test_after_and_before_are_a_range(client: TestClient, order: str) -> None:
+    """Law: what lies between, both ends left out, whichever comes first; page by page too."""
+    turn = -1 if order == "newest" else 1
+    for after in range(PLACES + 2):
+        for before in range(PLACES + 2):
+            fit = [*range(1, PLACES + 1)][after : max(after, before - 1)][::turn]
+            assert read(client, order=order, after=after, before=before) == (fit, None)
+            first, cursor = read(client, order=order, after=after, before=before, limit=2)
+            assert first == fit[:2]
+            assert cursor == (fit[1] if len(fit) > 2 else None)
+
+
 def test_one_subject_is_read_alone(client: TestClient) -> None:
     """Law: its lines are those of the whole, page by page too; an unknown one has none."""
     (whole,) = pages(client)
@@ -105,6 +140,10 @@ def test_reading_on_finds_what_came_since(client: TestClient, database: Database
         {"limit": "many"},
         {"after": -1},
         {"after": 2**63},
+        {"before": -1},
+        {"before": 2**63},
+        {"before": "soon"},
+        {"order": "random"},
         {"subject": "a\x00b"},
         {"subject": "x" * 201},
     ],
@@ -115,9 +154,10 @@ def test_bad_questions_are_refused(client: TestClient, query: dict[str, Any]) ->
 
 
 def test_the_largest_sequence_number_may_be_asked_for(client: TestClient) -> None:
-    """Contract: nothing lies beyond it."""
+    """Contract: nothing lies beyond it, and all below."""
     page = strict(client.get("/v1/audit", params={"after": 2**63 - 1}))
     assert page == {"lines": [], "next": None}
+    assert len(read(client, before=2**63 - 1)[0]) == PLACES
 
 
 def test_administrators_read_it(database: Database) -> None:

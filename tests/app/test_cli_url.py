@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_helpers import Sides, folder_of, until
+from cli_helpers import Sides, both_sides, folder_of, until
 from history_helpers import picture
 from http_helpers import encode
 from real_server import Server, environment, free_port
@@ -19,17 +19,9 @@ from typer.testing import CliRunner
 from app.cli import cli
 from gatewatch import Client
 
-STUB = [sys.executable, str(Path(__file__).with_name("faulty_server.py"))]
 NAME = "bolts"
 LEFT = b"[[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]"
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server process on a backbone without torch."""
-    with Server(tmp_path_factory.mktemp("server") / "data", {}, STUB).serving() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +40,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sides(
-    server: Server, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stub_server: Server, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Sides]:
     """Both sides, without detectors, among the folders."""
-    monkeypatch.setenv("GATEWATCH_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("GATEWATCH_DEVICE", "cpu")
-    monkeypatch.chdir(folders)
-    yield Sides(server, monkeypatch)
-    with Client(f"http://127.0.0.1:{server.port}") as client:
-        for each in client.detectors():
-            client.delete(each.name)
+    with both_sides(stub_server, monkeypatch, data=tmp_path / "data", folder=folders) as sides:
+        yield sides
 
 
 def learn(sides: Sides) -> None:

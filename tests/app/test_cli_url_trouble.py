@@ -10,27 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_helpers import Sides, folder_of, until
+from cli_helpers import Sides, both_sides, folder_of, until
 from history_helpers import picture
 from real_server import MAX_BODY_BYTES, Server, environment, free_port
 from typer.testing import CliRunner
 
 from app.cli import cli
-from gatewatch import Client, ServerUnreachableError
+from gatewatch import Client, NewThreshold, ServerUnreachableError
 from gatewatch.calls import Call
 
-STUB = [sys.executable, str(Path(__file__).with_name("faulty_server.py"))]
 NAME = "bolts"
 SEND = Client.send
 ROOT = Path(__file__).parents[2]
 STRANGE = ["[red]a.bmp", "[/x].bmp", ":smile:.bmp", "two\nlines.bmp", os.fsdecode(b"\xff\xfe.bmp")]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server process on a backbone without torch."""
-    with Server(tmp_path_factory.mktemp("server") / "data", {}, STUB).serving() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -48,20 +40,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sides(
-    server: Server, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stub_server: Server, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Sides]:
     """Both sides with a calibrated detector, among the folders."""
-    monkeypatch.setenv("GATEWATCH_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("GATEWATCH_DEVICE", "cpu")
     monkeypatch.setenv("COLUMNS", "200")  # so that no row is broken
-    monkeypatch.chdir(folders)
-    sides = Sides(server, monkeypatch)
-    sides.both("fit", NAME, "train", "--image-size", "64")
-    sides.both("calibrate", NAME, "held-out")
-    yield sides
-    with Client(sides.url) as client:
-        for each in client.detectors():
-            client.delete(each.name)
+    with both_sides(stub_server, monkeypatch, data=tmp_path / "data", folder=folders) as sides:
+        sides.both("fit", NAME, "train", "--image-size", "64")
+        sides.both("calibrate", NAME, "held-out")
+        yield sides
 
 
 @pytest.fixture
@@ -121,6 +107,28 @@ def test_another_version_meanwhile_is_told(sides: Sides, monkeypatch: pytest.Mon
     ended = sides.remote("score", NAME, "today")
     assert ended.exit_code == 0
     assert "version 4 judged from today/3.bmp on, version 3 before" in ended.stderr
+
+
+def test_a_map_is_of_the_version_that_judged(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Law: another that is put in service between the two questions changes nothing of it."""
+    command = ("map", NAME, "today/2.bmp", "--out", str(tmp_path / "it.png"))
+    before = sides.remote(*command).stdout, (tmp_path / "it.png").read_bytes()
+
+    def promoted(client: Client, call: Call[Any]) -> Any:
+        answer = SEND(client, call)
+        if call.path.endswith("/explain"):
+            line = NewThreshold(method="manual", value=1000.0)
+            SEND(client, Client.set_threshold(NAME, line))
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "send", promoted)
+        assert sides.remote(*command).stdout == before[0]
+    assert (tmp_path / "it.png").read_bytes() == before[1]
+    assert "score" in sides.remote(*command).stdout
+    assert (tmp_path / "it.png").read_bytes() != before[1]  # by the version that serves now
 
 
 def test_strange_names_are_kept_apart(sides: Sides) -> None:

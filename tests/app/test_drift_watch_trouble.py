@@ -19,6 +19,7 @@ from watch_helpers import (
 
 from app.errors import StorageUnavailableError
 from app.monitoring import watch
+from app.storage.drift_notes import DriftNotes
 from app.storage.drift_states import DriftStates
 
 
@@ -65,19 +66,28 @@ def test_a_promise_too_short_for_the_lag_disables(tmp_path: Path) -> None:
 def test_a_failing_store_delays_and_loses_nothing(
     bolts: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Law: what could not be kept is taken in later, once; scores go on meanwhile."""
+    """Law: what could not be written, or kept, is taken in later, once; scores go on meanwhile."""
 
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise StorageUnavailableError("disk full")
 
     state = begun(bolts)
     contents = parts(6000, 30, brighter=6)
     with monkeypatch.context() as patched:
         patched.setattr(DriftStates, "put", broken)
-        feed(state, contents[:20], bolts.score(contents[:20]))
+        feed(state, contents[:10], bolts.score(contents[:10]))
         bolts.call(bolts.service.drift.flush)
-        assert bolts.get("/drift")["images"] == 0
-    feed(state, contents[20:], bolts.score(contents[20:]))
+        identity = bolts.service.storage.versions.entry(NAME).id
+        assert DriftStates(bolts.service.storage.database).get(identity) == (b"", 0)
+        assert bolts.get("/drift")["images"] == 10  # they are in the log
+    with monkeypatch.context() as patched:
+        patched.setattr(DriftNotes, "append", broken)
+        feed(state, contents[10:20], bolts.score(contents[10:20]))
+        bolts.call(bolts.service.drift.flush)
+        assert bolts.get("/drift")["images"] == 10
+        feed(state, contents[20:25], bolts.score(contents[20:25]))
+        bolts.call(bolts.service.drift.flush)
+    feed(state, contents[25:], bolts.score(contents[25:]))
     told = bolts.get("/drift")
     assert (told["images"], told["images_dropped"]) == (30, 0)
     assert told_evidence(told) == evidence(state)

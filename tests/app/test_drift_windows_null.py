@@ -11,11 +11,10 @@ from scipy.stats import kstest
 from watch_helpers import watched
 
 from app.monitoring.monitor import Monitor
-from app.monitoring.notes import Monitored, Note, Reference
+from app.monitoring.notes import Image, Monitored, Reference
 from app.monitoring.references import References
 from app.monitoring.testing import WindowTester
-from app.monitoring.windows import Windows
-from app.storage.version_reader import Stored
+from app.monitoring.windows import far_apart, full_of
 from detector.drift import window
 from detector.drift.promise import Promise
 from detector.errors import InvalidSpecError
@@ -34,9 +33,12 @@ def bolts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
 
 
 def images(
-    stored: Stored, rng: np.random.Generator, count: int, defects: float, shift: float = 0.0
-) -> Note:
-    """Return skewed images of which this share is odd, above the line and elsewhere."""
+    monitor: Monitor, rng: np.random.Generator, count: int, defects: float, shift: float = 0.0
+) -> list[Monitored]:
+    """Show a monitor skewed images of which this share is odd, above the line and elsewhere.
+
+    Return those that are left of them.
+    """
     squeeze = rng.gamma(2, size=(count, CHANNELS)) * rng.gamma(4, 0.25, size=(count, 1)) + shift
     scores = 2 + squeeze.mean(axis=1)
     odd = rng.random(count) < defects
@@ -45,7 +47,12 @@ def images(
     ids = [f"i{i}" for i in range(count)]
     rows = squeeze.astype(np.float32)
     looks = rng.lognormal(0, 0.1, size=(count, 3)).tolist()
-    return Note(stored, AT, ids, scores.tolist(), looks, rows)
+    every = zip(ids, scores.tolist(), looks, strict=True)
+    shown = [Image(name, AT, score, look, squeezed=True) for name, score, look in every]
+    return [
+        Monitored(number, ids[place], AT, float(scores[place]), tuple(looks[place]), rows[place])
+        for place, number in monitor.take(shown).numbers.items()
+    ]
 
 
 def p_values(bolts: Line, defects: float, shift: float = 0.0) -> np.ndarray:
@@ -59,19 +66,14 @@ def p_values(bolts: Line, defects: float, shift: float = 0.0) -> np.ndarray:
         rng = np.random.default_rng([repeat, 3])
         monitor = Monitor.begun(stored, Promise(1000.0), AT + timedelta(hours=repeat))
         monitor.state.line = LINE
-        windows = Windows(4)
         every = round(monitor.state.thinning.every)
-        before = images(stored, rng, KNOWN * every, defects)
-        now = images(stored, rng, 2 * SIZE * every, defects, shift)
-        known: list[Monitored] = []
-        monitor.take(before, known)
-        windows.add(stored, monitor, known)
-        blob = references.keep(stored, windows.last(stored.entry.id, 0, 1), LINE)
+        before = images(monitor, rng, KNOWN * every, defects)
+        blob = references.keep(stored, far_apart(before, 0, 1), LINE)
         monitor.reference = made(monitor, blob, repeat)
         monitor.decide("")
-        new: list[Monitored] = []
-        monitor.take(now, new)
-        (full, *_) = windows.add(stored, monitor, new)
+        now = images(monitor, rng, 2 * SIZE * every, defects, shift)
+        waiting = monitor.windows.waiting[0]
+        full = full_of(stored, monitor, waiting, now)
         assert tester.submit(full)
         tester.settle()
         (answered,) = tester.fetch()

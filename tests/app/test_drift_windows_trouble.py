@@ -100,7 +100,7 @@ def test_a_reference_stays_as_long_as_a_state_names_it(
         bolts.call(sweep, bolts.service.storage, watched_place / "incoming", 0)
         return references(bolts)
 
-    def broken(*_: Any) -> int:
+    def broken(*_: Any, **__: Any) -> int:
         raise StorageUnavailableError("disk full")
 
     send(bolts, 5000, 300)

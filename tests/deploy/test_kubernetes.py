@@ -10,7 +10,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from app.serving import GRACE_S
 from app.settings import Settings
+from app.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -41,6 +43,7 @@ def test_every_manifest_is_applied() -> None:
         "Deployment",
         "Service",
         "HorizontalPodAutoscaler",
+        "PodDisruptionBudget",
         "ConfigMap",
     }
 
@@ -116,9 +119,70 @@ def test_pod_is_confined_as_in_compose() -> None:
 
 
 def test_pod_has_the_time_to_finish_what_it_began() -> None:
-    """Contract: longer than the server goes on with requests under way."""
+    """Contract: longer than it is still found, goes on with requests, and stops its parts."""
     pod = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
-    assert pod["terminationGracePeriodSeconds"] > Settings().drain_seconds
+    pause_s = container()["lifecycle"]["preStop"]["sleep"]["seconds"]
+    needed_s = pause_s + Settings().drain_seconds + GRACE_S
+    assert 0 < pause_s < needed_s < pod["terminationGracePeriodSeconds"]
+
+
+def test_probes_ask_what_says_so() -> None:
+    """Contract: nothing is sent before it is ready, and only what cannot go on is restarted."""
+    paths = {
+        name: container()[name]["httpGet"]["path"]
+        for name in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
+    assert paths == {
+        "startupProbe": "/readyz",
+        "readinessProbe": "/readyz",
+        "livenessProbe": "/livez",
+    }
+    startup = container()["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 120
+
+
+def test_replicas_go_one_at_a_time_and_lie_apart() -> None:
+    """Contract: an update, a node that is emptied, and one that is lost leave some."""
+    deployment, budget = MANIFESTS["Deployment"]["spec"], MANIFESTS["PodDisruptionBudget"]["spec"]
+    assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert budget["maxUnavailable"] < MANIFESTS["HorizontalPodAutoscaler"]["spec"]["minReplicas"]
+    (spread,) = deployment["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+    assert budget["selector"] == spread["labelSelector"] == deployment["selector"]
+
+
+def test_autoscaler_asks_for_a_series_that_there_is() -> None:
+    """Contract: the gauge of the service, as the adapter gives it; then the processor's load."""
+    waiting, load = MANIFESTS["HorizontalPodAutoscaler"]["spec"]["metrics"]
+    name = waiting["pods"]["metric"]["name"]
+    shown = {metric.name for metric in Telemetry().registry.collect()}
+    assert name in shown
+    (rule,) = load_values()["rules"]["custom"]
+    assert rule["seriesQuery"].partition("{")[0] == name
+    assert set(rule["resources"]["overrides"]) == {"namespace", "pod"}
+    assert load["resource"]["name"] == "cpu"
+
+
+def load_values() -> dict[str, Any]:
+    return load(FOLDER / "adapter" / "values.yaml")
+
+
+def test_prometheus_parses_the_query_of_the_adapter(tmp_path: Path) -> None:
+    """Reference: filled in as the adapter does it."""
+    path = shutil.which("promtool")
+    if path is None:
+        pytest.skip("promtool is not installed: it comes with Debian's package prometheus")
+    (rule,) = load_values()["rules"]["custom"]
+    parts = {"Series": "gatewatch_queue_images", "GroupBy": "pod", "LabelMatchers": 'pod=~"a|b"'}
+    query = rule["metricsQuery"]
+    for name, part in parts.items():
+        query = query.replace(f"<<.{name}>>", part)
+    assert "<<" not in query
+    file = tmp_path / "rules.yml"
+    group = {"name": "adapter", "rules": [{"record": "adapter:query", "expr": query}]}
+    file.write_text(yaml.safe_dump({"groups": [group]}))
+    done = subprocess.run([path, "check", "rules", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_operator_is_told_what_it_needs() -> None:

@@ -301,6 +301,8 @@ def test_keys(kind: str, tmp_path: Path) -> None:
             known = admin.keys()
             assert [key.name for key in known] == ["boss", "lamp"]
             assert admin.audit()[-1].action == "create key"
+            assert admin.audit(order="newest") == admin.audit()[::-1]
+            assert admin.audit(order="newest", before=admin.audit()[-1].sequence, limit=1)
         for nobody in both(kind, address, retries=0):
             with pytest.raises(gatewatch.KeyRequiredError):
                 nobody.detectors()

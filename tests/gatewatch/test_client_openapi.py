@@ -138,7 +138,7 @@ def calls() -> dict[str, Any]:
         "create_key": of.admin.create_key("n", "score", expires_at=NOW, per_minute=1, reason="r"),
         "keys": of.admin.keys(),
         "revoke_key": of.admin.revoke_key("i", force=True, reason="r"),
-        "audit": of.admin.audit(after=1, subject="n"),
+        "audit": of.admin.audit(after=1, before=9, order="newest", subject="n"),
     }
     return made | {"events": of.learning.watch("j", "1")}
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from app.commands.local.base import LocalJob
 from app.commands.local.judging import Judging
 from app.commands.local.learning import Learning
+from app.commands.local.managing import Managing
 from app.commands.local.past import Past
 from app.main import create_service
 from app.settings import Settings
@@ -17,7 +18,7 @@ from app.settings import Settings
 __all__ = ["Local", "LocalJob", "started"]
 
 
-class Local(Learning, Judging, Past):
+class Local(Managing, Learning, Judging, Past):
     """What commands ask of the data directory."""
 
     @property

@@ -42,11 +42,13 @@ class Judging(Base):
         *,
         format: Literal["png", "npy"],
         mask: bytes | None,
+        version: int,
         group: str,
     ) -> bytes:
         """Return where an image is odd: a picture, or values for NumPy."""
         upload = _upload([image], mask)
-        return self._wait(inspection.draw(self._service, name, upload, format, group=group))
+        drawn = inspection.draw(self._service, name, upload, format, version=version, group=group)
+        return self._wait(drawn)
 
     def export(self, name: str, to: Path, *, version: int, rows: bool, reason: str) -> None:
         """Write a version to a file, which has its name only once it is whole."""

@@ -29,11 +29,6 @@ NO_PARAMETERS = ("method", "by_group", "review_target")
 class Learning(Base):
     """Create, fit, extend, forget, calibrate; the threshold."""
 
-    def detector(self, name: str) -> answers.DetectorInfo:
-        """Return a detector's state."""
-        entry = self._service.storage.versions.entry(name)
-        return answer(answers.DetectorInfo, DetectorInfo.of(entry))
-
     def create(
         self,
         name: str,

@@ -1,5 +1,6 @@
 // Who changed what, newest first, a page at a time.
 
+import { get } from "../api.js";
 import { h } from "../dom.js";
 import { moment } from "../format.js";
 import { field } from "../parts/field.js";
@@ -7,23 +8,22 @@ import { empty } from "../parts/states.js";
 import { table } from "../parts/table.js";
 import { go } from "../router.js";
 import { changed } from "./audit/changed.js";
-import { newest } from "./audit/newest.js";
 
 const PAGE = 100;
 
 export async function audit({ query, signal }) {
   const subject = query.get("subject") ?? "";
-  const before = Number(query.get("before")) || Infinity;
-  const lines = await newest({ subject, before, wanted: PAGE + 1, signal });
-  const shown = lines.slice(0, PAGE);
+  const before = Number(query.get("before")) || null;
+  const asked = { order: "newest", limit: PAGE, subject, ...(before && { before }) };
+  const { lines, next } = await get("/v1/audit", { query: asked, signal });
   return h("div", { class: "stack" },
     h("div", { class: "head" },
       h("div", {}, h("h1", {}, "Audit"), h("p", { class: "muted" }, "Who changed what, when and why. Lines are only ever added."))),
     filter(subject),
-    shown.length === 0 ? nothing(subject, before) : lineTable(shown, subject),
+    lines.length === 0 ? nothing(subject, before) : lineTable(lines, subject),
     h("nav", { class: "row", aria: { label: "Pages of the audit" } },
-      before < Infinity && h("a", { class: "button", href: where(subject) }, "Newest"),
-      lines.length > PAGE && h("a", { class: "button", href: where(subject, shown.at(-1).sequence) }, "Older")));
+      before && h("a", { class: "button", href: where(subject) }, "Newest"),
+      next && h("a", { class: "button", href: where(subject, next) }, "Older")));
 }
 
 function filter(subject) {
@@ -55,7 +55,7 @@ function lineTable(lines, subject) {
 }
 
 function nothing(subject, before) {
-  if (before < Infinity) return empty("Nothing older", "This is where the audit begins.");
+  if (before) return empty("Nothing older", "This is where the audit begins.");
   return subject
     ? empty("No change of this subject", "Subjects are compared as a whole: give the full name of a detector, or the id of a key.")
     : empty("No change yet", "What somebody creates, fits, calibrates, promotes or deletes stands here.");

@@ -1,0 +1,83 @@
+"""The images of a fragment, one after another, whatever they lie in; no two have one name."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+
+from app.bulk import objects, tables, tars
+from app.bulk.fragments import Fragment, Item
+from app.bulk.sources import How, refused
+from app.errors import InvalidGroupError, UndecodableImageError
+from app.intake.grouping import check_group
+from detector.errors import InvalidSpecError
+from gatewatch.images import sendable
+
+
+def items(fragment: Fragment, how: How | None = None) -> Iterator[Item]:
+    """Yield the images of a fragment, always in the same order.
+
+    Images that lie alone are read when they are asked for, those of a file as it is gone through.
+    A name is the path or URL, and for images in a file the file's with the member or row.
+
+    Raises:
+        StorageUnavailableError: if the store that they lie in fails.
+        UnreadableSourceError: if a file has gone since it was listed.
+        InvalidSpecError: if the pattern for groups is none.
+    """
+    how = how or How()
+    pattern = compiled(how.group_pattern) if how.group_pattern else None
+    for item in _READERS[fragment.kind](fragment, how):
+        name = sendable(item.name)
+        found = pattern.search(name) if pattern else None
+        group = found[1] if found and found[1] else item.group
+        try:
+            check_group(group)
+        except InvalidGroupError as error:
+            yield refused(name, UndecodableImageError(str(error)))
+        else:
+            yield Item(name, group, item.read)
+
+
+@lru_cache(maxsize=8)
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Return a pattern for groups.
+
+    Raises:
+        InvalidSpecError: if it is none, or has no group.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise InvalidSpecError(f"--group-pattern cannot be read: {error}") from error
+    if expression.groups < 1:
+        raise InvalidSpecError("--group-pattern needs a group in parentheses")
+    return expression
+
+
+def _files(fragment: Fragment, _how: How) -> Iterator[Item]:
+    for name in fragment.names:
+        path = os.path.join(fragment.place, name)
+        yield Item(path, "", partial(_file, path))
+
+
+def _file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UndecodableImageError(f"the file cannot be read: {error.strerror}") from error
+
+
+def _objects(fragment: Fragment, _how: How) -> Iterator[Item]:
+    for name in fragment.names:
+        url = f"{fragment.place}/{name}"
+        yield Item(url, "", partial(objects.read, url))
+
+
+_READERS: dict[str, Callable[[Fragment, How], Iterator[Item]]] = {
+    "files": _files,
+    "objects": _objects,
+    "tar": tars.items,
+    "parquet": tables.items,
+}

@@ -1,0 +1,143 @@
+"""The command ``gatewatch fit``: a folder of images by a job, anything larger by ``bulk``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.commands import bulk, option_text
+from app.commands.common import Name, Reason
+from app.commands.following import followed
+from app.commands.learning import Parameter, report, say
+from app.commands.making import Asked, Finish
+from app.commands.sent import MaskFile, Pattern, Sent
+from app.commands.target import NOT_THERE, KeyFile, Target, Url, limits, opened
+from app.images import masks
+from detector.errors import InvalidSpecError
+from detector.spec import Spec
+
+LARGE = "Fit at large"
+"""Panel of the options that belong to it, in the help."""
+
+
+def _option(text: str) -> Any:
+    return typer.Option(help=text, rich_help_panel=LARGE)
+
+
+def fit(
+    name: Name,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folder of images, or an image; at large also several, tar and Parquet files, and "
+            "s3://BUCKET/... of all these."
+        ),
+    ],
+    scorer: Annotated[str | None, typer.Option(help="For a new detector.")] = None,
+    descriptor: Annotated[str | None, typer.Option(help="For a new detector.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="For a new detector.")] = None,
+    roi: Annotated[
+        Path | None, typer.Option(help="For a new detector: image or polygons of what counts.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="For a new detector: KEY=VALUE, as flips=true.")
+    ] = None,
+    mask: MaskFile = None,
+    extend: Annotated[bool, typer.Option(help="Add to what the detector knows.")] = False,
+    group_pattern: Pattern = None,
+    hold_out: Annotated[
+        float | None, _option("Share of the images to calibrate on, not fitted; 0.1 at large.")
+    ] = None,
+    calibration_images: Annotated[
+        int, _option("Most images that are kept of those held out, drawn.")
+    ] = 1000,
+    seed: Annotated[int, _option("Another one holds out other images.")] = 0,
+    target: Annotated[float, _option("Highest false-alarm rate, a fraction.")] = 0.05,
+    method: Annotated[str, _option("See docs/thresholds.md.")] = "conformal",
+    parameter: Parameter = None,
+    image_column: Annotated[str, _option("Of Parquet files, if several could hold images.")] = "",
+    most_failed: Annotated[
+        float, _option("Share of the images that may be left out because they cannot be used.")
+    ] = 0.5,
+    rejected: Annotated[
+        Path | None, _option("File for all images that were left out, as NDJSON.")
+    ] = None,
+    shard: Annotated[
+        str | None, _option("Do this share alone, I/N from 1/N to N/N; then gatewatch merge.")
+    ] = None,
+    out: Annotated[Path | None, _option("With --shard: file of the part.")] = None,
+    work: Annotated[
+        Path | None,
+        _option("Folder of what is done, to go on from; else GATEWATCH_DATA_DIR."),
+    ] = None,
+    engine: Annotated[str, _option("What does it: here, or ray, which needs its extra.")] = "here",
+    workers: Annotated[int | None, _option("With ray: actors that embed.")] = None,
+    decoders: Annotated[int | None, _option("With ray: actors that read and decode.")] = None,
+    ray_address: Annotated[
+        str, _option("Of the cluster; else RAY_ADDRESS, or one of this machine's cores.")
+    ] = "",
+    reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Fit a detector to normal images; create it if there is none of that name."""
+    chosen = {"scorer": scorer, "descriptor": descriptor, "image_size": image_size}
+    what: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
+    asked = Asked(
+        sources,
+        what,
+        option,
+        roi,
+        extend,
+        group_pattern,
+        hold_out,
+        calibration_images,
+        seed,
+        Finish(target, method, parameter, most_failed, rejected, reason),
+        image_column,
+        shard,
+        out,
+        work,
+        engine,
+        workers,
+        decoders,
+        ray_address,
+    )
+    if asked.is_large:
+        bulk.fit(name, asked, mask=mask, url=url, key_file=key_file)
+        return
+    (folder,) = map(Path, sources)
+    if not folder.exists():
+        raise typer.BadParameter(f"Path {str(folder)!r} does not exist.", param_hint="'SOURCES...'")
+    with opened(url, key_file) as there:
+        sent = Sent.of(folder, mask, group_pattern)
+        if option:
+            what["options"] = asdict(option_text.parse(option))
+        if roi and mask:
+            raise InvalidSpecError("--roi fixes the mask for good, --mask sends one: choose")
+        if roi:
+            most = limits(there)["max_image_pixels"]
+            what["mask"] = masks.from_upload(roi.read_bytes(), max_pixels=most)
+        _made(there, name, what, asks_mask=mask is not None, reason=reason)
+        begin = there.extend if extend else there.fit
+        done = followed(begin(name, sent.images, reason=reason, **sent.about), "fit")
+        report(done.rejected)
+        say(done.detector, f"{done.fitted} image(s) fitted now", done.warnings)
+        typer.echo(f"Next: gatewatch calibrate {name} FOLDER")
+
+
+def _made(target: Target, name: str, what: dict[str, Any], *, asks_mask: bool, reason: str) -> None:
+    """Create a detector, unless there is one; then nothing may be asked of a new one."""
+    told = {key: value for key, value in what.items() if key not in ("mask", "options")}
+    Spec(name, "", "", **told)  # refuse what cannot be, in the same words wherever it is asked
+    try:
+        target.detector(name)
+    except NOT_THERE:
+        mask = what.pop("mask", "request" if asks_mask else None)
+        target.create(name, mask=mask, reason=reason, **what)
+    else:
+        if what:
+            raise InvalidSpecError(
+                f"detector {name!r} exists: {', '.join(what)} can only be given to a new one"
+            )

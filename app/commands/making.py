@@ -1,0 +1,257 @@
+"""What the commands of a fit at large do in turn: words to a plan, that to a part, to versions."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import typer
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from app.bulk import shard_run
+from app.bulk.errors import BulkError
+from app.bulk.finishing import Finished, finish
+from app.bulk.fragments import Fragment, Shard
+from app.bulk.part import Part
+from app.bulk.plan import HoldOut
+from app.bulk.reading import compiled
+from app.bulk.shard_run import Work
+from app.bulk.sources import BUCKETS, How, is_table, is_tar
+from app.commands import option_text
+from app.commands.common import by
+from app.commands.learning import new_line
+from app.commands.local.learning import line_of
+from app.errors import UnknownDetectorError
+from app.images import masks
+from app.learning.fitting import Order
+from app.lines import Line
+from app.main import create_service, open_storage
+from app.scoring.ingest import Ingest
+from app.settings import Settings
+from app.storage.database import SQLITE
+from app.telemetry import Telemetry
+from detector.detector import Detector
+from detector.embedder import Embedder
+from detector.errors import InvalidSpecError
+from detector.spec import Mask as MaskKind
+from detector.spec import Spec
+
+TOLD_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How the end is asked for: the line, what may have failed, and where that is told."""
+
+    target: float
+    method: str
+    parameter: Sequence[str] | None
+    most_failed: float
+    rejected: Path | None
+    reason: str
+
+    @property
+    def line(self) -> Line:
+        """The threshold that is wanted. Raises InvalidSpecError."""
+        return line_of(new_line(self.method, self.target, self.parameter, False, None))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words of ``gatewatch fit``."""
+
+    sources: Sequence[str]
+    what: dict[str, Any]
+    option: Sequence[str] | None
+    roi: Path | None
+    extend: bool
+    group_pattern: str | None
+    hold_out: float | None
+    calibration_images: int
+    seed: int
+    finish: Finish
+    image_column: str
+    shard: str | None
+    out: Path | None
+    work: Path | None
+    engine: str
+    workers: int | None
+    decoders: int | None
+    ray_address: str
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is more than a folder or an image for one job."""
+        first = self.sources[0]
+        return (
+            len(self.sources) > 1
+            or first.startswith(BUCKETS)
+            or is_tar(first)
+            or is_table(first)
+            or self.engine != "here"
+            or any(each is not None for each in (self.hold_out, self.shard, self.out, self.work))
+        )
+
+    @property
+    def plan(self) -> HoldOut:
+        """Which images are held out."""
+        share = 0.1 if self.hold_out is None else self.hold_out
+        return HoldOut(share, self.calibration_images, self.seed)
+
+
+def how_of(asked: Asked, settings: Settings) -> How:
+    """Return how images are read. Raises InvalidSpecError."""
+    if asked.group_pattern:
+        compiled(asked.group_pattern)
+    return How(
+        asked.image_column,
+        asked.group_pattern or "",
+        settings.max_image_bytes,
+        settings.max_compression_ratio,
+    )
+
+
+def shard_of(text: str) -> Shard:
+    """Return the shard that is meant. Raises InvalidSpecError."""
+    number, _, of = text.partition("/")
+    if not (number.isascii() and number.isdigit() and of.isascii() and of.isdigit()):
+        raise InvalidSpecError(f"--shard {text!r}: write I/N, as 1/8 to 8/8")
+    return Shard(int(number), int(of))
+
+
+def part_here(name: str, asked: Asked, settings: Settings, plan: HoldOut, work: Work) -> Part:
+    """Return the part of a shard, made in this process; no database is needed."""
+    embedder = embedder_of(settings)
+    detector = _detector(name, asked, settings, embedder)
+    # What sees the pictures is decided first: all processes must see them alike.
+    embedder.warm(detector.spec.image_size, masked=detector.mask is not None, wait=True)
+    mine = work.shard.share(work.fragments)
+    with threadpool_limits(1, user_api="blas"), _bar(mine) as bar:  # as for a server
+
+        async def make() -> Part:
+            ingest = Ingest(settings, embedder, Telemetry())
+            ingest.start()
+            try:
+                return await shard_run.run(ingest, detector, plan, work, bar.update)
+            finally:
+                await ingest.stop()
+
+        return asyncio.run(make())
+
+
+def part_on_ray(name: str, asked: Asked, settings: Settings, plan: HoldOut, work: Work) -> Part:
+    """Return the part of all images, made by a cluster of Ray's."""
+    try:
+        from app.ray import fit as ray_fit
+        from app.ray.fit_cluster import Cluster
+    except ImportError as error:
+        raise BulkError(
+            f"--engine ray needs the extra [ray]: pip install 'gatewatch[ray]' ({error})"
+        ) from error
+    embedder = embedder_of(settings)
+    detector = _detector(name, asked, settings, embedder)
+    with _bar(work.fragments) as bar:
+        return ray_fit.run(
+            work,
+            detector,
+            plan,
+            preparer=embedder.preparer,
+            settings=settings,
+            cluster=Cluster(asked.ray_address, asked.workers, asked.decoders),
+            progress=bar.update,
+        )
+
+
+def embedder_of(settings: Settings, *, exports: bool = True) -> Embedder:
+    """Return the backbone, as for a server; graphs are kept only where a server keeps them."""
+    return Embedder.load(
+        settings.backbone,
+        settings.device,
+        settings.threads,
+        weights=settings.weights,
+        engine=settings.engine,
+        precision=settings.precision,
+        cache=settings.data_dir / "engines" if settings.data_dir.is_dir() else None,
+        exports=exports,
+    )
+
+
+def _bar(fragments: Sequence[Fragment]) -> "tqdm[Any]":
+    """Return a bar for the images of fragments, as many as can be told beforehand."""
+    known = all(each.kind in ("files", "objects") for each in fragments)
+    total = sum(len(each.names) for each in fragments) if known else None
+    return tqdm(total=total, unit="image", desc="fit")
+
+
+def _detector(name: str, asked: Asked, settings: Settings, embedder: Embedder) -> Detector:
+    """Return the detector that is stored, if there is one; else one of what was asked for."""
+    known = _stored(name, settings)
+    what = dict(asked.what)
+    if asked.option:
+        what["options"] = option_text.parse(asked.option)
+    fixed = None
+    if asked.roi:
+        most = settings.max_image_pixels
+        fixed = masks.from_upload(asked.roi.read_bytes(), max_pixels=most)
+    backbone, fingerprint = embedder.name, embedder.fingerprint
+    if known is None:
+        kind: MaskKind = "none" if fixed is None else "fixed"
+        return Detector(Spec(name, backbone, fingerprint, mask=kind, **what), fixed)
+    if what or asked.roi:
+        given = ", ".join([*what, *(["roi"] if asked.roi else [])])
+        raise InvalidSpecError(f"detector {name!r} exists: {given} can only be given to a new one")
+    spec = replace(known.spec, backbone=backbone, backbone_fingerprint=fingerprint)
+    return Detector(spec, known.mask)
+
+
+def _stored(name: str, settings: Settings) -> Detector | None:
+    """Return the detector that a fit builds on, if there is one; no database is made to look."""
+    if settings.database is None and not (settings.data_dir / SQLITE).exists():
+        return None
+    storage = open_storage(settings)
+    try:
+        return storage.versions.get(name, storage.versions.entry(name).tip).detector
+    except UnknownDetectorError:
+        return None
+    finally:
+        storage.close()
+
+
+def finished(name: str, part: Part, asked: Finish, settings: Settings, *, extend: bool) -> Finished:
+    """Make versions of the part of all images, and say what they are."""
+    tell(part, asked.rejected)
+    embedder = embedder_of(settings, exports=False)  # it embeds nothing any more
+    order = Order(by(asked.reason), uuid.uuid4().hex)
+
+    async def make() -> Finished:
+        service = create_service(settings, embedder)
+        async with service:
+            return await finish(
+                service,
+                name,
+                part,
+                order,
+                asked.line,
+                extend=extend,
+                most_failed=asked.most_failed,
+            )
+
+    return asyncio.run(make())
+
+
+def tell(part: Part, file: Path | None) -> None:
+    """Say which images were left out: the first of them, and all in a file."""
+    if file is not None:
+        lines = (
+            json.dumps({"name": each.name, "problem": dict(each.problem)}) for each in part.rejected
+        )
+        file.write_text("".join(f"{line}\n" for line in lines))
+    for image in part.rejected[:TOLD_AT_MOST]:
+        typer.echo(f"left out {image.name}: {image.detail}", err=True)
+    if more := len(part.rejected[TOLD_AT_MOST:]):
+        where = f"all are in {file}" if file else "--rejected FILE lists all"
+        typer.echo(f"left out {more} more; {where}", err=True)

@@ -1,0 +1,143 @@
+"""The commands that say which detectors and versions there are, and which of them serve."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.commands.common import Name, Reason, console
+from app.commands.sent import print_json
+from app.commands.target import KeyFile, Url, opened
+from gatewatch import DetectorInfo, VersionInfo
+from gatewatch.answers import DetectorList, VersionList
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
+Number = Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Number of the version.")]
+AllowUncalibrated = Annotated[
+    bool,
+    typer.Option(
+        "--allow-uncalibrated", help="Go on though verdicts lose the threshold they have now."
+    ),
+]
+
+
+def detectors(as_json: AsJson = False, url: Url = None, key_file: KeyFile = None) -> None:
+    """List all detectors, each at its version in service."""
+    with opened(url, key_file) as target:
+        listed = target.detectors()
+    print_json(DetectorList(detectors=listed)) if as_json else console().print(_table(listed))
+
+
+def versions(
+    name: Name, as_json: AsJson = False, url: Url = None, key_file: KeyFile = None
+) -> None:
+    """List all versions of a detector, oldest first: how each came about, and which serves."""
+    with opened(url, key_file, name) as target:
+        listed = target.versions(name)
+        if as_json:
+            print_json(VersionList(versions=listed))
+        else:
+            console().print(_history(target.detector(name), listed))
+
+
+def promote(
+    name: Name,
+    version: Number,
+    allow_stale: Annotated[
+        bool,
+        typer.Option("--allow-stale", help="Serve though its threshold promises nothing any more."),
+    ] = False,
+    allow_uncalibrated: AllowUncalibrated = False,
+    reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Put a version in service; the next change builds on it."""
+    with opened(url, key_file, name) as target:
+        serving = target.promote(
+            name,
+            version,
+            allow_stale=allow_stale,
+            allow_uncalibrated=allow_uncalibrated,
+            reason=reason,
+        )
+        _tell(serving)
+
+
+def rollback(
+    name: Name,
+    allow_uncalibrated: AllowUncalibrated = False,
+    reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Put the version in service that was before the one that is; twice is where one was."""
+    with opened(url, key_file, name) as target:
+        _tell(target.rollback(name, allow_uncalibrated=allow_uncalibrated, reason=reason))
+
+
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="It is meant; nothing asks again.")] = False,
+    reason: Reason = "",
+    url: Url = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Delete a detector with all its versions, and what it has scored."""
+    if not yes:
+        raise typer.BadParameter(
+            "a deleted detector cannot be brought back: say --yes, after gatewatch export perhaps"
+        )
+    with opened(url, key_file, name) as target:
+        target.delete(name, reason=reason)
+        typer.echo(f"deleted {name}")
+
+
+def _tell(serving: DetectorInfo) -> None:
+    line = serving.threshold
+    typer.echo(
+        f"{serving.name} version {serving.version} is in service: {serving.fitted_images} image(s) "
+        f"fitted, {'no threshold' if line is None else f'threshold {line.value:.6g}'}"
+        + ("; calibrate it, for its threshold is stale" if serving.stale else "")
+    )
+
+
+def _table(listed: Sequence[DetectorInfo]) -> Table:
+    table = _headed("name", "state", "version", "fitted", "threshold", "stale")
+    for one in listed:
+        value = None if one.threshold is None else one.threshold.value
+        table.add_row(
+            one.name, one.state, str(one.in_service), *_learned(one.fitted_images, value, one.stale)
+        )
+    return table
+
+
+def _history(detector: DetectorInfo, listed: Sequence[VersionInfo]) -> Table:
+    headings = ("version", "of", "change", "fitted", "threshold", "stale", "when", "who", "reason")
+    table = _headed(*headings, "")
+    for one in listed:
+        places = {"in service": detector.in_service, "shadow": detector.shadow}
+        table.add_row(
+            str(one.version),
+            str(one.parent or "-"),
+            one.change,
+            *_learned(one.fitted_images, one.threshold, one.stale),
+            f"{one.created_at:%Y-%m-%d %H:%M}",
+            one.who,
+            one.reason or "-",
+            ", ".join(place for place, number in places.items() if number == one.version),
+        )
+    return table
+
+
+def _headed(*headings: str) -> Table:
+    table = Table()
+    for heading in headings:
+        is_number = heading in {"version", "of", "fitted", "threshold"}
+        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+    return table
+
+
+def _learned(fitted: int, threshold: float | None, stale: bool) -> tuple[str, str, str]:
+    return str(fitted), "-" if threshold is None else f"{threshold:.6g}", "yes" if stale else "no"

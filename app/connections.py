@@ -1,0 +1,161 @@
+"""How long a client may keep a connection, beyond what the application can see of it.
+
+- Headers have ``seconds`` to come, as has a new connection on which nothing is said.
+- An answer that waits to be taken has ``seconds``, and a second more for every ``BYTES_PER_S``
+  bytes that are; then the connection is cut, and what waits is dropped. So a client that never
+  reads holds nothing for good; a stream of events waits only while nobody reads it. What the system
+  holds to be sent is counted, too: it takes more from us only when a good part of that is gone.
+- What is left of a body after its answer is dropped. Where the connection goes on, it has
+  ``seconds`` to come. Where it ends, it lingers for ``LINGER_S``: closed at once, with bytes that
+  nobody has read, the system would reset it, and the client would lose the answer on its way.
+"""
+
+import fcntl
+import struct
+import termios
+from asyncio import TimerHandle
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.slow_bodies import BYTES_PER_S
+
+LINGER_S = 5.0
+LEAST_S = 0.01
+"""Who has taken less than is worth this much time takes nothing."""
+
+
+class _Transport:
+    """A connection's transport, which closes as its protocol has it."""
+
+    def __init__(self, transport: Any, close: Callable[[], None]) -> None:
+        self.real = transport
+        self._close = close
+        self._closing = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def is_closing(self) -> bool:
+        """Whether it takes no more requests."""
+        return self._closing or self.real.is_closing()
+
+    def close(self) -> None:
+        """Take no more requests, and close it in good order."""
+        if not self.is_closing():
+            self._closing = True
+            self._close()
+
+
+class _Limited(HttpToolsProtocol):
+    """Ends connections whose clients keep them waiting."""
+
+    seconds: float
+    transport: Any
+    _overdue: TimerHandle | None = None
+    """Ends the wait for what the client has to send."""
+    _untaken: TimerHandle | None = None
+    """Ends the wait for the client to take what was sent."""
+    _waiting = 0
+    """Bytes that waited when that was looked at last."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(_Transport(transport, self._close))  # type: ignore[arg-type]
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        self._is_taken()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.transport.is_closing():  # else it is dropped
+            super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._expect()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._expect_nothing()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.more_body and not self.transport.is_closing():
+            self._expect()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.cycle.response_complete:  # as after an answer: the body has ended the wait
+            self._expect_nothing()
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._see_it_taken()
+
+    def resume_writing(self) -> None:
+        self._is_taken()
+        super().resume_writing()
+
+    def _close(self) -> None:
+        self._expect_nothing()
+        real = self.transport.real
+        if self.cycle is not None and self.cycle.more_body and real.can_write_eof():
+            real.write_eof()
+            real.resume_reading()
+            self._overdue = self.loop.call_later(LINGER_S, self._end)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self.transport.real.close()
+        if self._untaken is None:
+            self._see_it_taken()
+
+    def _expect(self) -> None:
+        self._expect_nothing()
+        self._overdue = self.loop.call_later(self.seconds, self.transport.close)
+
+    def _expect_nothing(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+
+    def _see_it_taken(self) -> None:
+        self._is_taken()
+        self._waiting = _waiting(self.transport.real)
+        self._untaken = self.loop.call_later(self.seconds, self._look)
+
+    def _look(self) -> None:
+        before, self._waiting = self._waiting, _waiting(self.transport.real)
+        more_s = (before - self._waiting) / BYTES_PER_S
+        if more_s < LEAST_S:
+            self.transport.real.abort()
+        else:
+            self._untaken = self.loop.call_later(more_s, self._look)
+
+    def _is_taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
+
+
+def _waiting(transport: Any) -> int:
+    """Return the bytes that are still to reach the client: here, and in the system if it tells."""
+    size = int(transport.get_write_buffer_size())
+    try:
+        held = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return size
+    return size + int(struct.unpack("i", held)[0])
+
+
+def protocol(seconds: float) -> type[HttpToolsProtocol]:
+    """Return uvicorn's protocol with these limits."""
+    return type("Limited", (_Limited,), {"seconds": seconds})

@@ -1,0 +1,141 @@
+"""Notes as they lie in the log: what a monitor needs of images, and their squeezes beside it.
+
+A note that was taken holds the images that a thinning leaves alone, with their numbers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, groupby
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from app.monitoring.baselines import key_of
+from app.monitoring.notes import Image, Monitored, Note
+from app.storage.drift_notes import Mark, Untaken, Written
+from detector.drift.state import INPUTS
+from detector.tensor_file import pack, unpack
+
+_NOTE, _TAKEN, _SQUEEZES, _FORMAT = "drift note", "drift note taken", "drift squeezes", 1
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Images of one version in order of arrival, and the key of its calibration."""
+
+    version: int
+    key: str
+    images: Sequence[Image]
+
+
+def written(source: str, batch: int, notes: Sequence[Note], dropped: int) -> list[Written]:
+    """Return what is to be written of one detector's images, in order: a note for each version.
+
+    How many could not be noted is in the first one. Numbers of a batch go on from this one.
+    """
+    found: list[Written] = []
+    for _, part in groupby(notes, key=lambda note: note.stored.detector.version):
+        found.append(_written(source, batch + len(found), [*part], 0 if found else dropped))
+    return found
+
+
+def nothing(detector_id: str, source: str, batch: int, dropped: int) -> Written:
+    """Return a note without images, which says how many could not be noted."""
+    content = _packed(_NOTE, {"version": 0, "key": ""}, [], {})
+    return Written(detector_id, source, batch, 0, dropped, content, None)
+
+
+def _written(source: str, batch: int, notes: Sequence[Note], dropped: int) -> Written:
+    detector = notes[0].stored.detector
+    images, rows = [], []
+    for note in notes:
+        looks: Sequence[Sequence[float] | None] = note.inputs or [None] * len(note.ids)
+        wholes = [False] * len(note.ids)
+        if note.squeeze is not None:
+            whole = np.isfinite(note.squeeze).all(axis=1)
+            rows.append(note.squeeze[whole])
+            wholes = whole.tolist()
+        one = zip(note.ids, note.scores, looks, wholes, strict=True)
+        images += [Image(name, note.at, score, look, whole) for name, score, look, whole in one]
+    header = {"version": detector.version, "key": key_of(detector.require_calibrated())}
+    squeezed = {"squeezed": np.array([each.squeezed for each in images], dtype=np.bool_)}
+    return Written(
+        notes[0].stored.entry.id,
+        source,
+        batch,
+        len(images),
+        dropped,
+        _packed(_NOTE, header, images, squeezed),
+        _squeezes(np.concatenate(rows)) if any(each.squeezed for each in images) else None,
+    )
+
+
+def read(note: Untaken) -> Logged:
+    """Return the images of a note. Raises ArtefactError if it is damaged."""
+    about, tensors = unpack(_NOTE, _FORMAT, note.content)
+    squeezed = tensors["squeezed"].tolist() if len(tensors["scores"]) else []
+    every = zip(*_columns(about, tensors), squeezed, strict=True)
+    images = [Image(*values) for values in every]
+    return Logged(about["version"], about["key"], images)
+
+
+def marked(
+    note: Untaken, images: Sequence[Image], numbers: dict[int, int], squeezes: bytes | None
+) -> Mark:
+    """Return what is left of a note when it is taken: these places, under these numbers.
+
+    The squeezes are given if not all of them are left.
+    """
+    places = [*numbers]
+    left = [images[place] for place in places]
+    kept = {"numbers": np.array([*numbers.values()], dtype=np.int64)}
+    if squeezes is not None:
+        rows = np.cumsum([each.squeezed for each in images]) - 1
+        _, tensors = unpack(_SQUEEZES, _FORMAT, squeezes)
+        squeezes = _squeezes(tensors["squeeze"][rows[places]])
+    content = _packed(_TAKEN, {}, left, kept)
+    return Mark(note.id, numbers[places[0]], numbers[places[-1]], content, squeezes)
+
+
+def monitored(content: bytes, squeezes: bytes) -> list[Monitored]:
+    """Return the images of a note that was taken. Raises ArtefactError if it is damaged."""
+    about, tensors = unpack(_TAKEN, _FORMAT, content)
+    _, beside = unpack(_SQUEEZES, _FORMAT, squeezes)
+    numbers = tensors["numbers"].tolist()
+    every = zip(numbers, *_columns(about, tensors), beside["squeeze"], strict=True)
+    return [
+        Monitored(number, name, at, score, tuple(look), row)
+        for number, name, at, score, look, row in every
+    ]
+
+
+def _packed(
+    kind: str,
+    header: dict[str, object],
+    images: Sequence[Image],
+    tensors: dict[str, np.ndarray],
+) -> bytes:
+    unknown = (np.nan,) * len(INPUTS)
+    looks = [unknown if each.look is None else tuple(each.look) for each in images]
+    moments = [(at.isoformat(), len([*part])) for at, part in groupby(each.at for each in images)]
+    header = {**header, "ids": [each.id for each in images], "moments": moments}
+    columns = {
+        "scores": np.array([each.score for each in images], dtype=np.float64),
+        "looks": np.array(looks, dtype=np.float64).reshape(-1, len(INPUTS)),
+    }
+    return pack(kind, _FORMAT, header, {**columns, **tensors})
+
+
+def _columns(
+    about: dict[str, Any], tensors: dict[str, np.ndarray]
+) -> tuple[list[str], list[datetime], list[float], list[list[float]]]:
+    """Return ids, moments, scores and looks."""
+    moments = ([datetime.fromisoformat(at)] * count for at, count in about["moments"])
+    scores, looks = tensors["scores"].tolist(), tensors["looks"].tolist()
+    return about["ids"], [*chain.from_iterable(moments)], scores, looks
+
+
+def _squeezes(rows: Float32[np.ndarray, "n c"]) -> bytes:
+    return pack(_SQUEEZES, _FORMAT, {}, {"squeeze": rows})

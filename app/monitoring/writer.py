@@ -1,0 +1,120 @@
+"""What one process does for drift in a round: writes what it has seen, takes in what is its turn.
+
+Every process writes its notes to the log. Of each detector one, under a lease, takes those of all
+in order of arrival; the state says which, in the same transaction. So each image counts once,
+whatever dies when: a note that was written is taken by whoever is next, and one that nobody knows
+to be written is written again under the same number, which the state has seen or not.
+"""
+
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+from app.errors import ConflictError, StorageUnavailableError
+from app.monitoring.keeping import AT_ONCE, Monitors
+from app.monitoring.log import nothing, written
+from app.monitoring.notes import Note
+from app.storage.database import Database
+from app.storage.drift_notes import DriftNotes, Written
+from app.storage.drift_writers import DriftWriters, Turn
+from app.storage.tables import now
+from detector.errors import DetectorError
+
+log = logging.getLogger(__name__)
+
+COMPLAIN_S = 60.0
+
+
+class Writer:
+    """Used by one thread at a time."""
+
+    def __init__(
+        self, monitors: Monitors, database: Database, clock: Callable[[], datetime] = now
+    ) -> None:
+        """Take the clock by which leases run out."""
+        self._monitors, self._notes = monitors, DriftNotes(database)
+        self._source = uuid.uuid4().hex
+        self._writers = DriftWriters(database, self._source, clock)
+        self._batch = 0
+        self._unwritten: list[Written] = []
+        self._complained_s = -COMPLAIN_S
+
+    @property
+    def images(self) -> int:
+        """How many images could not be written yet."""
+        return sum(note.images for note in self._unwritten)
+
+    def round(self, notes: list[Note], dropped: Counter[str]) -> None:
+        """Write notes, and take in those of all processes where it is this one's turn.
+
+        What cannot be done is told in the log and tried again with the next round: what could not
+        be looked at yet stays in ``notes`` and ``dropped``.
+        """
+        try:
+            self._write()  # what could not be written the last time
+            self._gather(notes, dropped)
+            self._write()
+            turns = self._writers.claim()
+        except (StorageUnavailableError, OSError) as error:
+            self.complain("what was scored cannot be noted, and will be tried again", error)
+            return
+        for turn in turns:
+            self._take(turn)
+        try:
+            self._monitors.settle()
+        except (StorageUnavailableError, ConflictError, OSError) as error:
+            self.complain("what was said of windows cannot be kept yet", error)
+
+    def release(self) -> None:
+        """Leave all detectors to others. Raises StorageUnavailableError."""
+        self._writers.release()
+
+    def complain(self, why: str, error: Exception | None = None) -> None:
+        """Say in the log, now and then, what does not work."""
+        moment_s = time.monotonic()
+        if moment_s - self._complained_s >= COMPLAIN_S:
+            self._complained_s = moment_s
+            log.error("%s", why, exc_info=error)
+
+    def _write(self) -> None:
+        if self._unwritten:
+            self._notes.append(self._unwritten)
+            self._unwritten = []
+
+    def _gather(self, notes: list[Note], dropped: Counter[str]) -> None:
+        by_detector: dict[str, list[Note]] = {identity: [] for identity in dropped}
+        for note in notes:
+            by_detector.setdefault(note.stored.entry.id, []).append(note)
+        for identity, own in by_detector.items():
+            lost = dropped[identity]
+            if own:
+                made = written(self._source, self._batch, own, lost)
+            else:
+                made = [nothing(identity, self._source, self._batch, lost)]
+            self._batch += len(made)
+            self._unwritten += made
+        notes.clear()
+        dropped.clear()
+
+    def _take(self, turn: Turn) -> None:
+        try:
+            self._monitors.take(turn.name, turn.detector_id)
+            self._monitors.test(turn.name)
+        except (StorageUnavailableError, ConflictError, OSError) as error:
+            self.complain("drift states cannot be kept, and will be tried again", error)
+        except DetectorError:
+            self._discard(turn)  # it is gone, or cannot be watched: whoever asks is told
+        except Exception as error:
+            self.complain("images were left out of drift", error)
+            self._discard(turn)
+
+    def _discard(self, turn: Turn) -> None:
+        try:
+            untaken = self._notes.untaken(turn.detector_id, AT_ONCE)
+            if untaken:
+                self._notes.discard(turn.detector_id, untaken[-1].id)
+        except StorageUnavailableError as error:
+            self.complain("notes that nobody can take are not removed yet", error)

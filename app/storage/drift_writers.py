@@ -1,0 +1,86 @@
+"""Who takes the notes of a detector into its drift state: one process at a time, under a lease.
+
+The lease saves work, no more: whoever writes gives the counter of the state that it went on from,
+so that one who stalled past its lease is refused. When a process dies its lease runs out, and
+another goes on. Clocks of machines that share a database must agree to well within the lease.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.storage.database import Database
+from app.storage.drift_tables import DRIFT_NOTES, DRIFT_WRITERS, UNTAKEN
+from app.storage.tables import DETECTORS, DRIFT_STATES, WAITS, now
+
+LEASE_S = 10.0
+"""How late evidence may be when a writer has died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A detector whose notes wait to be taken, or whose windows for their test."""
+
+    detector_id: str
+    name: str
+
+
+class DriftWriters:
+    """Claims detectors for one process."""
+
+    def __init__(self, database: Database, owner: str, clock: Callable[[], datetime] = now) -> None:
+        self._database, self._owner, self._clock = database, owner, clock
+
+    def claim(self) -> list[Turn]:
+        """Return the detectors with something to do that are this process's own, or are free.
+
+        Most often there is nothing to be written: a lease is prolonged when half of it is gone.
+        """
+        moment = self._clock()
+        until = moment + timedelta(seconds=LEASE_S)
+        untaken = DETECTORS.c.id.in_(select(DRIFT_NOTES.c.detector_id).where(UNTAKEN))
+        waits = DETECTORS.c.id.in_(select(DRIFT_STATES.c.detector_id).where(WAITS))
+        chosen = (
+            select(
+                DETECTORS.c.id,
+                DETECTORS.c.name,
+                DRIFT_WRITERS.c.owner,
+                DRIFT_WRITERS.c.until,
+            )
+            .outerjoin(DRIFT_WRITERS, DRIFT_WRITERS.c.detector_id == DETECTORS.c.id)
+            .where(or_(untaken, waits))
+            .order_by(DETECTORS.c.name)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(chosen).all()
+        turns = []
+        for identity, name, owner, ends in rows:
+            is_ours = owner == self._owner and ends > moment + timedelta(seconds=LEASE_S / 2)
+            is_free = owner in (None, self._owner) or ends <= moment
+            if is_ours or (is_free and self._take(identity, owner is None, moment, until)):
+                turns.append(Turn(identity, name))
+        return turns
+
+    def release(self) -> None:
+        """Leave the detectors of a process that stops to others at once."""
+        ours = delete(DRIFT_WRITERS).where(DRIFT_WRITERS.c.owner == self._owner)
+        with self._database.write() as connection:
+            connection.execute(ours)
+
+    def _take(self, identity: str, is_first: bool, moment: datetime, until: datetime) -> bool:
+        """Claim a detector, or prolong; return False if another process was faster."""
+        values = {"owner": self._owner, "until": until}
+        free = or_(DRIFT_WRITERS.c.owner == self._owner, DRIFT_WRITERS.c.until <= moment)
+        ours = update(DRIFT_WRITERS).where(DRIFT_WRITERS.c.detector_id == identity, free)
+        try:
+            with self._database.write() as connection:
+                if is_first:
+                    row = insert(DRIFT_WRITERS).values(detector_id=identity, **values)
+                    connection.execute(row)
+                    return True
+                return connection.execute(ours.values(values)).rowcount == 1
+        except IntegrityError:  # claimed meanwhile, or deleted
+            return False

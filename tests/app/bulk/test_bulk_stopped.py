@@ -1,0 +1,169 @@
+"""Law: a process that was killed, told to end or refused changes nothing in the result."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bulk_helpers import PLAN, as_folder, as_parquet, as_tar, part_of, pictures, same
+
+from app.bulk import shard_run
+from app.bulk.errors import ChangedSourcesError, PartsMismatchError
+from app.bulk.fragments import Shard
+from app.bulk.listing import fragments
+from app.bulk.part_file import read_part
+from app.bulk.shard_run import Done
+from app.errors import StorageUnavailableError
+from detector.errors import ArtefactError
+
+IMAGES = 300
+PROGRAM = str(Path(__file__).with_name("slow_shard.py"))
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[str]:
+    """Pictures in a folder, a tar and a Parquet file; a tenth of them each elsewhere."""
+    some = list(pictures(IMAGES).items())
+    return [
+        as_folder(tmp_path / "top", dict(some[:150])),
+        as_tar(tmp_path / "a.tar", dict(some[150:230])),
+        as_parquet(tmp_path / "b.parquet", dict(some[230:]), rows=40),
+    ]
+
+
+def began(kept: Path, least: int, process: subprocess.Popen[str]) -> int:
+    """Wait until a file says that so many images are done; return how many."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if kept.exists():
+            part, about = read_part(kept.read_bytes())
+            if part.images >= least:
+                assert not about["whole"]
+                return part.images
+        time.sleep(0.02)
+    raise AssertionError(f"it did not get so far: {process.communicate()}")
+
+
+def started(sources: list[str], out: Path, folder: Path) -> subprocess.Popen[str]:
+    """Start the shard in a process of its own, where there is no data directory."""
+    options = ["--hold-out", str(PLAN.share), "--calibration-images", str(PLAN.most)]
+    options += ["--seed", str(PLAN.seed), "--image-size", "64"]
+    words = ["fit", "bolts", *sources, *options, "--shard", "1/1", "--out", str(out)]
+    return subprocess.Popen(
+        [sys.executable, PROGRAM, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"GATEWATCH_DATA_DIR": str(folder / "none")},
+    )
+
+
+@pytest.mark.slow
+def test_a_shard_that_is_killed_goes_on(sources: list[str], tmp_path: Path) -> None:
+    """Law: killed twice, then told to end, then let be: the part of one that was not."""
+    expected = part_of(sources, tmp_path / "expected")
+    out, seen = tmp_path / "part", 0
+    for end in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM):
+        process = started(sources, out, tmp_path)
+        before = seen
+        seen = began(out, before + 1, process)
+        process.send_signal(end)
+        process.communicate(timeout=60)
+        assert process.returncode == (75 if end == signal.SIGTERM else -end)
+        seen = read_part(out.read_bytes())[0].images
+        assert before < seen < IMAGES
+    last = started(sources, out, tmp_path)
+    said, _ = last.communicate(timeout=120)
+    assert last.returncode == 0
+    assert "shard 1/1 of bolts" in said
+    assert not (tmp_path / "none").exists(), "a shard needs no data directory"
+    part, about = read_part(out.read_bytes())
+    assert about["whole"]
+    same(part, expected)
+    again = started(sources, out, tmp_path)  # whole already: nothing is done
+    assert again.communicate(timeout=60)[0] == said
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4])
+def test_a_store_that_fails_ends_a_run_that_goes_on(
+    after: int, sources: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law: wherever it fails, what was done is kept, and counted once."""
+    expected = part_of(sources, tmp_path / "expected")
+    with monkeypatch.context() as patched:
+        made = shard_run.Totals.add
+        calls = []
+
+        def add(totals: shard_run.Totals, part: shard_run.Part) -> None:
+            calls.append(part.images)
+            if len(calls) > after + 1:  # the first is what was done before
+                raise StorageUnavailableError("the store fails")
+            made(totals, part)
+
+        patched.setattr(shard_run.Totals, "add", add)
+        with pytest.raises(StorageUnavailableError):
+            part_of(sources, tmp_path)
+    kept, about = read_part((tmp_path / "1-of-1.part").read_bytes())
+    assert 0 < kept.images < IMAGES
+    assert not about["whole"]
+    same(part_of(sources, tmp_path), expected)
+
+
+def test_what_was_begun_of_something_else_is_refused(sources: list[str], tmp_path: Path) -> None:
+    """Contract: and is not touched."""
+    part_of(sources[:1], tmp_path)
+    kept = tmp_path / "1-of-1.part"
+    content = kept.read_bytes()
+    for wrong in (sources, sources[1:]):
+        with pytest.raises(ChangedSourcesError, match="of other images"):
+            part_of(wrong, tmp_path)
+    with pytest.raises(ChangedSourcesError, match=r"other options: .* same share, number and seed"):
+        part_of(sources[:1], tmp_path, plan=replace(PLAN, seed=5))
+    Path(sources[0], "new.png").write_bytes(b"")
+    with pytest.raises(ChangedSourcesError, match="restore the sources"):
+        part_of(sources[:1], tmp_path)
+    Path(sources[0], "new.png").unlink()
+    kept.rename(tmp_path / "1-of-2.part")
+    with pytest.raises(ChangedSourcesError, match="is of shard 1/1"):
+        part_of(sources[:1], tmp_path, shard=Shard(1, 2))
+    assert (tmp_path / "1-of-2.part").read_bytes() == content
+
+
+def test_a_damaged_file_is_told(sources: list[str], tmp_path: Path) -> None:
+    part_of(sources[:1], tmp_path)
+    kept = tmp_path / "1-of-1.part"
+    content = bytearray(kept.read_bytes())
+    content[-9] ^= 1
+    kept.write_bytes(content)
+    with pytest.raises(ArtefactError, match=r"damaged.*remove it to begin anew"):
+        part_of(sources[:1], tmp_path)
+
+
+def test_where_it_was_is_found_in_any_fragment(sources: list[str], tmp_path: Path) -> None:
+    """Law: going on after each number of images gives those that follow, once."""
+    listed = fragments(sources)
+    work = shard_run.Work(listed, Shard(), shard_run.How(), tmp_path / "part")
+    every = [item.name for item in shard_run._Coming(work, Done())]
+    assert len(set(every)) == IMAGES
+    for number in (0, 1, 63, 64, 65, 149, 150, 151, 229, 230, 271, IMAGES):
+        coming = shard_run._Coming(work, Done())
+        before = iter(coming)
+        for _ in range(min(number + 5, IMAGES)):  # it is read ahead
+            next(before)
+        done = coming.done(number)
+        rest = shard_run._Coming(work, done)
+        assert [item.name for item in rest] == every[number:]
+        assert rest.done(0) in (done, Done(done.fragments + 1))
+
+
+def test_parts_of_one_shard_do_not_add_up(sources: list[str], tmp_path: Path) -> None:
+    """Contract: an image that two parts have would count twice."""
+    part = part_of(sources[:1], tmp_path)
+    totals = shard_run.Totals(part)
+    totals.add(part)
+    with pytest.raises(PartsMismatchError, match="would count twice"):
+        totals.whole()

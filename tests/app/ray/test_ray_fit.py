@@ -1,0 +1,331 @@
+"""Law: a fit on Ray is the fit of one process, whatever dies meanwhile. On a real cluster."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import skimage.data
+from http_helpers import encode
+from ray_fit_driver import SETTINGS, detector_of
+from real_server import environment
+
+from app.bulk import looking
+from app.bulk.listing import fragments
+from app.bulk.part import Part
+from app.bulk.part_file import read_part
+from app.bulk.plan import HoldOut
+from app.bulk.reading import items
+from app.scoring.ingest import Ingest
+from app.settings import Settings
+from app.telemetry import Telemetry
+from detector.embedder import Embedder
+
+pytestmark = pytest.mark.slow
+IMAGES, DAMAGED, SIDE_PX = 120, 2, 96
+HOLD = HoldOut(share=0.3, most=20, seed=4)
+DRIVER = Path(__file__).with_name("ray_fit_driver.py")
+ROOT = Path(__file__).parents[3]
+WAIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of crops of gravel, some of them copies, some damaged."""
+    folder = tmp_path_factory.mktemp("pictures") / "normal"
+    folder.mkdir()
+    gravel = np.repeat(skimage.data.gravel()[:, :, None], 3, axis=2)
+    corners = np.random.default_rng(3).integers(0, len(gravel) - SIDE_PX, size=(IMAGES, 2))
+    corners[-5:] = corners[:5]
+    for number, (y, x) in enumerate(corners):
+        content = encode(np.array(gravel[y : y + SIDE_PX, x : x + SIDE_PX]))
+        if number % 70 == 30:
+            content = content[: len(content) // 2]
+        (folder / f"{number:03d}.png").write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sources(pictures: Path) -> dict[str, Path]:
+    """The same images as a folder, a tar file and a table."""
+    tar, table = pictures.parent / "normal.tar", pictures.parent / "normal.parquet"
+    files = sorted(pictures.iterdir())
+    with tarfile.open(tar, "w") as archive:
+        for file in files:
+            archive.add(file, file.name)
+    image = [{"bytes": file.read_bytes(), "path": file.name} for file in files]
+    pq.write_table(pa.table({"image": image}), table, row_group_size=60)
+    return {"folder": pictures, "tar": tar, "parquet": table}
+
+
+@dataclass
+class Cluster:
+    """A cluster of this machine's, and drivers that use it."""
+
+    process: subprocess.Popen[str]
+    address: str
+    folder: Path
+
+    @contextmanager
+    def driver(self, kept: Path, sources: list[Path], **asked: Any) -> Iterator["Driver"]:
+        asked |= {
+            "address": self.address,
+            "kept": str(kept),
+            "sources": list(map(str, sources)),
+            "hold_out": {"share": HOLD.share, "most": HOLD.most, "seed": HOLD.seed},
+            "data": str(self.folder),
+        }
+        command = [sys.executable, str(DRIVER), json.dumps(asked)]
+        log = (self.folder / "driver.log").open("ab")
+        with (
+            log,
+            subprocess.Popen(
+                command, env=_environment(), stdout=subprocess.PIPE, stderr=log, text=True
+            ) as process,
+        ):
+            try:
+                yield Driver(process, self.folder / "driver.log")
+            finally:
+                process.kill()
+
+    def embedding(self) -> list[int]:
+        """Return the processes that embed."""
+        raylets = [pid for pid in _processes() if _parent(pid) == self.process.pid]
+        return [
+            pid for pid in _processes() if _parent(pid) in raylets and "(Embed)" in _command(pid)
+        ]
+
+
+@dataclass
+class Driver:
+    """A driver that runs."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def counted(self) -> int:
+        """Return how many images were counted since this was asked; wait for some."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("counted "), line + self.log.read_text()
+        return int(line.split()[1])
+
+    def first(self) -> int:
+        """Return how many images were counted when the first was."""
+        counted = self.counted()
+        return counted + self.counted()
+
+    def ended(self, code: int = 0) -> str:
+        """Return the rest of what it said, once it has ended."""
+        said, _ = self.process.communicate(timeout=WAIT_S)
+        assert self.process.returncode == code, said + self.log.read_text()
+        return said
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real cluster, of three actors on however few cores."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with (folder / "cluster.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(DRIVER), "serve"],
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    address = process.stdout.readline().strip()
+    assert address, (folder / "cluster.log").read_text()
+    try:
+        yield Cluster(process, address, folder)
+    finally:
+        process.stdin.close()
+        process.wait(WAIT_S)
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def alone(sources: dict[str, Path]) -> dict[str, Part]:
+    """What one process makes of each source, by the service's own way."""
+    embedder = Embedder.load("se-lite0", "cpu", engine="torch")
+
+    async def every() -> dict[str, Part]:
+        ingest = Ingest(Settings(**SETTINGS), embedder, Telemetry())
+        ingest.start()
+        try:
+            return {kind: await part(ingest, source) for kind, source in sources.items()}
+        finally:
+            await ingest.stop()
+
+    async def part(ingest: Ingest, source: Path) -> Part:
+        found = (item for each in fragments([str(source)]) for item in items(each))
+        return await looking.part_of(ingest, detector_of(embedder), HOLD, found)
+
+    return asyncio.run(every())
+
+
+def _same(kept: Path, other: Part) -> None:
+    part, about = read_part(kept.read_bytes())
+    assert about["whole"]
+    assert list(part.fitted) == list(other.fitted)
+    assert list(part.rejected) == list(other.rejected)
+    assert part.images == other.images >= IMAGES
+    assert len(part.rejected) >= DAMAGED
+    assert list(part.held.keys) == list(other.held.keys)
+    assert list(part.held.images) == list(other.held.images)
+    assert part.held.seen == other.held.seen > len(part.held) == HOLD.most
+    assert part.held.rows is not None
+    assert other.held.rows is not None
+    for name, rows in part.held.rows.blocks.items():
+        np.testing.assert_array_equal(rows, other.held.rows.blocks[name])
+    assert part.statistics.keys() == other.statistics.keys()
+    compared = 0
+    for name, statistic in part.statistics.items():
+        for field in ("mean", "scatter"):
+            if hasattr(statistic, field):
+                ours, theirs = (getattr(one, field) for one in (statistic, other.statistics[name]))
+                limit = 1e-10 * np.abs(theirs).max()
+                np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=limit)
+                compared += 1
+    assert compared > 10
+
+
+def test_it_is_the_fit_of_one_process(
+    cluster: Cluster, sources: dict[str, Path], alone: dict[str, Part], tmp_path: Path
+) -> None:
+    kept = tmp_path / "bolts.part"
+    with cluster.driver(kept, list(sources.values())) as driver:
+        driver.ended()
+    _same(kept, Part.merged(list(alone.values())))
+    assert [file.name for file in tmp_path.iterdir()] == [kept.name]
+
+
+def test_a_killed_worker_changes_nothing(
+    cluster: Cluster, sources: dict[str, Path], alone: dict[str, Part], tmp_path: Path
+) -> None:
+    kept = tmp_path / "bolts.part"
+    with cluster.driver(kept, [sources["folder"]], chunk=4, chunks=1) as driver:
+        counted = driver.first()
+        victim, *_ = cluster.embedding()
+        os.kill(victim, signal.SIGKILL)
+        assert counted < IMAGES
+        _until_gone(victim)
+        driver.ended()
+    _same(kept, alone["folder"])
+
+
+def test_a_killed_driver_goes_on_where_it_was(
+    cluster: Cluster, sources: dict[str, Path], alone: dict[str, Part], tmp_path: Path
+) -> None:
+    kept = tmp_path / "bolts.part"
+    asked = {"chunk": 4, "chunks": 1}
+    with cluster.driver(kept, [sources["tar"]], **asked, kept_every_s=0.0) as driver:
+        counted = driver.first() + driver.counted()
+        os.kill(driver.process.pid, signal.SIGKILL)
+        driver.ended(-signal.SIGKILL)
+    assert not kept.exists()
+    with cluster.driver(kept, [sources["tar"]], **asked) as driver:
+        before = driver.counted()
+        assert 0 < counted - 4 <= before < IMAGES
+        again = [int(line.split()[1]) for line in driver.ended().splitlines()]
+        assert before + sum(again) == IMAGES
+    _same(kept, alone["tar"])
+
+
+def test_a_driver_that_is_told_to_end_keeps_what_it_has_counted(
+    cluster: Cluster, sources: dict[str, Path], tmp_path: Path
+) -> None:
+    kept = tmp_path / "bolts.part"
+    asked = {"chunk": 4, "chunks": 1, "kept_every_s": 600.0}
+    with cluster.driver(kept, [sources["folder"]], **asked) as driver:
+        counted = driver.first()
+        driver.process.send_signal(signal.SIGTERM)
+        said = driver.ended(3)
+    counted += sum(int(each.split()[1]) for each in said.splitlines() if "counted" in each)
+    assert f"UnfinishedError: stopped after {counted} images" in said
+    part, about = read_part((tmp_path / "bolts.part.ray").read_bytes())
+    assert (part.images, about["whole"]) == (counted, False)
+
+
+def test_what_stops_an_actor_is_told_in_its_words(
+    cluster: Cluster, sources: dict[str, Path], tmp_path: Path
+) -> None:
+    with cluster.driver(tmp_path / "a.part", [sources["tar"]], fingerprint="5" * 64) as driver:
+        assert "FingerprintMismatchError: a machine of the cluster has" in driver.ended(3)
+
+
+def test_the_command_fits_on_a_cluster_of_its_own_and_the_detector_scores(
+    pictures: Path, tmp_path: Path
+) -> None:
+    def command(*words: str) -> str:
+        command = [sys.executable, "-m", "app.cli", *words]
+        done = subprocess.run(
+            command,
+            env=_environment() | {"GATEWATCH_DATA_DIR": str(tmp_path / "data")},
+            cwd=pictures.parent,
+            capture_output=True,
+            text=True,
+            timeout=2 * WAIT_S,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    share = ["--hold-out", "0.3", "--target", "0.1", "--image-size", "64"]
+    actors = ["--engine", "ray", "--workers", "2", "--decoders", "1"]
+    said = command("fit", "bolts", pictures.name, *share, *actors)
+    assert f"left out {pictures.name}/030.png" in said
+    assert "held out: threshold" in said
+    scores = json.loads(command("score", "bolts", f"{pictures.name}/000.png", "--json"))
+    assert scores["results"][0]["score"] < 2 * scores["results"][0]["threshold"]
+
+
+def _environment() -> dict[str, str]:
+    return environment(
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN="of-these-tests-and-of-nobody-else-0123456789",
+        PYTHONPATH=str(ROOT),
+        OMP_NUM_THREADS="1",
+    )
+
+
+def _until_gone(pid: int) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while _command(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _processes() -> list[int]:
+    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
+
+
+def _command(pid: int) -> str:
+    """Return a process' command line; nothing of one that has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0

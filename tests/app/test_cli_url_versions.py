@@ -1,0 +1,143 @@
+"""Detectors and versions by command, there and here: list, put in service, go back, delete."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_helpers import Sides, both_sides, folder_of
+from history_helpers import picture
+from real_server import Server
+
+from gatewatch import Client
+
+NAME = "bolts"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of images: train, more, held-out."""
+    contents = {f"train/{n}.bmp": picture(n) for n in range(40)}
+    contents |= {f"more/{n}.bmp": picture(200 + n) for n in range(5)}
+    contents |= {f"held-out/{n}.bmp": picture(1000 + n) for n in range(39)}
+    return folder_of(tmp_path_factory.mktemp("folders"), contents)
+
+
+@pytest.fixture
+def sides(
+    stub_server: Server, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Sides]:
+    """Both sides with versions 2, fitted; 3, calibrated and in service; 4, extended and stale."""
+    monkeypatch.setenv("COLUMNS", "200")  # so that no row is broken
+    with both_sides(stub_server, monkeypatch, data=tmp_path / "data", folder=folders) as sides:
+        sides.both("fit", NAME, "train", "--image-size", "64")
+        sides.both("calibrate", NAME, "held-out", "--reason", "as agreed")
+        sides.both("fit", NAME, "more", "--extend")
+        yield sides
+
+
+def rows(table: str) -> list[list[str]]:
+    """Return the cells of a table's rows."""
+    lines = [line.strip()[1:-1] for line in table.splitlines() if "│" in line]
+    return [[cell.strip() for cell in line.split("│")] for line in lines]
+
+
+def in_service(sides: Sides) -> int:
+    """Return the version that serves, on both sides."""
+    told = json.loads(sides.both("detectors", "--json").stdout)
+    (only,) = told["detectors"]
+    return int(only["in_service"])
+
+
+def test_detectors_are_listed(sides: Sides) -> None:
+    """Contract: at their versions in service, as a table and as the API's JSON."""
+    with Client(sides.url) as client:
+        line = client.threshold(NAME).value
+    (row,) = rows(sides.both("detectors").stdout)
+    assert row == [NAME, "calibrated", "3", "40", f"{line:.6g}", "no"]
+    told = json.loads(sides.both("detectors", "--json").stdout)
+    assert told["detectors"][0]["threshold"]["value"] == pytest.approx(line)
+    sides.both("promote", NAME, "4", "--allow-stale")
+    (row,) = rows(sides.both("detectors").stdout)
+    assert (row[2], row[3], row[5]) == ("4", "45", "yes")
+
+
+def test_none_is_no_failure(sides: Sides) -> None:
+    """Contract: an empty list."""
+    sides.both("delete", NAME, "--yes")
+    assert json.loads(sides.both("detectors", "--json").stdout) == {"detectors": []}
+    assert rows(sides.both("detectors").stdout) == []
+
+
+def test_versions_are_listed(sides: Sides) -> None:
+    """Contract: oldest first, by what each came about and why; which one serves."""
+    for side in (sides.local, sides.remote):
+        found = rows(side("versions", NAME).stdout)
+        assert [row[:4] for row in found] == [
+            ["1", "-", "create", "0"],
+            ["2", "1", "replace", "40"],
+            ["3", "2", "calibrate", "40"],
+            ["4", "3", "extend", "45"],
+        ]
+        assert [row[-1] for row in found] == ["", "", "in service", ""]
+        assert [row[5] for row in found] == ["no", "no", "no", "yes"]
+        assert found[2][-2] == "as agreed"
+        told = json.loads(side("versions", NAME, "--json").stdout)
+        assert [each["version"] for each in told["versions"]] == [1, 2, 3, 4]
+
+
+def test_a_version_is_put_in_service_and_back(sides: Sides) -> None:
+    """Contract: with the API's own conditions, and a reason for the audit."""
+    stale = sides.both("promote", NAME, "4", exit_code=1)
+    assert "stale" in stale.stderr
+    assert in_service(sides) == 3
+    told = sides.both("promote", NAME, "4", "--allow-stale", "--reason", "line 3 agreed")
+    assert f"{NAME} version 4 is in service: 45 image(s) fitted" in told.stdout
+    assert "stale" in told.stdout
+    assert in_service(sides) == 4
+    with Client(sides.url) as client:
+        line = next(client.audit(order="newest", subject=NAME))
+    assert line.action == "version.promote"
+    assert (line.reason, line.after["in_service"]) == ("line 3 agreed", 4)
+    assert "version 3 is in service" in sides.both("rollback", NAME, "--reason", "no").stdout
+    assert in_service(sides) == 3
+    assert "threshold" in sides.both("promote", NAME, "2", exit_code=1).stderr
+    told = sides.both("promote", NAME, "2", "--allow-uncalibrated")
+    assert "no threshold" in told.stdout
+    sides.both("rollback", NAME)
+    sides.both("rollback", NAME, exit_code=1)
+    sides.both("rollback", NAME, "--allow-uncalibrated")
+    assert in_service(sides) == 2
+
+
+def test_a_detector_is_deleted_when_it_is_meant(sides: Sides) -> None:
+    """Contract: nothing without --yes, at either side; then all of it, with a reason."""
+    refused = sides.both("delete", NAME, exit_code=2)
+    assert "--yes" in refused.stderr
+    assert in_service(sides) == 3
+    assert sides.both("delete", NAME, "--yes", "--reason", "gone").stdout == f"deleted {NAME}\n"
+    sides.both("versions", NAME, exit_code=1)
+    with Client(sides.url) as client:
+        line = next(client.audit(order="newest", subject=NAME))
+    assert (line.action, line.reason) == ("detector.delete", "gone")
+
+
+FAILURES = [
+    ("versions", "nobody"),
+    ("promote", "nobody", "3"),
+    ("promote", NAME, "9"),
+    ("promote", NAME, "1"),
+    ("rollback", "nobody"),
+    ("delete", "nobody", "--yes"),
+    ("delete", "../x", "--yes"),
+]
+USAGE = [("promote", NAME, "0"), ("promote", NAME, str(2**31)), ("promote", NAME)]
+
+
+def test_what_cannot_be_done_is_said_alike(sides: Sides) -> None:
+    """Contract: the same words and exit code, and no traceback; nothing is changed by it."""
+    for arguments in (*FAILURES, *USAGE):
+        ended = sides.both(*arguments, exit_code=2 if arguments in USAGE else 1)
+        assert ended.stderr
+        assert "Traceback" not in ended.output
+    assert in_service(sides) == 3
