@@ -1,12 +1,14 @@
 """What an image costs, a model of it, and what clusters would do by the model.
 
     python -m benchmarks.scaling SHARED_DATA --out OUT [--seconds 8] [--rounds 3] [--quick]
+    python -m benchmarks.scaling --out OUT
 
 Configurations differ in the size of the pictures, in how many detectors score them and in whether
 the history is kept; each is measured at saturation on one core of its own. The model is fitted to
 some and asked for the others, among them two servers on both cores. OUT gets results.json and
 scaling.md: costs, the errors of the predictions, and tables of clusters at the prices of
-``benchmarks.scaling.assumptions``. Linux, two cores.
+``benchmarks.scaling.assumptions``. Without data the tables are made
+anew of OUT/results.json, at whatever is assumed by then. Linux, two cores.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from tqdm import tqdm
 
@@ -49,43 +52,55 @@ FILES = 24
 def main() -> None:
     """Measure, fit, predict, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("shared", type=Path)
+    parser.add_argument("shared", type=Path, nargs="?")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    seconds = options.seconds or (3.0 if options.quick else 8.0)
-    rounds = options.rounds or (1 if options.quick else 3)
-    options.out.mkdir(parents=True, exist_ok=True)
+    results = options.out / "results.json"
+    if options.shared is not None:
+        seconds = options.seconds or (3.0 if options.quick else 8.0)
+        rounds = options.rounds or (1 if options.quick else 3)
+        options.out.mkdir(parents=True, exist_ok=True)
+        found = _found(options.shared, seconds, rounds, quick=options.quick)
+        results.write_text(json.dumps(found, indent=1) + "\n")
+    text = _text(json.loads(results.read_text()))
+    (options.out / "scaling.md").write_text(text)
+    print(text)
+
+
+def _found(shared: Path, seconds: float, rounds: int, *, quick: bool) -> dict[str, Any]:
+    """Return what was measured, for JSON."""
     load_before = os.getloadavg()[0]
     with TemporaryDirectory() as folder:
-        found = _measured(options.shared, Path(folder), seconds, rounds, quick=options.quick)
+        found = _measured(shared, Path(folder), seconds, rounds, quick=quick)
         pass_s = engine_s(Path(folder, "service", "data", "engines"))
         typical = Path(folder, "pictures").glob(f"{TYPICAL.megapixels:g}-*.jpg")
         sizes = [path.stat().st_size for path in typical]
-    fitted = [medians(found[each.name]) for each in FITTED]
-    model = costs.fitted(fitted)
-    predicted = {each.name: medians(found[each.name]) for each in PREDICTED}
-    heading = (
-        f"*{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), load "
-        f"before {load_before:.1f}, medians of {rounds} round(s) of {seconds:g} s.*"
-    )
-    load = Load(TYPICAL, sum(sizes) / len(sizes), pass_s)
-    named = {each.name: one for each, one in zip(FITTED, fitted, strict=True)}
-    text = report.markdown(heading, model, named, predicted, load)
-    (options.out / "scaling.md").write_text(text)
-    written = {
-        "heading": heading,
-        "rounds": {name: [_plain(each) for each in every] for name, every in found.items()},
-        "theta": {name: list(map(float, theta)) for name, theta in model.theta.items()},
-        "utilisation": model.utilisation,
-        "errors": {name: costs.error(model, each) for name, each in predicted.items()},
+    return {
+        "heading": (
+            f"*{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), load "
+            f"before {load_before:.1f}, medians of {rounds} round(s) of {seconds:g} s.*"
+        ),
+        "rounds": {name: [asdict(each) for each in every] for name, every in found.items()},
         "engine_s": pass_s,
-        "file_bytes": load.file_bytes,
+        "file_bytes": sum(sizes) / len(sizes),
     }
-    (options.out / "results.json").write_text(json.dumps(written, indent=1) + "\n")
-    print(text)
+
+
+def _text(found: dict[str, Any]) -> str:
+    """Return the report of what was measured."""
+    middle = {
+        name: medians([Measured(**{**each, "work": Work(**each["work"])}) for each in rounds])
+        for name, rounds in found["rounds"].items()
+    }
+    fitted, predicted = (
+        {each.name: middle[each.name] for each in every} for every in (FITTED, PREDICTED)
+    )
+    model = costs.fitted([*fitted.values()])
+    load = Load(TYPICAL, found["file_bytes"], found["engine_s"])
+    return report.markdown(found["heading"], model, fitted, predicted, load)
 
 
 def _measured(
@@ -108,10 +123,6 @@ def _measured(
                 found[each.name].append(bench.measured(each, seconds))
                 bar.update()
     return found
-
-
-def _plain(measured: Measured) -> dict[str, object]:
-    return asdict(measured)
 
 
 if __name__ == "__main__":

@@ -91,22 +91,37 @@ NODES = ("the nodes' cores", "the devices")
 """Stations of which every node brings its own."""
 
 
+def shares(images_per_s: float, found: Sequence[Station]) -> dict[str, int]:
+    """Return how many of each shared part so many images a second would need."""
+    return {
+        each.name: max(1, -int(-images_per_s // each.images_per_s))
+        for each in found
+        if each.name not in NODES
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a day costs: of the nodes, the database, the files that are written."""
+    """What a day costs: of the nodes, the databases, the files that are written."""
 
     nodes: float
-    database: float
+    databases: float
     files: float
 
     @property
     def whole(self) -> float:
         """All of it."""
-        return self.nodes + self.database + self.files
+        return self.nodes + self.databases + self.files
 
 
 def bill(
-    images_per_day: float, nodes: int, costs: Costs, load: Load, node: Node, shared: Shared
+    images_per_day: float,
+    nodes: int,
+    databases: int,
+    costs: Costs,
+    load: Load,
+    node: Node,
+    shared: Shared,
 ) -> Bill:
     """Return the price of a day; files that are kept are paid for one day of their month."""
     work = load.work
@@ -114,13 +129,6 @@ def bill(
     kept_gb = images_per_day * costs.of("blob_bytes", work) / 1e9
     return Bill(
         24 * nodes * node.price_per_hour,
-        24 * shared.database_price_per_hour,
+        24 * databases * shared.database_price_per_hour,
         puts + kept_gb * shared.gigabyte_month_price / 30,
     )
-
-
-def next_bottlenecks(
-    costs: Costs, load: Load, node: Node, counts: Sequence[int], shared: Shared
-) -> list[tuple[int, Station]]:
-    """Return, for each number of nodes, the station that is full first."""
-    return [(count, stations(costs, load, node, count, shared)[0]) for count in counts]

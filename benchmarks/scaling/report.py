@@ -78,38 +78,57 @@ def _predictions(
     return table(["configuration", "fitted", "images/s", "predicted", "error"], rows)
 
 
+PARTS = {
+    "ways in": ("the way in",),
+    "databases": ("the database's log", "the database's cores"),
+    "prefixes": ("the bucket's puts",),
+}
+"""Shared parts that a large cluster needs several of, and what they are called then."""
+
+
 def _clusters(model: Costs, load: Load) -> list[str]:
     shared, lines = assumptions.SHARED, []
     for node in assumptions.NODES:
         rows = []
         for count in assumptions.COUNTS:
-            first, second, *_ = cluster.stations(model, load, node, count, shared)
+            found = cluster.stations(model, load, node, count, shared)
+            own = min(each.images_per_s for each in found if each.name in cluster.NODES)
+            needed = _needed(own, found)
+            first = found[0]
             rows.append(
                 [
                     f"{count:,}",
-                    f"{first.images_per_s:,.0f}",
+                    f"{own:,.0f}",
                     first.name,
-                    f"{second.name} at {second.images_per_s:,.0f}",
+                    f"{first.images_per_s:,.0f}",
+                    *(f"{needed[name]:,}" for name in PARTS),
                 ]
             )
+        head = ["nodes", "images/s they can do", "full first", "at images/s"]
         lines += [f"### {node.name}", ""]
-        lines += table(["nodes", "images/s", "full first", "then"], rows)
+        lines += table([*head, *(f"{name} for all" for name in PARTS)], rows)
         lines += ["", *_a_day(model, load, node), ""]
     return lines
+
+
+def _needed(images_per_s: float, found: Sequence[cluster.Station]) -> dict[str, int]:
+    needed = cluster.shares(images_per_s, found)
+    return {name: max(needed[each] for each in parts) for name, parts in PARTS.items()}
 
 
 def _a_day(model: Costs, load: Load, node: cluster.Node) -> list[str]:
     rate = assumptions.IMAGES_PER_DAY / DAY_S
     count = cluster.nodes_for(rate, model, load, node, assumptions.SHARED)
-    cost = cluster.bill(assumptions.IMAGES_PER_DAY, count, model, load, node, assumptions.SHARED)
-    short = [
-        f"{each.name} ({each.images_per_s:,.0f})"
-        for each in cluster.stations(model, load, node, count, assumptions.SHARED)
-        if each.images_per_s < rate and each.name not in cluster.NODES
-    ]
-    held = f"; not enough, at the assumptions: {', '.join(short)}" if short else ""
+    found = cluster.stations(model, load, node, count, assumptions.SHARED)
+    needed = _needed(rate, found)
+    databases = needed["databases"]
+    cost = cluster.bill(
+        assumptions.IMAGES_PER_DAY, count, databases, model, load, node, assumptions.SHARED
+    )
+    parts = ", ".join(f"{name} {number}" for name, number in needed.items())
+    day = f"{assumptions.IMAGES_PER_DAY:,.0f} images a day are {rate:,.0f} a second"
     return [
-        f"{assumptions.IMAGES_PER_DAY:,.0f} images a day are {rate:,.0f} a second: {count:,} "
-        f"nodes, {cost.whole:,.0f} dollars a day (nodes {cost.nodes:,.0f}, "
-        f"database {cost.database:,.0f}, files {cost.files:,.0f}){held}."
+        f"{day}: nodes {count:,}, {parts};",
+        f"{cost.whole:,.0f} dollars a day (nodes {cost.nodes:,.0f}, databases "
+        f"{cost.databases:,.0f}, files {cost.files:,.0f}).",
     ]

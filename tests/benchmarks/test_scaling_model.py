@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.scaling import costs
-from benchmarks.scaling.cluster import Load, Node, Shared, bill, nodes_for, stations
+from benchmarks.scaling.cluster import Load, Node, Shared, bill, nodes_for, shares, stations
 from benchmarks.scaling.costs import SERVER, Costs, Measured, Work
 
 TRUE = {
@@ -77,8 +77,16 @@ def test_nodes_and_their_bill() -> None:
     each = 0.9 * 16 / 0.020
     assert nodes_for(each * 0.99, known, load, NODE, SHARED) == 1
     assert nodes_for(each * 1.01, known, load, NODE, SHARED) == 2
-    found = bill(1e6, 2, known, load, NODE, SHARED)
+    found = bill(1e6, 2, 3, known, load, NODE, SHARED)
     assert found.nodes == 48
-    assert found.database == 48
+    assert found.databases == 144
     assert found.files == pytest.approx(1e6 * 0.02 / 1000 * 0.005 + 1e6 * 100e3 / 1e9 * 0.03 / 30)
-    assert found.whole == pytest.approx(found.nodes + found.database + found.files)
+    assert found.whole == pytest.approx(found.nodes + found.databases + found.files)
+
+
+def test_how_many_shared_parts_it_takes() -> None:
+    known, load = Costs(TRUE, 0.9), Load(Work(2.0), 1e6, 0.008)
+    needed = shares(9001, stations(known, load, NODE, 10, SHARED))
+    assert needed["the way in"] == 4
+    assert needed["the database's log"] == 1
+    assert "the nodes' cores" not in needed
