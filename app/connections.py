@@ -83,7 +83,9 @@ class _Limited(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.more_body and not self.transport.is_closing():
+        # The newest request may be one that waits behind this answer: it has its time yet.
+        unread = self.cycle.response_complete and self.cycle.more_body
+        if unread and not self.transport.is_closing():
             self._expect()
 
     def on_message_complete(self) -> None:

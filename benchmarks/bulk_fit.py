@@ -30,9 +30,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         (work / "data").mkdir()  # keeps the engine's graph, which is made before it counts
-        run(
-            work, ["fit", "bulk", str(asked.folder), *options, *WARM, str(work / "warm")], 0
-        ).communicate()
+        warm = ["fit", "bulk", str(asked.folder), *options, *WARM, str(work / "warm")]
+        said_by(run(work, warm, 0))
         print("| processes | wall s | of that starting | images | images/s while embedding |")
         print("|---|---|---|---|---|")
         for shards in (1, asked.shards):
@@ -45,7 +44,7 @@ def main() -> None:
         parts = [str(work / f"{number}-of-{asked.shards}") for number in range(1, asked.shards + 1)]
         size = sum(Path(part).stat().st_size for part in parts)
         began_s = time.perf_counter()
-        run(work, ["merge", "bulk", *parts, "--target", "0.2"], 0).communicate()
+        said_by(run(work, ["merge", "bulk", *parts, "--target", "0.2"], 0))
         merged_s = time.perf_counter() - began_s
         print(f"merge and finish, with starting: {merged_s:.1f} s, parts {size / 1e6:.1f} MB")
 
@@ -60,17 +59,23 @@ def sharded(
         out = str(work / f"{number}-of-{shards}")
         words = ["fit", "bulk", str(folder), *options, "--shard", f"{number}/{shards}"]
         running.append(run(work, [*words, "--out", out], number - 1))
-    said = [process.communicate()[1] for process in running]
+    said = [said_by(process) for process in running]
     wall_s = time.perf_counter() - began_s
     images, rates = 0, []
-    for process, text in zip(running, said, strict=True):
-        if process.returncode:
-            raise SystemExit(text)
+    for text in said:
         # The bar's last line: 120/120 [00:04<00:00, 27.11image/s]
         done, rate = re.findall(r"(\d+)/\d+ \[[^,]*, ([\d.]+)image/s", text)[-1]
         images += int(done)
         rates.append(float(rate))
     return wall_s, images, rates
+
+
+def said_by(process: "subprocess.Popen[str]") -> str:
+    """Return what a command said until it ended; end with it if it failed."""
+    _, text = process.communicate()
+    if process.returncode:
+        raise SystemExit(text)
+    return text
 
 
 def run(work: Path, words: list[str], core: int) -> "subprocess.Popen[str]":

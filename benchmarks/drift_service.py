@@ -4,10 +4,10 @@
 
 Two services in one process share a backbone, one watches. They score the same photographs of noise
 in turn, new ones in each round, so that whatever else the machine does meets both; the medians of
-all rounds are compared: of images per second, and of images per second of CPU time, which others
-disturb less. Writing the history is part of both; taking in and keeping the drift state and testing
-windows are part of the one, to the end of each round: short rounds make more of that end than a
-service that goes on.
+all rounds are compared: of images per second, of images per second of CPU time, which others
+disturb less, and of what the process has written. Writing the history is part of both; taking in
+and keeping the drift state and testing windows are part of the one, to the end of each round: short
+rounds make more of that end than a service that goes on. Linux only.
 """
 
 import argparse
@@ -67,26 +67,33 @@ async def learn(service: Service, files: Sequence[Path]) -> None:
     await calibrating.calibrate(service, NAME, held_out, Order(BY, uuid.uuid4().hex), Line())
 
 
-async def speeds(service: Service, contents: Sequence[bytes]) -> tuple[float, float]:
-    """Return how fast pictures are scored, until nothing of them is left to be kept."""
+async def speeds(service: Service, contents: Sequence[bytes]) -> tuple[float, float, float]:
+    """Return how fast pictures are scored, and what is written, until all of it is kept."""
     upload = Upload([from_bytes(str(i), content) for i, content in enumerate(contents)])
-    started_s, worked_s = time.perf_counter(), time.process_time()
+    started_s, worked_s, wrote = time.perf_counter(), time.process_time(), written_bytes()
     await service.score(NAME, upload)
     await service.history.flush()
     await service.drift.settle()  # else it would be paid in the other one's time
     wall_s, cpu_s = time.perf_counter() - started_s, time.process_time() - worked_s
-    return len(contents) / wall_s, len(contents) / cpu_s
+    count = len(contents)
+    return count / wall_s, count / cpu_s, (written_bytes() - wrote) / count
+
+
+def written_bytes() -> int:
+    """Return what this process has given the system to write (Linux only)."""
+    counted = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(counted["wchar"])
 
 
 async def measure(
     directory: Path, rounds: int, images: int
-) -> dict[bool, list[tuple[float, float]]]:
-    """Return images per second of each round, with and without watching."""
+) -> dict[bool, list[tuple[float, float, float]]]:
+    """Return images per second and what they wrote, of each round, with and without watching."""
     embedder = Embedder.load(device="cpu", engine="auto", cache=directory / "engines")
     embedder.warm(DEFAULT_IMAGE_SIZE, wait=True)
     files = photographs(directory, LEARNT + images * (rounds + 1))
     sent = [path.read_bytes() for path in files[LEARNT:]]
-    found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    found: dict[bool, list[tuple[float, float, float]]] = {True: [], False: []}
     async with AsyncExitStack() as stack:
         services = {}
         for on in found:
@@ -99,9 +106,9 @@ async def measure(
         for place in tqdm(range(rounds + 1), unit="round"):
             contents = sent[place * images : (place + 1) * images]
             for on in (True, False) if place % 2 else (False, True):
-                both = await speeds(services[on], contents)
+                one = await speeds(services[on], contents)
                 if place:  # the first is not like the others
-                    found[on].append(both)
+                    found[on].append(one)
         told = await services[True].drift.show(NAME)
         assert told.images == (rounds + 1) * images, told
     return found
@@ -119,6 +126,8 @@ def main() -> None:
     for place, unit in enumerate(("images/s", "images per second of CPU time")):
         on, off = (statistics.median(each[place] for each in found[kind]) for kind in (True, False))
         print(f"{on:.1f} {unit} watched, {off:.1f} not: {on / off:.1%}")
+    kb = [statistics.median(each[2] for each in found[kind]) / 1e3 for kind in (True, False)]
+    print("{:.1f} kB written an image watched, {:.1f} not".format(*kb))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ Pictures are JPEG, large enough that most of an image's time goes to decoding it
 import argparse
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -37,8 +38,8 @@ NAME = "bench"
 SIZES = {"0.2": (512, 384), "2": (1600, 1200), "12": (4000, 3000)}
 CLIENTS = 4
 """For each replica that is asked."""
-FITTED, SCORED = 16, 4
-PORT = 18_080
+FITTED, CALIBRATED, SCORED = 16, 40, 4
+TARGET = 0.05
 WARM_S = 3.0
 
 
@@ -77,9 +78,10 @@ def haproxy() -> str:
 
 
 @contextmanager
-def balancing(folder: Path, ports: Sequence[int]) -> Iterator[int]:
-    """Run HAProxy with our configuration before servers of given addresses; give its pid."""
-    text = CONFIG.read_text(encoding="utf-8").replace("bind :8000", f"bind 127.0.0.1:{PORT}")
+def balancing(folder: Path, ports: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Run HAProxy with our configuration before these ports; give its own, and its pid."""
+    mine = free_port()
+    text = CONFIG.read_text(encoding="utf-8").replace("bind :8000", f"bind 127.0.0.1:{mine}")
     text = text.replace(" resolvers names resolve-prefer ipv4 init-addr none", "")
     servers = "\n".join(f"    server s{port} 127.0.0.1:{port}" for port in ports)
     lines = ["" if "server-template" in line else line for line in text.splitlines()]
@@ -87,14 +89,23 @@ def balancing(folder: Path, ports: Sequence[int]) -> Iterator[int]:
     process = subprocess.Popen([haproxy(), "-db", "-f", folder / "haproxy.cfg"])
     try:
         until = time.monotonic() + 30
-        while not answers(f"http://127.0.0.1:{PORT}/readyz"):
-            if time.monotonic() > until:
+        while not answers(f"http://127.0.0.1:{mine}/readyz"):
+            if process.poll() is not None or time.monotonic() > until:
                 raise SystemExit("HAProxy finds no replica")
             time.sleep(0.1)
-        yield process.pid
+        yield mine, process.pid
+        if process.poll() is not None:
+            raise SystemExit("HAProxy has ended")
     finally:
         process.terminate()
         process.wait(30)
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def answers(url: str) -> bool:
@@ -161,11 +172,11 @@ def main() -> None:
             print(f"core {core}: {wait_for_engine(server)}", flush=True)
             servers.append(server)
         learn(servers[0])
-        balancer = running.enter_context(balancing(folder, [each.port for each in servers]))
+        port, balancer = running.enter_context(balancing(folder, [each.port for each in servers]))
         sent = [str(path) for path in pictures]
         kinds: dict[str, Callable[[float], Round]] = {
             "one": lambda s: measured(servers[0].port, servers[:1], sent, s, None),
-            "two": lambda s: measured(PORT, servers, sent, s, balancer),
+            "two": lambda s: measured(port, servers, sent, s, balancer),
         }
         for ask in kinds.values():
             ask(WARM_S)
@@ -178,11 +189,18 @@ def main() -> None:
 
 
 def learn(server: Server) -> None:
-    """Make a detector of the default kind."""
+    """Make a detector of the default kind, calibrated: its drift is watched."""
     content = [encoded(SIZES["0.2"], "PNG")] * FITTED
     files: list[Upload] = [(f"{place}.png", png) for place, png in enumerate(content)]
     server.client.create(NAME, scorer="prototype")
     server.client.fit(NAME, files, lambda _: None)
+    # Sizes differ, so that scores do.
+    wide, high = SIZES["0.2"]
+    normal: list[Upload] = [
+        (f"{each}.png", encoded((wide + 4 * each, high + 3 * each), "PNG"))
+        for each in range(CALIBRATED)
+    ]
+    server.client.calibrate(NAME, normal, TARGET, lambda _: None)
 
 
 def report(rounds: dict[str, list[Round]], picture_bytes: int) -> None:

@@ -1,7 +1,8 @@
 """A job's events, read from as many streams as it takes: when the next is opened, and whether.
 
-A stream that brings an event, or that goes on for a while and brings a sign of life, begins the
-tries anew. One that fails, or that ends without any event, uses up a try.
+A stream that brings an event, that goes on for a while and brings a sign of life, or that lasts and
+is ended in good order begins the tries anew: servers end streams now and then. One that fails, or
+that ends at once without any event, uses up a try.
 """
 
 import time
@@ -17,6 +18,8 @@ from gatewatch.retrying import Retries, Tries
 EVENTS = "text/event-stream"
 LASTING_S = 10.0
 """After so long a comment is a sign of life; the server sends one every fifteen seconds."""
+HELD_S = 2.0
+"""After so long the end of a stream is the server's way, and no failure."""
 
 
 class Following:
@@ -87,7 +90,9 @@ class Following:
     def end(self) -> None:
         """Take the end of a stream. Raises ServerUnreachableError if there is to be no other."""
         self.pause_s = FIRST_PAUSE_S
-        if not (self._told or self.ended):
+        if self._clock() - self._began_s >= HELD_S:
+            self._tries = None
+        elif not (self._told or self.ended):
             empty = EOFError("the stream of events ended without any")
             self.failed(empty, sent=True, passing=True)
 

@@ -22,6 +22,8 @@ MOST_DOUBLED = 60
 """How often a pause is doubled at most, far beyond any bound: more would overflow."""
 PASSING = frozenset({502, 503, 504})
 """Statuses that pass: of a proxy that finds no server, of a server that is busy or stopping."""
+FAILED = 500
+PROBLEM = "application/problem+json"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Tries:
 
     def after_answer(self, answer: Answer) -> float | None:
         """Return for how long to wait before the next try; None if the answer stands."""
-        passing = answer.status in PASSING and self._call.may_repeat
+        passing = _passes(answer) and self._call.may_repeat
         refused = answer.status == REFUSED and self._call.has_again
         if self._call.is_answer(answer) or not (passing or refused):
             return None
@@ -102,3 +104,9 @@ class Tries:
             return None
         self._pauses += 1
         return pause_s
+
+
+def _passes(answer: Answer) -> bool:
+    """Whether another try may go better; 500 in other words than the service's is a proxy's."""
+    ours = answer.headers.get("content-type", "").startswith(PROBLEM)
+    return answer.status in PASSING or (answer.status == FAILED and not ours)

@@ -6,29 +6,31 @@ images to calibrate on are those that were held out, whose rows are at hand.
 """
 
 import asyncio
+import hashlib
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from app.bulk.errors import PartsMismatchError, TooManyFailedError
-from app.bulk.part import Part, whole_mask
+from app.bulk.errors import PartsMismatchError
+from app.bulk.part import Allowed, Part, whole_mask
 from app.errors import UnknownDetectorError
 from app.learning import calibrating
 from app.learning.collecting import CHUNK_IMAGES
 from app.learning.fitting import Order, add, base_of, require_images
-from app.lines import Line
+from app.lines import Line, decided
 from app.results import Learned
 from app.service import Service
 from app.storage.lineage import Delta, Image
 from app.storage.row_chunks import Arrival, Chunk
 from app.storage.version_reader import Stored
-from detector import conformal, thresholds
+from app.storage.version_rows import Change
 from detector.detector import Detector
 from detector.errors import FingerprintMismatchError, InsufficientCalibrationError
-from detector.thresholds.conformal import Conformal
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,15 @@ class Finished:
     calibrated: Learned | None
 
 
+def run_of(files: Sequence[Path], name: str, *, extend: bool) -> str:
+    """Return the run that finishing these parts is, in any order; repeating it makes no more."""
+    digests = []
+    for path in files:
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return _short([*sorted(digests), name, extend])
+
+
 async def finish(
     service: Service,
     name: str,
@@ -47,53 +58,65 @@ async def finish(
     line: Line,
     *,
     extend: bool = False,
-    most_failed: float = 0.5,
+    allowed: Allowed | None = None,
 ) -> Finished:
     """Make versions of a part; make the detector if there is none of the name.
+
+    All that can be refused is, before anything is changed. If the process ends between the two
+    versions, the same order makes what is missing: a part is never learned twice.
 
     Args:
         service: that runs.
         name: of the detector.
         part: of all images.
-        order: how it is asked for.
+        order: how it is asked for; its run names the parts (``run_of``).
         line: the threshold that is wanted, if images were held out.
         extend: whether they are added to what the detector knows.
-        most_failed: share of the images that may have been left out.
+        allowed: to have been left out.
 
     Raises:
-        TooManyFailedError: if more were.
+        TooManyFailedError: if more was.
         PartsMismatchError: if the detector that is there is another one than the parts are of.
         InsufficientCalibrationError: if too few were held out for the line; nothing is done then.
         UnknownVersionError, NoImagesError, DegenerateDataError, InvalidSpecError,
         FingerprintMismatchError, MissingAnomaliesError, ConflictError
     """
-    _check_failed(part, most_failed)
+    _check_used(part, allowed or Allowed())
     _check_backbone(service, part)
     base = await _there(service, name, order)
+    stored = None if base is None else await _made_before(service, base, order)
+    if stored is not None:
+        base = stored
     known: Sequence[Image] = ()
-    if extend and base is not None:
+    if base is not None and (extend or stored):
         known = await asyncio.to_thread(service.storage.versions.images, base.entry)
     held = _unfitted(part, {image.sha256 for image in known})
+    old = part.unfitted if base is None else _checked(service, base.detector, part, extend=extend)
+    learned = old
+    if stored is None:
+        old = replace(old, spec=replace(old.spec, name=name))
+        learned = await service.in_pool(partial(old.learn, part.statistics, extend=extend))
     calibrates = part.hold_out.share > 0 and part.hold_out.most > 0
     if calibrates:
-        _refuse_early(len(held), line)
-    if base is None:
-        base = await _made(service, name, part, order)
-    detector = _checked(service, base.detector, part, extend=extend)
+        await service.in_pool(partial(_check_line, learned, part, held, line))
     fitting = replace(order, parameters={**order.parameters, **_about(part)})
-    learned = await service.in_pool(partial(detector.learn, part.statistics, extend=extend))
-    delta = Delta("fit", added=part.fitted)
-    change = "extend" if extend else "replace"
-    stored = await add(service, base, learned, change, fitting, [delta])  # type: ignore[arg-type]
+    if stored is None:
+        if base is None:
+            base = await _made(service, name, part, order)
+            learned = replace(learned, version=base.detector.version)
+        delta = Delta("fit", added=part.fitted)
+        change: Change = "extend" if extend else "replace"
+        stored = await add(service, base, learned, change, fitting, [delta])
+        known = [*known, *part.fitted]
     fitted = Learned(stored, len(part.fitted), list(part.rejected))
     if not calibrates:
         return Finished(fitted, None)
-    run = f"{order.run}c"
+    run = _short([order.run, _asked(line)])
     calibrated = await calibrating.drawn(
         service,
         stored,
         _chunks(service, stored, part, held, run),
-        [*known, *part.fitted],
+        known,
         replace(order, run=run, base=None, parameters={**fitting.parameters, **_asked(line)}),
         line,
     )
@@ -107,6 +130,12 @@ async def _there(service: Service, name: str, order: Order) -> Stored | None:
         if order.base is not None or order.detector_id:
             raise
         return None
+
+
+async def _made_before(service: Service, base: Stored, order: Order) -> Stored | None:
+    """Return the fitted version that this very run has made, and then ended early."""
+    versions = service.storage.versions
+    return await asyncio.to_thread(versions.made_by, base.entry, order.run)
 
 
 async def _made(service: Service, name: str, part: Part, order: Order) -> Stored:
@@ -147,31 +176,29 @@ def _checked(service: Service, old: Detector, part: Part, *, extend: bool) -> De
     return replace(old, spec=moved)
 
 
-def _check_failed(part: Part, most: float) -> None:
+def _check_used(part: Part, allowed: Allowed) -> None:
     failed = list(part.rejected)
     require_images(part.images - len(failed), failed)
-    if len(failed) > most * part.images:
-        raise TooManyFailedError(
-            f"{len(failed)} of {part.images} images could not be used, more than "
-            f"{most:.0%}; the first, {failed[0].name!r}: {failed[0].detail}. If the rest is what "
-            "shall be learned, allow more with --most-failed"
-        )
+    part.require_used(allowed)
     require_images(len(part.fitted), failed)
 
 
-def _refuse_early(held: int, line: Line) -> None:
-    """Refuse before anything is changed what the number of images held out forbids."""
-    method = thresholds.configure(line.method, line.parameters)
+def _check_line(learned: Detector, part: Part, held: Sequence[int], line: Line) -> None:
+    """Refuse what the line cannot be drawn of, by drawing it."""
     advice = "begin anew with a larger --hold-out or more --calibration-images"
     if not held:
         raise InsufficientCalibrationError(f"no image was held out: {advice}")
-    if isinstance(method, Conformal):
-        try:
-            conformal.rank(held, method.target)
-        except InsufficientCalibrationError as error:
-            raise InsufficientCalibrationError(
-                f"{error}. Of what was held out: {advice}"
-            ) from error
+    assert part.held.rows is not None
+    rows = part.held.rows
+    scores = [
+        learned.contributions(rows.take(held[begin : begin + CHUNK_IMAGES]))
+        for begin in range(0, len(held), CHUNK_IMAGES)
+    ]
+    groups = [part.held.images[at].group for at in held]
+    try:
+        decided(learned.calibrate(np.concatenate(scores), groups=groups), line)
+    except InsufficientCalibrationError as error:
+        raise InsufficientCalibrationError(f"{error}. Of what was held out: {advice}") from error
 
 
 def _unfitted(part: Part, fitted: set[str]) -> list[int]:
@@ -224,3 +251,8 @@ def _asked(line: Line) -> dict[str, Any]:
         "by_group": line.by_group,
         "review_target": line.review_target,
     }
+
+
+def _short(what: Sequence[Any]) -> str:
+    """Return a name for a run, as long as those of jobs."""
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]

@@ -6,7 +6,7 @@ fragments without talking: shard i of N has those whose number leaves i - 1 when
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,21 +27,27 @@ class Fragment:
             of a Parquet file.
         place: the folder, the bucket's URL, or the file.
         names: of images that lie alone, below the place; else which parts of the file, if not all.
+        state: what tells the files from others that are called alike (``state_of``).
     """
 
     kind: Kind
     place: str
     names: tuple[str, ...] = ()
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image of a fragment; ``name`` is unique among all fragments."""
+    """One image of a fragment; ``name`` is unique among all fragments.
+
+    ``is_rest`` says that it stands for the rest of a damaged file, of who knows how many images.
+    """
 
     name: str
     group: str
     read: Callable[[], bytes]
     """Raises an ImageError if the bytes cannot be had; so does StorageUnavailableError pass."""
+    is_rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,12 @@ class Shard:
         return list(fragments[self.number - 1 :: self.of])
 
 
+def state_of(states: Iterable[str]) -> str:
+    """Return what stands for the states of some files: sizes with times, or tags, of a bucket's."""
+    return hashlib.sha256("\n".join(states).encode()).hexdigest()[:16]
+
+
 def digest(fragments: Sequence[Fragment]) -> str:
     """Return what tells a listing from others: parts of different listings do not add up."""
-    listed = [[each.kind, each.place, each.names] for each in fragments]
+    listed = [[each.kind, each.place, each.names, each.state] for each in fragments]
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
 
-from app.bulk import objects, tables
+from app.bulk import local_files, objects, tables
 from app.bulk.errors import UnreadableSourceError
-from app.bulk.fragments import FRAGMENT_IMAGES, Fragment, Kind
+from app.bulk.fragments import FRAGMENT_IMAGES, Fragment, Kind, state_of
 from app.bulk.sources import BUCKETS, LOOKED_FOR, How, is_image, is_table, is_tar
 from app.intake.archives import is_clutter
 
@@ -53,56 +53,65 @@ def _of(source: str, how: How) -> Iterator[Fragment]:
     if os.path.isdir(source):
         yield from _of_names("files", source, _walk(source), how)
         return
-    if not os.path.exists(source):
+    state = local_files.state(source)
+    if state is None:
         raise UnreadableSourceError(f"there is no file or folder {source}")
     folder, name = os.path.split(source)
     if is_tar(name) or is_table(name):
-        yield from _of_names("files", folder, [name], how)
+        yield from _of_names("files", folder, [(name, state)], how)
     else:  # whatever its suffix: it was named
-        yield Fragment("files", folder, (name,))
+        yield Fragment("files", folder, (name,), state_of([state]))
 
 
 def _of_bucket(url: str, how: How) -> Iterator[Fragment]:
     bucket, prefix = objects.split(url)
     top = f"{BUCKETS}{bucket}/{prefix}".rstrip("/")
-    names = sorted(each[len(top) + 1 :] for each in objects.listed(top))
-    if not names and prefix:  # no prefix of whole parts: the object itself, or nothing
-        objects.opened(top).close()
+    found = sorted((each[len(top) + 1 :], state) for each, state in objects.listed(top))
+    if not found and prefix:  # no prefix of whole parts: the object itself, or nothing
+        state = objects.ObjectFile(top).state
         top, _, name = top.rpartition("/")
-        names = [name]
-    yield from _of_names("objects", top, names, how)
+        found = [(name, state)]
+    yield from _of_names("objects", top, found, how)
 
 
-def _of_names(kind: Kind, place: str, names: Iterable[str], how: How) -> Iterator[Fragment]:
-    """Yield the fragments of the images, tar and Parquet files among some names below a place."""
+def _of_names(
+    kind: Kind, place: str, found: Iterable[tuple[str, str]], how: How
+) -> Iterator[Fragment]:
+    """Yield the fragments of what is an image, tar or Parquet file of some names below a place.
+
+    With every name comes the state of its file.
+    """
     alone = []
-    for name in names:
+    for name, state in found:
         if is_clutter(name.split("/")):
             continue
         if is_image(name):
-            alone.append(name)
+            alone.append((name, state))
         elif is_tar(name):
-            yield Fragment("tar", _below(place, name))
+            yield Fragment("tar", _below(place, name), (), state_of([state]))
         elif is_table(name):
             table = _below(place, name)
             for number in range(tables.row_groups(table, how)):
-                yield Fragment("parquet", table, (str(number),))
+                yield Fragment("parquet", table, (str(number),), state_of([state]))
     coming = iter(alone)
-    while some := tuple(islice(coming, FRAGMENT_IMAGES)):
-        yield Fragment(kind, place, some)
+    while some := list(islice(coming, FRAGMENT_IMAGES)):
+        names, states = zip(*some, strict=True)
+        yield Fragment(kind, place, names, state_of(states))
 
 
 def _below(place: str, name: str) -> str:
     return f"{place}/{name}" if place.startswith(BUCKETS) else os.path.join(place, name)
 
 
-def _walk(top: str) -> Iterator[str]:
-    """Yield the files below a folder, relative to it, in an order that does not depend on it."""
+def _walk(top: str) -> Iterator[tuple[str, str]]:
+    """Yield the files below a folder, relative to it, with their states, in order of name."""
     for folder, below, files in os.walk(top, onerror=_unreadable):
         below.sort()
         for name in sorted(files):
-            if os.path.isfile(os.path.join(folder, name)):
-                yield os.path.relpath(os.path.join(folder, name), top)
+            path = os.path.join(folder, name)
+            state = local_files.state(path)
+            if state is not None:
+                yield os.path.relpath(path, top), state
 
 
 def _unreadable(error: OSError) -> None:

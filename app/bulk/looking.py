@@ -13,7 +13,7 @@ from itertools import islice
 
 from app import problems
 from app.bulk.fragments import Item
-from app.bulk.part import Part, Seen
+from app.bulk.part import IS_REST, Part, Seen
 from app.bulk.plan import HoldOut
 from app.errors import ImageError
 from app.images.sources import from_bytes
@@ -107,5 +107,6 @@ async def _embedded(ingest: Ingest, look: Look, images: list[_Bytes]) -> list[Se
 
 def left_out(item: Item, sha256: str, error: Failure) -> Seen:
     """Return an image that cannot be used, with its problem."""
-    rejected = Rejected(item.name, problems.of(error).model_dump())
+    problem = problems.of(error).model_dump()
+    rejected = Rejected(item.name, {**problem, IS_REST: True} if item.is_rest else problem)
     return Seen(item.name, item.group, sha256, rejected)

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from app.bulk import local_files
 from app.bulk.errors import UnreadableSourceError
-from app.bulk.sources import BUCKETS
+from app.bulk.sources import BUCKETS, How, check_size
 from app.errors import UndecodableImageError
 
 PIECE_BYTES = 8 * 1024**2
@@ -34,8 +35,8 @@ def split(url: str) -> tuple[str, str]:
     return bucket, key.strip("/")
 
 
-def listed(url: str) -> Iterator[str]:
-    """Yield the URLs of all objects below a prefix, page by page, in no order.
+def listed(url: str) -> Iterator[tuple[str, str]]:
+    """Yield the URLs and states of all objects below a prefix, page by page, in no order.
 
     Raises:
         StorageError, StorageUnavailableError: if the bucket cannot be, or cannot be reached.
@@ -51,16 +52,16 @@ def listed(url: str) -> Iterator[str]:
     try:
         for page in obstore.list(store, prefix or None, chunk_size=1000):
             for entry in page:
-                yield f"{BUCKETS}{bucket}/{entry['path']}"
+                yield f"{BUCKETS}{bucket}/{entry['path']}", f"{entry['size']} {entry['e_tag']}"
     except (BaseError, OSError) as error:
         raise failing(error, bucket, prefix) from None
 
 
-def read(url: str) -> bytes:
-    """Return an object.
+def read(url: str, how: How) -> bytes:
+    """Return an image.
 
     Raises:
-        UndecodableImageError: if there is none any more.
+        UndecodableImageError: if there is none any more, or it has too many bytes.
         StorageUnavailableError: if the store cannot be reached.
     """
     bucket, key = split(url)
@@ -71,7 +72,9 @@ def read(url: str) -> bytes:
     from app.storage.buckets import failing, is_missing
 
     try:
-        return bytes(obstore.get(store, key).bytes())
+        found = obstore.get(store, key)
+        check_size(found.meta["size"], how)
+        return bytes(found.bytes())
     except (BaseError, OSError) as error:
         if is_missing(error):
             raise UndecodableImageError("the object is not there any more") from None
@@ -92,6 +95,7 @@ class ObjectFile(io.RawIOBase):
         self._url, self._position = url, 0
         found = self._asked("head")
         self._size, self._tag = int(found["size"]), found["e_tag"]
+        self.state = f"{self._size} {self._tag}"
 
     def readable(self) -> bool:
         """Return that it can be."""
@@ -151,7 +155,4 @@ def opened(place: str) -> io.BufferedReader:
     """
     if place.startswith(BUCKETS):
         return io.BufferedReader(ObjectFile(place), PIECE_BYTES)
-    try:
-        return open(place, "rb")
-    except OSError as error:
-        raise UnreadableSourceError(f"{place} cannot be read: {error.strerror}") from error
+    return local_files.opened(place)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from app.bulk.errors import PartsMismatchError
+from app.bulk.errors import PartsMismatchError, TooManyFailedError
 from app.bulk.plan import HoldOut
 from app.bulk.reservoir import Reservoir
 from app.results import Rejected
@@ -18,6 +18,17 @@ from app.storage.lineage import Image
 from detector.detector import Detector
 from detector.embedding import VIEWS, Embedding
 from detector.statistics import Statistics, merge
+
+IS_REST = "rest_of_file"
+"""In a problem: what was left out is not an image but the rest of a damaged file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may have been left out: a share of the images, and rests of damaged files."""
+
+    most_failed: float = 0.5
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +138,31 @@ class Part:
             raise PartsMismatchError(
                 f"the parts hold out other images ({self.hold_out} and {other.hold_out}): make "
                 "all of them with the same share, number and seed"
+            )
+
+    @property
+    def rests(self) -> list[Rejected]:
+        """Of what could not be used, the rests of damaged files."""
+        return [each for each in self.rejected if each.problem.get(IS_REST)]
+
+    def require_used(self, allowed: Allowed) -> None:
+        """Refuse a part of which too much was left out.
+
+        Raises:
+            TooManyFailedError: if it was.
+        """
+        failed = self.rejected
+        if len(failed) > allowed.most_failed * self.images:
+            raise TooManyFailedError(
+                f"{len(failed)} of {self.images} images could not be used, more than "
+                f"{allowed.most_failed:.0%}; the first, {failed[0].name!r}: {failed[0].detail}. If "
+                "the rest is what shall be learned, allow more with --most-failed"
+            )
+        if self.rests and not allowed.damaged:
+            raise TooManyFailedError(
+                f"{len(self.rests)} file(s) are damaged, and what was in the rest of them is not "
+                f"known; the first, {self.rests[0].name!r}: {self.rests[0].detail}. Restore them, "
+                "or do without with --allow-damaged"
             )
 
     @property

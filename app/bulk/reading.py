@@ -4,12 +4,11 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
-from pathlib import Path
 
-from app.bulk import objects, tables, tars
+from app.bulk import local_files, objects, tables, tars
 from app.bulk.fragments import Fragment, Item
 from app.bulk.sources import How, refused
-from app.errors import InvalidGroupError, UndecodableImageError
+from app.errors import InvalidGroupError
 from app.intake.grouping import check_group
 from detector.errors import InvalidSpecError
 from gatewatch.images import sendable
@@ -22,8 +21,8 @@ def items(fragment: Fragment, how: How | None = None) -> Iterator[Item]:
     A name is the path or URL, and for images in a file the file's with the member or row.
 
     Raises:
-        StorageUnavailableError: if the store that they lie in fails.
-        UnreadableSourceError: if a file has gone since it was listed.
+        StorageUnavailableError: if the store or disk that they lie on fails.
+        UnreadableSourceError: if a tar or Parquet file has gone since it was listed.
         InvalidSpecError: if the pattern for groups is none.
     """
     how = how or How()
@@ -35,9 +34,9 @@ def items(fragment: Fragment, how: How | None = None) -> Iterator[Item]:
         try:
             check_group(group)
         except InvalidGroupError as error:
-            yield refused(name, UndecodableImageError(str(error)))
+            yield refused(name, str(error))
         else:
-            yield Item(name, group, item.read)
+            yield Item(name, group, item.read, item.is_rest)
 
 
 @lru_cache(maxsize=8)
@@ -56,23 +55,16 @@ def compiled(pattern: str) -> re.Pattern[str]:
     return expression
 
 
-def _files(fragment: Fragment, _how: How) -> Iterator[Item]:
+def _files(fragment: Fragment, how: How) -> Iterator[Item]:
     for name in fragment.names:
         path = os.path.join(fragment.place, name)
-        yield Item(path, "", partial(_file, path))
+        yield Item(path, "", partial(local_files.read, path, how))
 
 
-def _file(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UndecodableImageError(f"the file cannot be read: {error.strerror}") from error
-
-
-def _objects(fragment: Fragment, _how: How) -> Iterator[Item]:
+def _objects(fragment: Fragment, how: How) -> Iterator[Item]:
     for name in fragment.names:
         url = f"{fragment.place}/{name}"
-        yield Item(url, "", partial(objects.read, url))
+        yield Item(url, "", partial(objects.read, url, how))
 
 
 _READERS: dict[str, Callable[[Fragment, How], Iterator[Item]]] = {

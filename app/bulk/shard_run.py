@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import time
+import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -19,10 +20,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from app.bulk.errors import ChangedSourcesError, UnfinishedError
+from app.bulk.errors import ChangedSourcesError, TooManyFailedError, UnfinishedError
 from app.bulk.fragments import Fragment, Item, Shard, digest
 from app.bulk.looking import parts_of
-from app.bulk.part import Part
+from app.bulk.part import Allowed, Part
 from app.bulk.part_file import part_bytes, read_part
 from app.bulk.plan import HoldOut
 from app.bulk.reading import items
@@ -49,12 +50,32 @@ class Work:
         shard: which of them is done.
         how: images are read.
         kept: file of what is done.
+        allowed: to be left out of what is whole.
     """
 
     fragments: Sequence[Fragment]
     shard: Shard
     how: How
     kept: Path
+    allowed: Allowed = field(default_factory=Allowed)
+
+    @property
+    def kept_by_ray(self) -> Path:
+        """File of what a run on Ray has done, which counts otherwise."""
+        return self.kept.with_name(f"{self.kept.name}.ray")
+
+    def require_used(self, part: Part, kept: Path) -> None:
+        """Refuse to call a part whole of which too much was left out.
+
+        Raises:
+            TooManyFailedError: which names the file that has to go before images are read again.
+        """
+        try:
+            part.require_used(self.allowed)
+        except TooManyFailedError as error:
+            raise TooManyFailedError(
+                f"{error}. What was read is kept in {kept}: remove it to read all anew"
+            ) from error
 
     @property
     def listing(self) -> str:
@@ -69,6 +90,7 @@ class Work:
             "fragments": done.fragments,
             "images": done.images,
             "whole": done.whole,
+            "written": uuid.uuid4().hex,
         }
 
 
@@ -101,6 +123,7 @@ async def run(
         ChangedSourcesError: if the file is of other images, another detector or plan.
         ArtefactError: if the file is damaged.
         UnfinishedError: if the process is told to end; then the file has what was done.
+        TooManyFailedError: if too much was left out; then, too.
         UnavailableError, StorageUnavailableError, UnreadableSourceError, MaskMismatchError: as
             ``parts_of``; then, too.
     """
@@ -125,6 +148,7 @@ async def run(
                         )
                     if keeper.is_time:
                         await keeper.keep(totals, coming.done(totals.images - part.images))
+        work.require_used(await asyncio.to_thread(totals.whole), work.kept)
     except BaseException:
         if totals.images > part.images:
             await keeper.keep(totals, coming.done(totals.images - part.images))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from app.bulk.fragments import Item
-from app.errors import ImageError
+from app.errors import ImageError, UndecodableImageError
 from app.images.sources import SUFFIXES
 
 TARS = (".tar", ".tar.gz", ".tgz")
@@ -22,7 +22,7 @@ class How:
         image_column: of Parquet files; empty for the only one that can be.
         group_pattern: regular expression whose first group, found in an image's name, is its
             group; wins over the group that its file tells.
-        image_bytes: most bytes of one image in a tar file.
+        image_bytes: most bytes of one image.
         ratio: how many times its own size a packed tar file may unpack to.
     """
 
@@ -47,9 +47,21 @@ def is_table(name: str) -> bool:
     return name.lower().endswith(TABLES)
 
 
-def refused(name: str, error: ImageError) -> Item:
+def check_size(size: int, how: How) -> None:
+    """Refuse an image of too many bytes, wherever it lies.
+
+    Raises:
+        UndecodableImageError: if it has more than one may have.
+    """
+    if size > how.image_bytes:
+        raise UndecodableImageError(
+            f"the image has {size} bytes, more than {how.image_bytes} (max_image_bytes)"
+        )
+
+
+def refused(name: str, why: str, *, is_rest: bool = False) -> Item:
     """Return an image that is known not to be readable, which says so when it is read."""
-    return Item(name, "", _raising(error))
+    return Item(name, "", _raising(UndecodableImageError(why)), is_rest)
 
 
 def _raising(error: ImageError) -> Callable[[], bytes]:

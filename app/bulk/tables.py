@@ -12,10 +12,12 @@ from typing import Any
 from app.bulk.errors import BulkError, UnreadableSourceError
 from app.bulk.fragments import Fragment, Item
 from app.bulk.objects import opened
-from app.bulk.sources import How, refused
+from app.bulk.sources import How, check_size, refused
 from app.errors import ServiceError, UndecodableImageError
 
 ROWS_AT_ONCE = 16
+BUFFER_BYTES = 2**20
+"""Of a column that are read ahead; without a bound a whole row group is."""
 GROUP = "group"
 
 
@@ -34,7 +36,8 @@ def row_groups(place: str, how: How) -> int:
 def items(fragment: Fragment, how: How) -> Iterator[Item]:
     """Yield the images of the row groups of a fragment, in order; group as the file tells it.
 
-    Where a row group is damaged, one image stands for what is lost, and says so when it is read.
+    Where a row group is damaged, one item stands for what is lost, and says so when it is read.
+    A page of the column has to fit into memory, a row group need not.
 
     Raises:
         StorageUnavailableError: if the store that they lie in fails.
@@ -47,37 +50,43 @@ def items(fragment: Fragment, how: How) -> Iterator[Item]:
         for number in map(int, fragment.names):
             first = sum(table.metadata.row_group(each).num_rows for each in range(number))
             try:
-                yield from _rows(table, place, number, first, columns)
-            except (BulkError, ServiceError):
+                yield from _rows(table, place, number, first, columns, how)
+            except (BulkError, ServiceError, MemoryError):
                 raise
             except Exception as error:  # a decoder fed by strangers fails in many ways
                 yield refused(
                     f"{place}/row-group-{number}",
-                    UndecodableImageError(
-                        f"row group {number} is damaged, and its images from here on are left "
-                        f"out: {error}"
-                    ),
+                    f"row group {number} is damaged, and its images from here on are left out: "
+                    f"{error}",
+                    is_rest=True,
                 )
 
 
-def _rows(table: Any, place: str, number: int, first: int, columns: list[str]) -> Iterator[Item]:
+def _rows(
+    table: Any, place: str, number: int, first: int, columns: list[str], how: How
+) -> Iterator[Item]:
     batches = table.iter_batches(ROWS_AT_ONCE, [number], columns=columns, use_threads=False)
     at = first
     for batch in batches:
         groups = batch.column(1) if len(columns) > 1 else [None] * len(batch)
         for value, group in zip(batch.column(0), groups, strict=True):
-            yield _item(f"{place}/{at}", value.as_py(), None if group is None else group.as_py())
+            told = None if group is None else group.as_py()
+            yield _item(f"{place}/{at}", value.as_py(), told, how)
             at += 1
 
 
-def _item(name: str, value: Any, group: Any) -> Item:
+def _item(name: str, value: Any, group: Any, how: How) -> Item:
     path = ""
     if isinstance(value, dict):
         value, path = value.get("bytes"), str(value.get("path") or "")
     if value is None:
         why = f"the row has no bytes, only the path {path!r}" if path else "the row has no image"
-        return refused(name, UndecodableImageError(why))
+        return refused(name, why)
     content = bytes(value)
+    try:
+        check_size(len(content), how)
+    except UndecodableImageError as error:
+        return refused(name, str(error))
     return Item(name, "" if group is None else str(group), lambda: content)
 
 
@@ -123,7 +132,7 @@ def _table(place: str) -> Iterator[Any]:
         ) from error
     with closing(opened(place)) as file:
         try:
-            table = pq.ParquetFile(file, pre_buffer=False)
+            table = pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_BYTES)
         except (BulkError, ServiceError):
             raise
         except (pa.ArrowException, OSError, ValueError) as error:

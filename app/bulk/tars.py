@@ -17,13 +17,8 @@ from contextlib import closing
 from app.bulk.errors import BulkError
 from app.bulk.fragments import Fragment, Item
 from app.bulk.objects import opened
-from app.bulk.sources import How, is_image, refused
-from app.errors import (
-    RefusedMemberError,
-    ServiceError,
-    StorageUnavailableError,
-    UndecodableImageError,
-)
+from app.bulk.sources import How, check_size, is_image, refused
+from app.errors import RefusedMemberError, ServiceError, StorageUnavailableError
 from app.intake import untar
 from app.intake.archives import Counted, Names
 from app.intake.limits import Limits, quoted
@@ -50,13 +45,12 @@ def items(fragment: Fragment, how: How) -> Iterator[Item]:
         except (BulkError, StorageUnavailableError):
             raise
         except ServiceError as error:
-            if isinstance(error.__cause__, BulkError):
+            if isinstance(error.__cause__, BulkError | MemoryError):  # no damage of the file
                 raise error.__cause__ from None
             yield refused(
                 place,
-                UndecodableImageError(
-                    f"the images after {last} are left out, for the file cannot be read on: {error}"
-                ),
+                f"the images after {last} are left out, for the file cannot be read on: {error}",
+                is_rest=True,
             )
 
 
@@ -103,11 +97,11 @@ def _members(
             if not member.isreg() or member.issparse():
                 raise RefusedMemberError(f"{quoted(name)} is a link, a device or a sparse file")
             if is_image(name):
-                limits.check_image(name, member.size)
+                check_size(member.size, how)
         except ServiceError as error:
             if is_image(member.name):
                 called = f"{place}/{member.name}"
-                yield member.name, refused(called, UndecodableImageError(str(error))), ""
+                yield member.name, refused(called, str(error)), ""
             continue
         if is_image(name):
             content = b"".join(stream.content(member.size))

@@ -9,26 +9,20 @@ import typer
 from tqdm import tqdm
 
 from app.bulk import listing, merging
-from app.bulk.errors import BulkError, UnfinishedError
+from app.bulk.errors import BulkError, ChangedSourcesError, UnfinishedError
 from app.bulk.finishing import Finished
 from app.bulk.fragments import Shard
 from app.bulk.shard_run import Work
 from app.commands.common import Name, Reason, settings_of_environment
+from app.commands.large import Asked, Finish, how_of, shard_of
 from app.commands.learning import Parameter, warn
-from app.commands.making import (
-    Asked,
-    Finish,
-    finished,
-    how_of,
-    part_here,
-    part_on_ray,
-    shard_of,
-    tell,
-)
+from app.commands.making import finished, part_here, part_on_ray, tell
 from app.commands.target import failures, refuse_key_file
+from app.errors import StorageUnavailableError
 
 UNFINISHED = 75
-"""Exit code of a fit that was stopped and can be gone on with: sysexits' EX_TEMPFAIL."""
+"""Exit code of a fit that was stopped, or whose store failed: sysexits' EX_TEMPFAIL. The same
+command goes on."""
 
 
 def fit(
@@ -49,16 +43,18 @@ def fit(
         raise typer.BadParameter("--engine is here or ray")
     if asked.engine == "ray" and asked.shard:
         raise typer.BadParameter("--engine ray shares the work itself: leave out --shard")
+    if asked.engine != "ray" and asked.of_ray:
+        raise typer.BadParameter("--workers, --decoders and --ray-address go with --engine ray")
     refuse_key_file(key_file)
     with _told():
         settings = settings_of_environment()
         plan, how = asked.plan, how_of(asked, settings)
-        _ = asked.finish.line  # refused before the work, if it cannot be
+        asked.finish.check()
         with tqdm(desc="list", unit=" found", delay=1.0) as bar:
             found = listing.fragments(asked.sources, how, bar.update)
         if asked.shard:
             assert asked.out
-            work = Work(found, shard_of(asked.shard), how, asked.out)
+            work = Work(found, shard_of(asked.shard), how, asked.out, asked.finish.allowed)
             part = part_here(name, asked, settings, plan, work)
             tell(part, asked.finish.rejected)
             typer.echo(
@@ -67,11 +63,16 @@ def fit(
             )
             return
         kept = (asked.work or settings.data_dir / "bulk") / f"{name}.part"
-        work = Work(found, Shard(), how, kept)
+        work = Work(found, Shard(), how, kept, asked.finish.allowed)
         run = part_on_ray if asked.engine == "ray" else part_here
+        if run is part_here and work.kept_by_ray.exists():
+            raise ChangedSourcesError(
+                f"{work.kept_by_ray} was begun with Ray: finish it so, or remove it to begin anew"
+            )
         part = run(name, asked, settings, plan, work)
-        _say(finished(name, part, asked.finish, settings, extend=asked.extend))
-        kept.unlink(missing_ok=True)
+        _say(finished(name, part, [kept], asked.finish, settings, extend=asked.extend))
+        for each in (kept, work.kept_by_ray):
+            each.unlink(missing_ok=True)
 
 
 def merge(
@@ -87,21 +88,24 @@ def merge(
     most_failed: Annotated[
         float, typer.Option(help="Share of the images that may have been left out.")
     ] = 0.5,
+    allow_damaged: Annotated[
+        bool, typer.Option(help="Do without what could not be read of damaged files.")
+    ] = False,
     rejected: Annotated[
         Path | None, typer.Option(help="File for all images that were left out, as NDJSON.")
     ] = None,
     reason: Reason = "",
 ) -> None:
     """Make the parts of all shards of a fit one detector, fitted and calibrated."""
-    asked = Finish(target, method, parameter, most_failed, rejected, reason)
+    asked = Finish(target, method, parameter, most_failed, allow_damaged, rejected, reason)
     with _told():
         settings = settings_of_environment()
-        _ = asked.line  # refused before the work, if it cannot be
+        asked.check()
         with tqdm(total=len(parts), unit="part", desc="merge", delay=1.0) as bar:
             part, missing = merging.merged(parts, allow_missing=allow_missing, progress=bar.update)
         if missing:
             typer.echo(f"Warning: without shard(s) {', '.join(missing)}", err=True)
-        _say(finished(name, part, asked, settings, extend=extend))
+        _say(finished(name, part, parts, asked, settings, extend=extend))
 
 
 @contextmanager
@@ -110,7 +114,7 @@ def _told() -> Iterator[None]:
     with failures():
         try:
             yield
-        except UnfinishedError as error:
+        except (UnfinishedError, StorageUnavailableError) as error:
             typer.echo(f"gatewatch: {error}", err=True)
             raise typer.Exit(UNFINISHED) from error
         except BulkError as error:

@@ -9,8 +9,8 @@ import typer
 from app.commands import bulk, option_text
 from app.commands.common import Name, Reason
 from app.commands.following import followed
+from app.commands.large import Asked, Finish
 from app.commands.learning import Parameter, report, say
-from app.commands.making import Asked, Finish
 from app.commands.sent import MaskFile, Pattern, Sent
 from app.commands.target import NOT_THERE, KeyFile, Target, Url, limits, opened
 from app.images import masks
@@ -23,6 +23,10 @@ LARGE = "Fit at large"
 
 def _option(text: str) -> Any:
     return typer.Option(help=text, rich_help_panel=LARGE)
+
+
+def _count(text: str) -> Any:
+    return typer.Option(help=text, rich_help_panel=LARGE, min=1)
 
 
 def fit(
@@ -50,16 +54,22 @@ def fit(
         float | None, _option("Share of the images to calibrate on, not fitted; 0.1 at large.")
     ] = None,
     calibration_images: Annotated[
-        int, _option("Most images that are kept of those held out, drawn.")
-    ] = 1000,
-    seed: Annotated[int, _option("Another one holds out other images.")] = 0,
-    target: Annotated[float, _option("Highest false-alarm rate, a fraction.")] = 0.05,
-    method: Annotated[str, _option("See docs/thresholds.md.")] = "conformal",
+        int | None, _option("Most images that are kept of those held out, drawn; 1000.")
+    ] = None,
+    seed: Annotated[int | None, _option("Another one than 0 holds out other images.")] = None,
+    target: Annotated[float | None, _option("Highest false-alarm rate, a fraction; 0.05.")] = None,
+    method: Annotated[str | None, _option("See docs/thresholds.md; conformal.")] = None,
     parameter: Parameter = None,
-    image_column: Annotated[str, _option("Of Parquet files, if several could hold images.")] = "",
+    image_column: Annotated[
+        str | None, _option("Of Parquet files, if several could hold images.")
+    ] = None,
     most_failed: Annotated[
-        float, _option("Share of the images that may be left out because they cannot be used.")
-    ] = 0.5,
+        float | None,
+        _option("Share of the images that may be left out because they cannot be used; 0.5."),
+    ] = None,
+    allow_damaged: Annotated[
+        bool | None, _option("Do without what cannot be read of damaged files.")
+    ] = None,
     rejected: Annotated[
         Path | None, _option("File for all images that were left out, as NDJSON.")
     ] = None,
@@ -72,11 +82,11 @@ def fit(
         _option("Folder of what is done, to go on from; else GATEWATCH_DATA_DIR."),
     ] = None,
     engine: Annotated[str, _option("What does it: here, or ray, which needs its extra.")] = "here",
-    workers: Annotated[int | None, _option("With ray: actors that embed.")] = None,
-    decoders: Annotated[int | None, _option("With ray: actors that read and decode.")] = None,
+    workers: Annotated[int | None, _count("With ray: actors that embed.")] = None,
+    decoders: Annotated[int | None, _count("With ray: actors that read and decode.")] = None,
     ray_address: Annotated[
-        str, _option("Of the cluster; else RAY_ADDRESS, or one of this machine's cores.")
-    ] = "",
+        str | None, _option("Of the cluster; else RAY_ADDRESS, or one of this machine's cores.")
+    ] = None,
     reason: Reason = "",
     url: Url = None,
     key_file: KeyFile = None,
@@ -94,7 +104,7 @@ def fit(
         hold_out,
         calibration_images,
         seed,
-        Finish(target, method, parameter, most_failed, rejected, reason),
+        Finish(target, method, parameter, most_failed, allow_damaged, rejected, reason),
         image_column,
         shard,
         out,

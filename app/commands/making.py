@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,17 @@ from tqdm import tqdm
 
 from app.bulk import shard_run
 from app.bulk.errors import BulkError
-from app.bulk.finishing import Finished, finish
-from app.bulk.fragments import Fragment, Shard
-from app.bulk.part import Part
+from app.bulk.finishing import Finished, finish, run_of
+from app.bulk.fragments import Fragment
+from app.bulk.part import IS_REST, Part
 from app.bulk.plan import HoldOut
-from app.bulk.reading import compiled
 from app.bulk.shard_run import Work
-from app.bulk.sources import BUCKETS, How, is_table, is_tar
 from app.commands import option_text
 from app.commands.common import by
-from app.commands.learning import new_line
-from app.commands.local.learning import line_of
+from app.commands.large import Asked, Finish
 from app.errors import UnknownDetectorError
 from app.images import masks
 from app.learning.fitting import Order
-from app.lines import Line
 from app.main import create_service, open_storage
 from app.scoring.ingest import Ingest
 from app.settings import Settings
@@ -41,86 +36,6 @@ from detector.spec import Mask as MaskKind
 from detector.spec import Spec
 
 TOLD_AT_MOST = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """How the end is asked for: the line, what may have failed, and where that is told."""
-
-    target: float
-    method: str
-    parameter: Sequence[str] | None
-    most_failed: float
-    rejected: Path | None
-    reason: str
-
-    @property
-    def line(self) -> Line:
-        """The threshold that is wanted. Raises InvalidSpecError."""
-        return line_of(new_line(self.method, self.target, self.parameter, False, None))
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The words of ``gatewatch fit``."""
-
-    sources: Sequence[str]
-    what: dict[str, Any]
-    option: Sequence[str] | None
-    roi: Path | None
-    extend: bool
-    group_pattern: str | None
-    hold_out: float | None
-    calibration_images: int
-    seed: int
-    finish: Finish
-    image_column: str
-    shard: str | None
-    out: Path | None
-    work: Path | None
-    engine: str
-    workers: int | None
-    decoders: int | None
-    ray_address: str
-
-    @property
-    def is_large(self) -> bool:
-        """Whether it is more than a folder or an image for one job."""
-        first = self.sources[0]
-        return (
-            len(self.sources) > 1
-            or first.startswith(BUCKETS)
-            or is_tar(first)
-            or is_table(first)
-            or self.engine != "here"
-            or any(each is not None for each in (self.hold_out, self.shard, self.out, self.work))
-        )
-
-    @property
-    def plan(self) -> HoldOut:
-        """Which images are held out."""
-        share = 0.1 if self.hold_out is None else self.hold_out
-        return HoldOut(share, self.calibration_images, self.seed)
-
-
-def how_of(asked: Asked, settings: Settings) -> How:
-    """Return how images are read. Raises InvalidSpecError."""
-    if asked.group_pattern:
-        compiled(asked.group_pattern)
-    return How(
-        asked.image_column,
-        asked.group_pattern or "",
-        settings.max_image_bytes,
-        settings.max_compression_ratio,
-    )
-
-
-def shard_of(text: str) -> Shard:
-    """Return the shard that is meant. Raises InvalidSpecError."""
-    number, _, of = text.partition("/")
-    if not (number.isascii() and number.isdigit() and of.isascii() and of.isdigit()):
-        raise InvalidSpecError(f"--shard {text!r}: write I/N, as 1/8 to 8/8")
-    return Shard(int(number), int(of))
 
 
 def part_here(name: str, asked: Asked, settings: Settings, plan: HoldOut, work: Work) -> Part:
@@ -161,7 +76,7 @@ def part_on_ray(name: str, asked: Asked, settings: Settings, plan: HoldOut, work
             plan,
             preparer=embedder.preparer,
             settings=settings,
-            cluster=Cluster(asked.ray_address, asked.workers, asked.decoders),
+            cluster=Cluster(asked.ray_address or "", asked.workers, asked.decoders),
             progress=bar.update,
         )
 
@@ -221,11 +136,19 @@ def _stored(name: str, settings: Settings) -> Detector | None:
         storage.close()
 
 
-def finished(name: str, part: Part, asked: Finish, settings: Settings, *, extend: bool) -> Finished:
-    """Make versions of the part of all images, and say what they are."""
+def finished(
+    name: str,
+    part: Part,
+    files: Sequence[Path],
+    asked: Finish,
+    settings: Settings,
+    *,
+    extend: bool,
+) -> Finished:
+    """Make versions of the part of all images, whose files are given, and say what they are."""
     tell(part, asked.rejected)
     embedder = embedder_of(settings, exports=False)  # it embeds nothing any more
-    order = Order(by(asked.reason), uuid.uuid4().hex)
+    order = Order(by(asked.reason), run_of(files, name, extend=extend))
 
     async def make() -> Finished:
         service = create_service(settings, embedder)
@@ -237,7 +160,7 @@ def finished(name: str, part: Part, asked: Finish, settings: Settings, *, extend
                 order,
                 asked.line,
                 extend=extend,
-                most_failed=asked.most_failed,
+                allowed=asked.allowed,
             )
 
     return asyncio.run(make())
@@ -250,8 +173,12 @@ def tell(part: Part, file: Path | None) -> None:
             json.dumps({"name": each.name, "problem": dict(each.problem)}) for each in part.rejected
         )
         file.write_text("".join(f"{line}\n" for line in lines))
-    for image in part.rejected[:TOLD_AT_MOST]:
+    rests = part.rests
+    for rest in rests:  # each of them may be many images
+        typer.echo(f"damaged {rest.name}: {rest.detail}", err=True)
+    images = [each for each in part.rejected if not each.problem.get(IS_REST)]
+    for image in images[:TOLD_AT_MOST]:
         typer.echo(f"left out {image.name}: {image.detail}", err=True)
-    if more := len(part.rejected[TOLD_AT_MOST:]):
+    if more := len(images[TOLD_AT_MOST:]):
         where = f"all are in {file}" if file else "--rejected FILE lists all"
         typer.echo(f"left out {more} more; {where}", err=True)

@@ -1,6 +1,7 @@
 """A zip file of images into a spool; see ``app.intake.archives`` for what it may hold.
 
-Its list of members is at its end, so the whole file lies on the disk, without a name, meanwhile.
+Its list of members is at its end, so the whole file lies on the disk, without a name, meanwhile:
+beside its images, for as many files at once as ``unpacking`` lets in. Requests count the larger.
 """
 
 import shutil

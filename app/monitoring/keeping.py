@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from app.errors import ConflictError, StorageUnavailableError, UnknownDetectorError
+from app.errors import ConflictError, StorageUnavailableError
+from app.monitoring.filling import Waiting
 from app.monitoring.log import monitored
 from app.monitoring.monitor import Monitor
-from app.monitoring.notes import Monitored, Raised
+from app.monitoring.notes import Monitored, Raised, Reference
 from app.monitoring.references import References
 from app.monitoring.showing import Showing
-from app.monitoring.taking import Taking, take_in
+from app.monitoring.taking import AT_ONCE, take_in
 from app.monitoring.telling import Told, tell
-from app.monitoring.testing import Answered, WindowTester
+from app.monitoring.testing import WindowTester
+from app.monitoring.window_record import Said
 from app.monitoring.windows import far_apart, full_of
 from app.notices.alarms import standing
 from app.storage import Storage
@@ -28,14 +30,13 @@ from app.storage.drift_notes import DriftNotes, Taken
 from app.storage.drift_states import Change, DriftStates
 from app.storage.tables import now
 from app.storage.version_reader import Stored
+from app.storage.version_rows import Entry
 from detector.drift.promise import Promise
 from detector.errors import ArtefactError, DetectorError, InvalidSpecError
 
 log = logging.getLogger(__name__)
 
 TRIES = 10
-AT_ONCE = 200
-"""Notes taken by one transaction: each is a second of one process."""
 Work = Callable[[Stored, Monitor], Change | Taken | None]
 """Changes a monitor; says what the audit shall hold of it, or which notes it has taken in."""
 
@@ -56,7 +57,7 @@ class Monitors:
         self._promise, self._sinks = promise, sinks
         self._versions = storage.versions
         self._states = DriftStates(storage.database)
-        self._showing = showing
+        self.showing = showing
         self._cache: Cache[tuple[Monitor, int]] = Cache(cached)
         self._references = References(storage, blocks or {})
         self._notes = DriftNotes(storage.database)
@@ -64,42 +65,31 @@ class Monitors:
         self._under_test: set[tuple[str, int]] = set()
         self._shown: dict[str, int] = {}
 
-    def take(self, name: str, identity: str) -> None:
-        """Take in the notes of a detector that nobody has taken.
-
-        Raises:
-            UnknownDetectorError: if it was deleted.
-            as ``change``.
-        """
-        found: list[Taking] = []
-
-        def work(stored: Stored, monitor: Monitor) -> Taken:
-            if stored.entry.id != identity:
-                raise UnknownDetectorError(f"{name!r} was deleted, and another one has its name")
-            found[:] = [take_in(stored, monitor, self._notes.untaken(identity, AT_ONCE))]
-            return found[0].taken(monitor, self._notes.squeezes)
-
-        while self._notes.wait(identity):
-            monitor = self.change(name, work, latest=False)
-            (taking,) = found
-            self._showing.seen(name, monitor, taking.images, taking.raised)
-            for _ in range(taking.skipped):
-                self._showing.untested(name, "skipped")
-
     def test(self, name: str) -> None:
         """Let the windows of a detector be tested that wait for it.
 
+        One that cannot be put together, for what is kept of it is damaged, waits no more.
+
         Raises:
-            as ``told``.
+            as ``told``, and ConflictError
         """
         stored = self._versions.get(name)
-        monitor, _ = self._monitor(stored, latest=False)
-        identity = stored.entry.id
-        for waiting in monitor.windows.waiting:
-            if (identity, waiting.last) not in self._under_test:
-                images = self._images(identity, waiting.since, waiting.last)
-                if self.testing.submit(full_of(stored, monitor, waiting, images)):
-                    self._under_test.add((identity, waiting.last))
+        monitor, _ = self._monitor(stored)
+        entry, reference = stored.entry, monitor.reference
+        for waiting in [*monitor.windows.waiting]:
+            if (entry.id, waiting.last) in self._under_test:
+                continue
+            try:
+                images = self._images(entry.id, waiting.since, waiting.last)
+                full = full_of(stored, monitor, waiting, images)
+            except (StorageUnavailableError, OSError):
+                raise
+            except Exception as error:
+                if self._hear(entry, reference, waiting):
+                    log.error("a window of %r cannot be read", name, exc_info=error)
+                continue
+            if self.testing.submit(full):
+                self._under_test.add((entry.id, waiting.last))
 
     def settle(self) -> None:
         """Keep what was said of windows that were tested; if that fails, another time.
@@ -109,37 +99,48 @@ class Monitors:
         """
         results = self.testing.fetch()
         while results:
+            full, said, never = results[0].full, results[0].said, results[0].never
             try:
-                self._hear(results[0])
+                self._hear(full.stored.entry, full.reference, full.waiting, said, never)
             except (StorageUnavailableError, ConflictError):
                 self.testing.put_back(results)
                 raise
             except DetectorError:
                 pass  # it is gone, or cannot be watched any more
-            done = results.pop(0).full
-            self._under_test.discard((done.stored.entry.id, done.number))
+            results.pop(0)
+            self._under_test.discard((full.stored.entry.id, full.number))
 
-    def _hear(self, tested: Answered) -> None:
-        """Keep what was said of a window, unless somebody has, or the baseline is another one."""
-        entry, reference = tested.full.stored.entry, tested.full.reference
+    def _hear(
+        self,
+        entry: Entry,
+        reference: Reference,
+        waiting: Waiting,
+        said: Said | None = None,
+        never: str = "",
+    ) -> bool:
+        """Keep what was said of a window, unless somebody has, or the baseline is another one.
+
+        Return whether it has waited for that.
+        """
         raised: list[Raised] = []
         waits = is_same = False
 
         def work(stored: Stored, monitor: Monitor) -> None:
             nonlocal waits, is_same
             same = stored.entry.id == entry.id and monitor.reference.epoch == reference.epoch
-            is_same, waits = same, same and monitor.windows.answered(tested.full.waiting)
+            is_same, waits = same, same and monitor.windows.answered(waiting)
             raised.clear()
-            if waits and tested.said is not None:
-                raised[:] = monitor.hear(tested.said)
-            elif waits and tested.never:
-                monitor.decide(tested.never)
+            if waits and said is not None:
+                raised[:] = monitor.hear(said)
+            elif waits and never:
+                monitor.decide(never)
 
         self.change(entry.name, work)
-        if waits and tested.said is not None:
-            self._showing.tested(entry.name, tested.said, raised)
+        if waits and said is not None:
+            self.showing.tested(entry.name, said, raised)
         elif waits or not is_same:
-            self._showing.untested(entry.name, "skipped" if tested.said else "error")
+            self.showing.untested(entry.name, "skipped" if said else "error")
+        return waits
 
     def rebaseline(self, stored: Stored, monitor: Monitor, images: int, at: datetime) -> None:
         """Compare with the last images from now on, windows too, if enough of them are at hand.
@@ -170,10 +171,10 @@ class Monitors:
             identity = stored.entry.id
             monitor, counter = self._monitor(stored, latest=latest or attempt > 0)
             self._cache.drop(identity)  # until what becomes of it is kept
-            change = work(stored, monitor)
-            taken, change = (change, None) if isinstance(change, Taken) else (None, change)
-            told = standing(stored.entry, monitor, change, self._sinks)
             try:
+                change = work(stored, monitor)
+                taken, change = (change, None) if isinstance(change, Taken) else (None, change)
+                told = standing(stored.entry, monitor, change, self._sinks)
                 counter = self._states.put(
                     identity,
                     monitor.to_bytes(),
@@ -188,7 +189,7 @@ class Monitors:
                 continue
             self._cache.keep(identity, (monitor, counter))
             self._shown[identity] = counter
-            self._showing.stands(name, monitor)
+            self.showing.stands(name, monitor)
             return monitor
         raise ConflictError(f"the drift state of {name!r} changes all the time: try again")
 
@@ -225,11 +226,12 @@ class Monitors:
             UnknownDetectorError, NotCalibratedError, StaleCalibrationError, StorageUnavailableError
         """
         stored = self._versions.get(name)
+        # Before the state: what is taken in between is in both, and counts once.
+        untaken = self._notes.untaken(stored.entry.id, AT_ONCE)
         try:
             monitor, _ = self._monitor(stored)
         except InvalidSpecError as error:
             return Told(stored.entry, "disabled", [str(error)])
-        untaken = self._notes.untaken(stored.entry.id, AT_ONCE)
         if untaken:
             self._cache.drop(stored.entry.id)  # it is not what is kept
             take_in(stored, monitor, untaken)
@@ -249,7 +251,7 @@ class Monitors:
             with contextlib.suppress(InvalidSpecError):  # whoever asks is told
                 monitor = self._read(content)
                 if monitor is not None:
-                    self._showing.stands(entry.name, monitor)
+                    self.showing.stands(entry.name, monitor)
         self._shown = {each: self._shown[each] for each in counters if each in self._shown}
 
     def _images(self, identity: str, since: int, last: int) -> list[Monitored]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from app.errors import ConflictError
 from app.monitoring.baselines import key_of
 from app.monitoring.notes import Image, Monitored, Note
 from app.storage.drift_notes import Mark, Untaken, Written
@@ -86,7 +87,8 @@ def marked(
 ) -> Mark:
     """Return what is left of a note when it is taken: these places, under these numbers.
 
-    The squeezes are given if not all of them are left.
+    The squeezes are given if not all of them are left. Raises ConflictError if they are not those
+    of all its images any more, and ArtefactError if they are damaged.
     """
     places = [*numbers]
     left = [images[place] for place in places]
@@ -94,6 +96,8 @@ def marked(
     if squeezes is not None:
         rows = np.cumsum([each.squeezed for each in images]) - 1
         _, tensors = unpack(_SQUEEZES, _FORMAT, squeezes)
+        if len(tensors["squeeze"]) != sum(each.squeezed for each in images):
+            raise ConflictError("another process has taken the note")
         squeezes = _squeezes(tensors["squeeze"][rows[places]])
     content = _packed(_TAKEN, {}, left, kept)
     return Mark(note.id, numbers[places[0]], numbers[places[-1]], content, squeezes)

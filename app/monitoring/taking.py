@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 AT_HAND = 400
 """Last monitored images whose squeezes are kept to be a baseline; some 3 MB of se-lite0's."""
+AT_ONCE = 200
+"""Notes taken by one transaction: each is a second of one process."""
 SOURCES = 64
 """Processes whose last batch a state knows, those heard of last."""
 
@@ -70,6 +72,14 @@ def take_in(stored: Stored, monitor: Monitor, notes: Sequence[Untaken]) -> Takin
         found.skipped += took.skipped
         found._kept.append(_Kept(note, images, took.numbers))
     return found
+
+
+def leave_out(monitor: Monitor, notes: Sequence[Untaken]) -> Taken:
+    """Count the images of notes that cannot be taken in; return what becomes of the notes."""
+    for note in notes:
+        if _is_new(monitor, note):
+            monitor.dropped += note.images + note.dropped
+    return Taken([], [note.id for note in notes], needed(monitor), monitor.state.images)
 
 
 def needed(monitor: Monitor) -> int:

@@ -175,11 +175,11 @@ class Watch:
     async def _by_hand(self, name: str, work: Work) -> Told:
         if self._monitors is None:
             raise DriftNotWatchedError(OFF)
-        monitors = self._monitors
+        monitors, taker = self._monitors, self._writer.taker
         await self.flush()  # what was scored before counts as before
 
         def change() -> Told:
-            monitors.take(name, self._versions.entry(name).id)
+            taker.take(name, self._versions.entry(name).id)
             monitors.change(name, work)
             return monitors.told(name)
 
@@ -195,7 +195,10 @@ class Watch:
             await self._pause()
             if self._stopping.is_set():
                 return
-            await self._flush()
+            try:
+                await self._flush()
+            except Exception as error:  # what waits, waits for the next time
+                self._writer.complain("drift is not watched", error)
 
     async def _pause(self) -> None:
         """Wait for notes, and then for more of them; and not for longer, as others have some."""
@@ -212,17 +215,20 @@ class Watch:
         try:
             async with self._writing:
                 await asyncio.to_thread(monitors.show_all)
-        except (StorageUnavailableError, OSError) as error:
+        except Exception as error:
             self._writer.complain("drift states of other processes are not shown", error)
 
     async def _flush(self) -> None:
         async with self._writing:
             waiting, self._waiting = self._waiting, []
             dropped, self._dropped = self._dropped, Counter()
-            await asyncio.to_thread(self._writer.round, waiting, dropped)
-            self._waiting[:0] = waiting
-            self._dropped.update(dropped)
-            self._images = self._writer.images + sum(len(note.ids) for note in self._waiting)
+            try:
+                await asyncio.to_thread(self._writer.round, waiting, dropped)
+            finally:
+                self._waiting[:0] = waiting
+                self._dropped.update(dropped)
+                waits = sum(len(note.ids) for note in self._waiting)
+                self._images = self._writer.images + waits
 
 
 def _latched(monitor: Monitor) -> dict[str, object]:

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from app.errors import ConflictError, StorageUnavailableError
-from app.monitoring.keeping import AT_ONCE, Monitors
+from app.monitoring.keeping import Monitors
 from app.monitoring.log import nothing, written
 from app.monitoring.notes import Note
+from app.monitoring.taker import Taker
 from app.storage.database import Database
 from app.storage.drift_notes import DriftNotes, Written
 from app.storage.drift_writers import DriftWriters, Turn
@@ -36,6 +37,7 @@ class Writer:
     ) -> None:
         """Take the clock by which leases run out."""
         self._monitors, self._notes = monitors, DriftNotes(database)
+        self.taker = Taker(monitors, database)
         self._source = uuid.uuid4().hex
         self._writers = DriftWriters(database, self._source, clock)
         self._batch = 0
@@ -58,14 +60,14 @@ class Writer:
             self._gather(notes, dropped)
             self._write()
             turns = self._writers.claim()
-        except (StorageUnavailableError, OSError) as error:
+        except Exception as error:
             self.complain("what was scored cannot be noted, and will be tried again", error)
             return
         for turn in turns:
             self._take(turn)
         try:
             self._monitors.settle()
-        except (StorageUnavailableError, ConflictError, OSError) as error:
+        except Exception as error:
             self.complain("what was said of windows cannot be kept yet", error)
 
     def release(self) -> None:
@@ -85,36 +87,32 @@ class Writer:
             self._unwritten = []
 
     def _gather(self, notes: list[Note], dropped: Counter[str]) -> None:
+        found: list[Written] = []
         by_detector: dict[str, list[Note]] = {identity: [] for identity in dropped}
         for note in notes:
             by_detector.setdefault(note.stored.entry.id, []).append(note)
         for identity, own in by_detector.items():
             lost = dropped[identity]
             if own:
-                made = written(self._source, self._batch, own, lost)
+                found += written(self._source, self._batch + len(found), own, lost)
             else:
-                made = [nothing(identity, self._source, self._batch, lost)]
-            self._batch += len(made)
-            self._unwritten += made
+                found.append(nothing(identity, self._source, self._batch + len(found), lost))
+        self._batch += len(found)
+        self._unwritten += found
         notes.clear()
         dropped.clear()
 
     def _take(self, turn: Turn) -> None:
         try:
-            self._monitors.take(turn.name, turn.detector_id)
+            self.taker.take(turn.name, turn.detector_id)
+        except Exception as error:
+            self.complain("drift states cannot be kept, and will be tried again", error)
+            return
+        try:
             self._monitors.test(turn.name)
         except (StorageUnavailableError, ConflictError, OSError) as error:
-            self.complain("drift states cannot be kept, and will be tried again", error)
+            self.complain("windows cannot be tested, and will be tried again", error)
         except DetectorError:
-            self._discard(turn)  # it is gone, or cannot be watched: whoever asks is told
+            pass  # it is gone, or cannot be watched: whoever asks is told
         except Exception as error:
-            self.complain("images were left out of drift", error)
-            self._discard(turn)
-
-    def _discard(self, turn: Turn) -> None:
-        try:
-            untaken = self._notes.untaken(turn.detector_id, AT_ONCE)
-            if untaken:
-                self._notes.discard(turn.detector_id, untaken[-1].id)
-        except StorageUnavailableError as error:
-            self.complain("notes that nobody can take are not removed yet", error)
+            self.complain("windows cannot be tested", error)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from ray import serve
-from ray.exceptions import RayActorError, RayTaskError, TaskCancelledError
+from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
@@ -47,7 +47,7 @@ class Devices:
             if isinstance(error.cause, UnavailableError):
                 raise GoneError(str(error.cause)) from None
             raise error.cause from None
-        except (RayActorError, TaskCancelledError, RayServeException) as error:
+        except (RayError, RayServeException) as error:  # a process, machine or object was lost
             raise GoneError(str(error)) from error
         return answer
 

@@ -89,13 +89,16 @@ class Device:
         self._telemetry.queue_images.set_function(self._waiting)
         self._heartbeats = Heartbeats(self._telemetry)
         self._loaded: dict[str, Loaded] = {}
+        self._loading = asyncio.Lock()
+        self._fresh: dict[str, Embedder] = {}
+        """What is loaded, and has no room yet."""
         for backbone in backbones:
-            await self._backbone(backbone.key)
+            await self._held(backbone.key)
         self._exposed = Exposed(self._telemetry.registry, serve.get_replica_context().app_name)
 
     async def card(self) -> Card:
         """Return what is to be known of the backbone that is asked for."""
-        loaded = await self._backbone(serve.get_multiplexed_model_id())
+        loaded = await self._held(serve.get_multiplexed_model_id())
         return Card.of(loaded.embedder, DEFAULT_IMAGE_SIZE)
 
     async def embed(self, fingerprint: str, images: NDArray[np.uint8]) -> Answer:
@@ -107,7 +110,7 @@ class Device:
             UnavailableError: if this replica can embed nothing any more.
             InferenceError: if the backbone fails on one of them.
         """
-        loaded = await self._backbone(serve.get_multiplexed_model_id())
+        loaded = await self._held(serve.get_multiplexed_model_id())
         if loaded.embedder.fingerprint != fingerprint:
             raise FingerprintMismatchError(
                 f"a device replica has other weights of {loaded.embedder.name!r}: give all "
@@ -141,12 +144,25 @@ class Device:
         for loaded in tuple(self._loaded.values()):
             await loaded.leave()
 
+    async def _held(self, key: str) -> Loaded:
+        """Return a backbone. Serve makes room before it loads: what cannot be loaded takes none."""
+        if key not in self._loaded:
+            async with self._loading:
+                if key not in self._loaded:
+                    self._fresh[key] = await self._load(key)
+                    await self._backbone(key)
+        loaded: Loaded = await self._backbone(key)
+        return loaded
+
+    async def _load(self, key: str) -> Embedder:
+        return await asyncio.to_thread(Backbone.parse(key).load, self._settings)
+
     @serve.multiplexed(  # type: ignore[untyped-decorator]  # Ray's
         max_num_models_per_replica=BACKBONES
     )
     async def _backbone(self, key: str) -> Loaded:
         """Load a backbone; Serve remembers which are here, and prefers this replica for them."""
-        embedder = await asyncio.to_thread(Backbone.parse(key).load, self._settings)
+        embedder = self._fresh.pop(key, None) or await self._load(key)
         embedder.warm(DEFAULT_IMAGE_SIZE)
         batcher = Batcher(
             embedder,

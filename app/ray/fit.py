@@ -68,6 +68,7 @@ def run(
         BulkError: if the cluster cannot be had or fails; what was done is kept.
         ChangedSourcesError, ArtefactError: if what was kept is of something else, or damaged.
         UnfinishedError: if the process is told to end; what was done is kept.
+        TooManyFailedError: if too much was left out; what was done is kept.
         MaskMismatchError: if the detector wants a mask with every image.
         UnreadableSourceError, DetectorError: what has kept an actor from going on, in its words.
     """
@@ -93,7 +94,7 @@ class _Kept:
     """What was counted, in a file beside that of the finished part, which other engines read."""
 
     def __init__(self, work: Work, none: Part) -> None:
-        self._work = replace(work, kept=work.kept.with_name(f"{work.kept.name}.ray"))
+        self._work = replace(work, kept=work.kept_by_ray)
         self._final = work.kept
         self._fragments = work.shard.share(work.fragments)
         self._counted = Counted(CHUNK_IMAGES)
@@ -142,9 +143,24 @@ class _Kept:
             raise
 
     def finished(self) -> Part:
-        """Return the part, and leave its file."""
+        """Return the part, and leave its file.
+
+        Raises:
+            BulkError: if something was not counted; what was is kept.
+            TooManyFailedError: if too much was left out; what was counted is kept, too.
+        """
         whole = self.totals.whole()
         if not self._whole:
+            try:
+                if left := self.left:
+                    raise BulkError(
+                        f"Ray has ended without {len(left)} of {len(self._fragments)} fragments; "
+                        "the same command goes on with them"
+                    )
+                self._work.require_used(whole, self._work.kept)
+            except BulkError:
+                self._save()
+                raise
             about = self._work.about(Done(len(self._fragments), whole=True))
             write(self._final, part_bytes(whole, about))
             self._work.kept.unlink(missing_ok=True)

@@ -47,7 +47,7 @@ class Task:
         known = json.loads(text)
         fragment = known["fragment"]
         names = tuple(fragment["names"])
-        found = Fragment(fragment["kind"], fragment["place"], names)
+        found = Fragment(fragment["kind"], fragment["place"], names, fragment["state"])
         return cls(known["number"], found, known["size"], tuple(known["done"]))
 
 

@@ -31,8 +31,10 @@ class Cluster:
 
     Attributes:
         address: ``auto``, ``local`` or HOST:PORT; empty takes RAY_ADDRESS, else local.
-        workers: actors that embed; None for one on every GPU, else on four of five cores.
-        decoders: actors that read and decode; None for one on every core that is left.
+        workers: actors that embed; None for one on every GPU, else on four of five cores, or on
+            every core of this machine where a cluster is started on it.
+        decoders: actors that read and decode; None for one on every core that is left, or for one
+            beside every four that embed.
     """
 
     address: str = ""
@@ -75,6 +77,7 @@ def connected(cluster: Cluster, settings: Settings) -> Iterator[Actors]:
         data = DataContext.get_current()
         data.enable_progress_bars = data.print_on_execution_start = False
         data.target_max_block_size = BLOCK_BYTES
+        data.max_errored_blocks = 0  # or images would be missing in silence
         there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         gpus = 0 if settings.device == "cpu" else int(there.get("GPU", 0))
         yield shared(cluster, int(there.get("CPU", 0)), gpus)
@@ -85,7 +88,9 @@ def connected(cluster: Cluster, settings: Settings) -> Iterator[Actors]:
 def without_secrets(settings: Settings) -> Settings:
     """Return the settings that actors get, with paths that mean the same in any folder."""
     secret = {name: None for name, value in settings if isinstance(value, SecretStr)}
-    return settings.model_copy(update={**secret, "data_dir": settings.data_dir.resolve()})
+    weights = settings.weights and settings.weights.resolve()
+    paths = {"data_dir": settings.data_dir.resolve(), "weights": weights}
+    return settings.model_copy(update={**secret, **paths})
 
 
 def _local(cluster: Cluster) -> int:

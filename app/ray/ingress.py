@@ -59,7 +59,7 @@ class Ingress:
         service = await asyncio.to_thread(create_service, settings, embedder)
         self._service_app = create_app(settings, service)
         self._service_app.add_middleware(OneRequestId)
-        self._health = service.health
+        self._health, self._embedder = service.health, embedder
         self._exposed = Exposed(service.telemetry.registry, devices)
         self._ending = asyncio.create_task(self._end_streams(), name="ending streams")
 
@@ -68,12 +68,12 @@ class Ingress:
         return self._service_app
 
     def check_health(self) -> None:
-        """Tell Serve whether only another replica could go on, as /livez does.
+        """Tell Serve whether only another replica could go on: as /livez does, or with a new card.
 
         Raises:
             UnavailableError: if so.
         """
-        reasons = self._health.why_not_alive()
+        reasons = self._health.why_not_alive() + self._embedder.why_outdated
         if reasons:
             raise UnavailableError("; ".join(reasons))
 

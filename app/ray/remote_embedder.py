@@ -2,9 +2,12 @@
 
 A device replica that dies, or leaves, with images on it has done nothing that matters: they are
 sent to another. If none has answered after ``PATIENCE_S``, the request is refused as under
-overload, to be repeated, and a fit waits.
+overload, to be repeated, and a fit waits. From then on until an answer comes one call at a time
+asks, and all others are refused at once.
 """
 
+import math
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from app.errors import OverloadedError
 from app.ray.backbones import Card
 from detector.embedder import Prepared
 from detector.embedding import Embedding
+from detector.errors import FingerprintMismatchError
 
 PATIENCE_S = 20.0
 """How long images are offered to devices: less than a stage may take without being stuck."""
@@ -76,6 +80,12 @@ class RemoteEmbedder:
         self._ask = ask
         self._patience_s = patience_s
         self._pause_s = pause_s
+        self._silent_s = math.inf
+        """When the first call was begun after which no device has answered."""
+        self._asking = threading.Lock()
+        """Held by the call that asks though no device has answered for long."""
+        self.why_outdated: list[str] = []
+        """Why only one that asks for the devices' card anew could go on; nothing if this can."""
 
     def warm(self, side_px: int) -> bool:
         """Do nothing: devices warm up by themselves."""
@@ -111,18 +121,39 @@ class RemoteEmbedder:
 
         Raises:
             OverloadedError: if no device has answered in time, or one cannot take them now.
+            FingerprintMismatchError: if the devices' backbone is not the one of the card.
             DetectorError: whatever else the device says of them.
         """
         images = np.stack(samples)
-        end_s = time.monotonic() + self._patience_s
-        while (left_s := end_s - time.monotonic()) > 0:
+        if time.monotonic() - self._silent_s < self._patience_s:
+            return self._embed(images)
+        if not self._asking.acquire(blocking=False):
+            raise _nobody()
+        try:
+            return self._embed(images)
+        finally:
+            self._asking.release()
+
+    def _embed(self, images: NDArray[np.uint8]) -> Embedding:
+        began_s = time.monotonic()
+        while (left_s := began_s + self._patience_s - time.monotonic()) > 0:
             try:
                 answer = self._ask(images, left_s)
             except TimeoutError:
                 break
             except GoneError:
                 time.sleep(self._pause_s)
+            except Exception as error:  # an answer, too
+                self._silent_s = math.inf
+                if isinstance(error, FingerprintMismatchError):
+                    self.why_outdated = [str(error)]
+                raise
             else:
-                self._engine = answer.engine
+                self._silent_s, self._engine = math.inf, answer.engine
                 return answer.embedding
-        raise OverloadedError("no device answers just now: repeat the request later", RETRY_AFTER_S)
+        self._silent_s = min(self._silent_s, began_s)
+        raise _nobody()
+
+
+def _nobody() -> OverloadedError:
+    return OverloadedError("no device answers just now: repeat the request later", RETRY_AFTER_S)

@@ -6,7 +6,6 @@ reads it.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from typing import Any
@@ -40,10 +39,6 @@ class Targets:
         """Take note of a replica that is there."""
         self._seen[address] = time.monotonic(), labels
 
-    async def forget(self, address: str) -> None:
-        """Take note of a replica that leaves."""
-        self._seen.pop(address, None)
-
     async def __call__(self, request: Request) -> JSONResponse:
         """List them."""
         since_s = time.monotonic() - FORGET_S
@@ -59,19 +54,16 @@ class Exposed:
     def __init__(self, registry: CollectorRegistry, devices: str) -> None:
         host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]  # Ray's
         self._server, self._thread = start_http_server(0, host, registry)
-        self._address = f"{host}:{self._server.server_port}"
+        shown = f"[{host}]" if ":" in host else host
+        self._address = f"{shown}:{self._server.server_port}"
         self._application = devices
         self._labels = replica_labels()
         self._task = asyncio.create_task(self._announce(), name="announcing metrics")
 
     async def stop(self) -> None:
-        """Withdraw it."""
+        """Withdraw it; without a word, for it is forgotten soon."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        with contextlib.suppress(Exception):  # it is forgotten anyway
-            handle = await found(TARGETS, self._application)
-            async with asyncio.timeout(1):
-                await handle.forget.remote(self._address)
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

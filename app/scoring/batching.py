@@ -24,7 +24,12 @@ from app.scoring.queue import Embedded, Item, Prepared, Queue
 from app.telemetry import Telemetry
 from detector.embedding import Embedding
 from detector.embeds import Embeds
-from detector.errors import DeviceLostError, DeviceMemoryError, EngineNotReadyError
+from detector.errors import (
+    DeviceLostError,
+    DeviceMemoryError,
+    EngineNotReadyError,
+    FingerprintMismatchError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -239,7 +244,8 @@ class Batcher:
             ]
         except DeviceLostError:
             raise
-        except OverloadedError as error:  # of devices elsewhere: they have no place for any
+        # Of devices elsewhere: they have no place for any, or are others than they were.
+        except (OverloadedError, FingerprintMismatchError) as error:
             for item in items:
                 item.fail(error)
             return

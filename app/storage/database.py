@@ -15,7 +15,16 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -34,6 +43,7 @@ BUSY_S = 30
 CONNECT_S = 10
 """How long a PostgreSQL server may take to answer at all, unless the URL says otherwise."""
 _WRITES = "gatewatch_writes"
+_READ_ONLY = "25006"
 _MIGRATIONS_LOCK = 0x67617465  # any number of our own: "gate"
 _FIRST_RELEASE = (
     "the database was made by gatewatch 0.1, whose detectors cannot be taken over: choose another "
@@ -106,7 +116,10 @@ def open_database(url: str | None, directory: Path) -> Database:
 def _reachable() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except DBAPIError as error:
+        is_away = isinstance(error, OperationalError | InterfaceError)
+        if not (is_away or error.connection_invalidated):
+            raise
         # The driver's first line names host and cause; SQLAlchemy's own would add the statement.
         cause = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason"
         raise StorageUnavailableError(f"the database cannot be used: {cause}") from error
@@ -127,12 +140,20 @@ def _postgres(url: str) -> Engine:
         query = {"connect_timeout": str(CONNECT_S), **parsed.query}
         parsed = parsed.set(drivername="postgresql+psycopg", query=query)
         # Parameters in a log line could be a key's digest, or a client's words.
-        return create_engine(parsed, pool_pre_ping=True, pool_size=10, hide_parameters=True)
+        engine = create_engine(parsed, pool_pre_ping=True, pool_size=10, hide_parameters=True)
     except ArgumentError as error:
         # The text may hold a password: it is not repeated.
         raise StorageError("the database URL cannot be read: postgresql://USER:...") from error
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise StorageError("PostgreSQL needs a driver: pip install 'gatewatch[cluster]'") from error
+
+    @event.listens_for(engine, "handle_error")
+    def _look(context: ExceptionContext) -> None:
+        # After a failover old connections answer, but only reads: new ones find the new server.
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True
+
+    return engine
 
 
 def _sqlite(path: Path) -> Engine:

@@ -86,8 +86,7 @@ class DriftNotes:
         """
         try:
             with self._database.write() as connection:
-                for note in notes:
-                    _insert(connection, note)
+                _insert(connection, notes)
         except IntegrityError:  # a detector was deleted: each for itself
             if len(notes) > 1:
                 for note in notes:
@@ -100,12 +99,6 @@ class DriftNotes:
         chosen = select(*columns).where(ours).order_by(DRIFT_NOTES.c.id).limit(limit)
         with self._database.read() as connection:
             return [Untaken(*row) for row in connection.execute(chosen)]
-
-    def wait(self, detector_id: str) -> bool:
-        """Return whether a detector has notes that nobody has taken."""
-        ours = and_(DRIFT_NOTES.c.detector_id == detector_id, UNTAKEN)
-        with self._database.read() as connection:
-            return connection.scalar(select(DRIFT_NOTES.c.id).where(ours).limit(1)) is not None
 
     def kept(self, detector_id: str, since: int, last: int) -> list[tuple[bytes, bytes]]:
         """Return content and squeezes of taken notes with images of these numbers, in order."""
@@ -131,9 +124,9 @@ class DriftNotes:
             raise ConflictError("another process has taken the note")
         return found
 
-    def discard(self, detector_id: str, up_to: int) -> None:
-        """Forget the notes up to an id that nobody has taken, for nobody can."""
-        ours = and_(DRIFT_NOTES.c.detector_id == detector_id, UNTAKEN, DRIFT_NOTES.c.id <= up_to)
+    def discard(self, notes: Sequence[int]) -> None:
+        """Forget those of these notes that nobody has taken, for nobody can."""
+        ours = and_(DRIFT_NOTES.c.id.in_(notes), UNTAKEN)
         with self._database.write() as connection:
             connection.execute(delete(DRIFT_NOTES).where(ours))
 
@@ -161,12 +154,15 @@ def take(connection: Connection, detector_id: str, taken: Taken) -> None:
             connection.execute(own.values(content=mark.squeezes))
 
 
-def _insert(connection: Connection, note: Written) -> None:
-    values = {
-        name: getattr(note, name) for name in Written.__dataclass_fields__ if name != "squeezes"
-    }
-    made = connection.execute(insert(DRIFT_NOTES).values(values))
-    if note.squeezes is not None:
-        assert made.inserted_primary_key is not None
-        (identity,) = made.inserted_primary_key
-        connection.execute(insert(DRIFT_SQUEEZES).values(note_id=identity, content=note.squeezes))
+def _insert(connection: Connection, notes: Sequence[Written]) -> None:
+    names = [name for name in Written.__dataclass_fields__ if name != "squeezes"]
+    rows = [{name: getattr(note, name) for name in names} for note in notes]
+    made = insert(DRIFT_NOTES).returning(DRIFT_NOTES.c.id, sort_by_parameter_order=True)
+    ids = connection.scalars(made, rows).all()
+    squeezes = [
+        {"note_id": identity, "content": note.squeezes}
+        for identity, note in zip(ids, notes, strict=True)
+        if note.squeezes is not None
+    ]
+    if squeezes:
+        connection.execute(insert(DRIFT_SQUEEZES), squeezes)

@@ -56,10 +56,13 @@ class DriftWriters:
         )
         with self._database.read() as connection:
             rows = connection.execute(chosen).all()
+        ours = {row[0]: row[3] for row in rows if row[2] == self._owner and row[3] > moment}
+        half = moment + timedelta(seconds=LEASE_S / 2)
+        lost = self._prolong([each for each, ends in ours.items() if ends <= half], until)
         turns = []
         for identity, name, owner, ends in rows:
-            is_ours = owner == self._owner and ends > moment + timedelta(seconds=LEASE_S / 2)
-            is_free = owner in (None, self._owner) or ends <= moment
+            is_ours = identity in ours and identity not in lost
+            is_free = owner is None or ends <= moment
             if is_ours or (is_free and self._take(identity, owner is None, moment, until)):
                 turns.append(Turn(identity, name))
         return turns
@@ -70,8 +73,20 @@ class DriftWriters:
         with self._database.write() as connection:
             connection.execute(ours)
 
+    def _prolong(self, detectors: list[str], until: datetime) -> set[str]:
+        """Prolong leases; return those that another process has taken meanwhile."""
+        if not detectors:
+            return set()
+        chosen = DRIFT_WRITERS.c.detector_id.in_(detectors)
+        ours = update(DRIFT_WRITERS).where(chosen, DRIFT_WRITERS.c.owner == self._owner)
+        with self._database.write() as connection:
+            prolonged = connection.scalars(
+                ours.values(until=until).returning(DRIFT_WRITERS.c.detector_id)
+            )
+            return {*detectors} - {*prolonged}
+
     def _take(self, identity: str, is_first: bool, moment: datetime, until: datetime) -> bool:
-        """Claim a detector, or prolong; return False if another process was faster."""
+        """Claim a detector that is free; return False if another process was faster."""
         values = {"owner": self._owner, "until": until}
         free = or_(DRIFT_WRITERS.c.owner == self._owner, DRIFT_WRITERS.c.until <= moment)
         ours = update(DRIFT_WRITERS).where(DRIFT_WRITERS.c.detector_id == identity, free)

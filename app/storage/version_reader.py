@@ -13,7 +13,7 @@ from app.storage.database import Database
 from app.storage.detector_files import DetectorFiles
 from app.storage.lineage import Image
 from app.storage.tables import DETECTORS, VERSIONS
-from app.storage.version_rows import Entry, Version, entry_of, find, joined, version_of
+from app.storage.version_rows import Entry, Version, entry_of, find, joined, made_by, version_of
 from detector.detector import Detector
 from detector.spec import Spec
 
@@ -57,6 +57,12 @@ class VersionReader:
         chosen = joined(DETECTORS.c.in_service).order_by(DETECTORS.c.name)
         with self._database.read() as connection:
             return [entry_of(row) for row in connection.execute(chosen)]
+
+    def made_by(self, entry: Entry, run: str) -> Stored | None:
+        """Return the version of a detector that a run has made, if it has."""
+        with self._database.read() as connection:
+            version = made_by(connection, entry.id, run)
+        return None if version is None else self.get(entry.name, version)
 
     def entry(self, name: str, version: int | None = None) -> Entry:
         """Return a detector's row and one of its versions', by default that in service.

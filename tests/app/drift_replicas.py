@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from history_helpers import NAME
+from history_helpers import NAME, line
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, delete
+from watch_helpers import watched
 
 from app.drift_telemetry import DriftTelemetry
 from app.errors import StorageUnavailableError
@@ -133,8 +135,13 @@ class Process:
 
 
 @contextmanager
-def broken(storage: Storage, error: BaseException, at: Point, turn: int) -> Iterator[None]:
-    """Let the n-th read, or write, fail from now on: once, and what was written may be kept."""
+def broken(
+    storage: Storage, error: BaseException, at: Point, turn: int
+) -> Iterator[Callable[[], bool]]:
+    """Let the n-th read, or write, fail from now on: once, and what was written may be kept.
+
+    Give what says whether it has.
+    """
     database = storage.database
     read, write, left = database.read, database.write, [turn]
 
@@ -161,7 +168,7 @@ def broken(storage: Storage, error: BaseException, at: Point, turn: int) -> Iter
 
     database.read, database.write = reads, writes  # type: ignore[method-assign]
     try:
-        yield
+        yield lambda: left[0] < 0
     finally:
         del database.read, database.write
 
@@ -169,6 +176,19 @@ def broken(storage: Storage, error: BaseException, at: Point, turn: int) -> Iter
 def gone() -> StorageUnavailableError:
     """Return what a database says that cannot be reached."""
     return StorageUnavailableError("the connection broke")
+
+
+def opened(directory: Path, url: str | None, processes: int) -> Iterator[list[Storage]]:
+    """Make the detector, and open the storage for each process."""
+    with line(directory, database=url) as running:
+        watched(running)
+        body = {"method": "manual", "value": 1e6}
+        path = f"/v1/detectors/{NAME}/threshold"
+        assert running.client.put(path, json=body).status_code == 200
+    found = [Storage.open(directory, database=url) for _ in range(processes)]
+    yield found
+    for storage in found:
+        storage.close()
 
 
 def forget(storage: Storage) -> None:

@@ -21,6 +21,7 @@ CHANGING, STEADY = "changing", "steady"
 FITTED, EXTENSION, EXTENSIONS = 12, 4, 4
 """Images of the first fit, of each extension, and how many of these there are at most."""
 PATIENCE_S = 120.0
+SCORERS = 3
 UNAVAILABLE = 503
 BMP = {"content-type": "image/bmp"}
 
@@ -67,7 +68,7 @@ class Load:
         self._url, self._key, self._line = url, key, line
         self._extended = 0
         self._stop = threading.Event()
-        work = [self._change, self._probe, *(partial(self._score, turn) for turn in range(3))]
+        work = [self._change, self._probe, *(partial(self._score, turn) for turn in range(SCORERS))]
         self._threads = [threading.Thread(target=self._guarded, args=(each,)) for each in work]
 
     def __enter__(self) -> "Load":

@@ -27,9 +27,11 @@ uvicorn_pause = HttpToolsProtocol.pause_writing
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer at length, as a stream, by refusing a body unread, or after reading it."""
     path, body = scope["path"], b"x"
-    if path == "/read":
+    if path in {"/read", "/slow"}:
         while (await receive())["more_body"]:
             pass
+    if path in {"/soon", "/slow"}:  # sooner and later than a client has
+        await asyncio.sleep(0.3 if path == "/soon" else 2 * SECONDS)
     if path == "/long":
         body = bytes(ANSWER_BYTES)
     length = [] if path == "/events" else [(b"content-length", b"%d" % len(body))]
@@ -255,5 +257,19 @@ def test_what_is_read_leaves_the_connection() -> None:
             for _ in range(3):
                 await loop.sock_sendall(raw, whole)
                 assert b"connection: close" not in (await answer_of(raw))[0]
+
+    on_server(test)
+
+
+def test_a_body_that_comes_behind_an_earlier_answer_has_its_time() -> None:
+    """Contract: that the first is answered ends nothing of the second, which waits behind it."""
+
+    async def test(server: Served) -> None:
+        loop = asyncio.get_running_loop()
+        first = POST % (b"slow", b"Content-Length: 10") + b"abc"
+        async with server.asked(GET % b"soon" + first) as raw:
+            assert b"200" in (await answer_of(raw))[0]
+            await loop.sock_sendall(raw, b"defghij")
+            assert b"200" in (await answer_of(raw))[0]
 
     on_server(test)

@@ -1,16 +1,14 @@
 """Several processes watch one detector: what they keep is what one that saw all images keeps."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from drift_replicas import Clock, Images, KilledError, Process, broken, forget, gone, plain
-from history_helpers import NAME, line
+from drift_replicas import Clock, Images, KilledError, Process, broken, forget, gone, opened, plain
+from history_helpers import NAME
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from postgres_server import Postgres
 from sqlalchemy import func, select
-from watch_helpers import watched
 
 from app.monitoring import taking
 from app.storage import Storage
@@ -38,24 +36,11 @@ def storages(
     """One detector, calibrated, and a storage for each process."""
     directory = tmp_path_factory.mktemp("replicas") / "data"
     if request.param == "sqlite":
-        yield from opened(directory, None)
+        yield from opened(directory, None, PROCESSES)
         return
     server: Postgres = request.getfixturevalue("postgres")
     with server.database() as url:
-        yield from opened(directory, url)
-
-
-def opened(directory: Path, url: str | None) -> Iterator[list[Storage]]:
-    """Make the detector, and open the storage for each process."""
-    with line(directory, database=url) as running:
-        watched(running)
-        body = {"method": "manual", "value": 1e6}
-        path = f"/v1/detectors/{NAME}/threshold"
-        assert running.client.put(path, json=body).status_code == 200
-    found = [Storage.open(directory, database=url) for _ in range(PROCESSES)]
-    yield found
-    for storage in found:
-        storage.close()
+        yield from opened(directory, url, PROCESSES)
 
 
 def shift(number: int) -> float:
@@ -176,15 +161,18 @@ def test_whatever_breaks_each_image_counts_once(
     forget(storages[0])
     clock, images = Clock(), Images(storages[0])
     processes = [Process(storage, clock) for storage in storages[:2]]
+    reached = []
     for turn in range(14):
         process = processes[turn % 2]
         notes = images.again(range(turn * 4, turn * 4 + 4), shift)
-        with broken(process.storage, gone(), at, turn // 2):  # type: ignore[arg-type]
+        with broken(process.storage, gone(), at, turn // 2) as fell:  # type: ignore[arg-type]
             process.round(notes)
+            reached.append(fell())
         process.round()
         clock.leases_run_out()
     for process in processes:
         process.settle()
+    assert all(reached[:8])  # a round writes four times, and reads more often
     assert sorted(same(storages, processes)) == [*range(56)]
 
 

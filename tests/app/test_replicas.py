@@ -19,6 +19,7 @@ from replica_load import (
     FITTED,
     IMAGES,
     PATIENCE_S,
+    SCORERS,
     STEADY,
     Done,
     Load,
@@ -94,7 +95,7 @@ def happen(replicas: Cluster) -> Run:
             written = scored(replicas, victim)
             asked(replicas, victim, key)
             codes = {victim: replicas.replicas[victim].end(signal.SIGKILL)}
-            assert job.refresh().state == "running"
+            assert job.refresh().state in ("queued", "running")  # given back, or not noticed yet
             replicas.add("d")
             drained = next(letter for letter in "abc" if letter != victim)
             replicas.replicas[drained].process.send_signal(signal.SIGTERM)
@@ -224,8 +225,10 @@ def test_drift_counts_what_was_scored(run: Run) -> None:
     """
     told = sum(answer.detector == STEADY for answer in run.done.scored)
     others = sum(count for letter, count in run.scored.items() if letter != run.victim)
-    assert told <= others + run.scored[run.victim]
+    assert told <= others + run.scored[run.victim] + SCORERS
     assert run.written > 0
     assert run.drift.baseline is not None
     assert run.drift.images_dropped == 0
-    assert run.written <= run.drift.images - others <= run.scored[run.victim]
+    # It may have noted an image whose answer it had not logged yet.
+    most = run.scored[run.victim] + SCORERS
+    assert run.written <= run.drift.images - others <= most

@@ -135,10 +135,10 @@ def service(status: int) -> Iterator[int]:
         server.shutdown()
 
 
-def probe(port: int) -> int:
+def probe(port: int, *urls: str) -> int:
     """Run the health check as the image does, with a proxy set that leads nowhere."""
     environment = {"GATEWATCH_PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
-    command = [sys.executable, "-I", str(HEALTHCHECK)]
+    command = [sys.executable, "-I", str(HEALTHCHECK), *urls]
     return subprocess.run(command, env=environment, capture_output=True, timeout=30).returncode
 
 
@@ -151,6 +151,13 @@ def test_health_check_of_the_image_is_the_committed_script() -> None:
 def test_health_check_follows_readyz(status: int, code: int) -> None:
     with service(status) as port:
         assert probe(port) == code
+
+
+def test_health_check_asks_every_address_that_it_is_given() -> None:
+    with service(200) as well, service(503) as ill:
+        ours, theirs = (f"http://127.0.0.1:{port}/readyz" for port in (well, ill))
+        assert probe(ill, ours, ours) == 0
+        assert probe(well, ours, theirs) == 1
 
 
 def test_health_check_fails_when_nobody_listens() -> None:

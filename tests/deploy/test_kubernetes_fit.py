@@ -11,6 +11,7 @@ import yaml
 
 from app.bulk.fragments import Shard
 from app.cli import cli
+from app.commands.bulk import UNFINISHED
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 JOB: dict[str, Any] = yaml.safe_load((FOLDER / "fit" / "job.yaml").read_text(encoding="utf-8"))
@@ -30,6 +31,17 @@ def test_pods_are_confined_as_servers_are() -> None:
     for each in ("securityContext", "automountServiceAccountToken"):
         assert POD[each] == theirs[each]
     assert CONTAINER["securityContext"] == theirs["containers"][0]["securityContext"]
+
+
+def test_what_can_go_on_is_begun_again_and_what_cannot_ends_its_index() -> None:
+    """Contract: exit codes are told apart as the command means them."""
+    evicted, failed = JOB["spec"]["podFailurePolicy"]["rules"]
+    assert (evicted["action"], failed["action"]) == ("Ignore", "FailIndex")
+    codes = failed["onExitCodes"]
+    assert (codes["containerName"], codes["operator"]) == (CONTAINER["name"], "In")
+    assert codes["values"] == [1, 2]
+    assert UNFINISHED not in codes["values"]
+    assert JOB["spec"]["backoffLimitPerIndex"] > 1
 
 
 def test_every_index_is_a_shard() -> None:

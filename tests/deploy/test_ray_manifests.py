@@ -13,11 +13,12 @@ from ray._common.utils import import_attr
 from ray.serve.schema import ServeDeploySchema
 
 from app.ray.ingress import STREAM_S
-from app.ray.remote_embedder import CALLS, IMAGES
-from app.serving import GRACE_S
+from app.ray.remote_embedder import CALLS, IMAGES, PATIENCE_S
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
+ANSWER_S = 4
+"""How long ``deploy/healthcheck.py`` waits for each address."""
 FOLDER = ROOT / "deploy" / "ray"
 SERVICE = yaml.safe_load((FOLDER / "rayservice.yaml").read_text(encoding="utf-8"))
 CONFIGS = {
@@ -48,10 +49,9 @@ def test_serve_takes_the_configuration(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_replicas_have_the_time_to_finish_what_they_began(name: str) -> None:
-    """Contract: a request may take the drain, a stream its length, and to stop takes a while."""
+    """Contract: a stream ends meanwhile, and a request in whose midst the devices went, too."""
     ingress = deployments(CONFIGS[name])["Ingress"]
-    needed_s = Settings.model_fields["drain_seconds"].default + GRACE_S + STREAM_S
-    assert ingress["graceful_shutdown_timeout_s"] > needed_s
+    assert ingress["graceful_shutdown_timeout_s"] > max(STREAM_S, PATIENCE_S)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -63,7 +63,10 @@ def test_the_service_refuses_and_not_serve(name: str) -> None:
     assert found["Ingress"]["max_ongoing_requests"] > Settings.model_fields["queue_images"].default
     assert not any("max_queued_requests" in each for each in found.values())
     # One replica that takes requests can have enough under way to bring another device.
-    assert found["Device"]["autoscaling_config"]["target_ongoing_requests"] < CALLS * IMAGES
+    scaling = found["Device"]["autoscaling_config"]
+    assert scaling["target_ongoing_requests"] < CALLS * IMAGES
+    # And all of them can have enough under way to bring the last one.
+    assert most * CALLS * IMAGES >= scaling["max_replicas"] * scaling["target_ongoing_requests"]
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -85,6 +88,25 @@ def test_pods_are_confined_and_given_time(group: str) -> None:
     found = deployments(CONFIGS["KubeRay"]).values()
     slowest_s = max(each.get("graceful_shutdown_timeout_s", 0) for each in found)
     assert spec["terminationGracePeriodSeconds"] > slowest_s
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_probes_need_nothing_that_the_image_has_not(group: str) -> None:
+    """Contract: KubeRay adds none of its own, which call wget, where there are some."""
+    (container,) = GROUPS[group]["template"]["spec"]["containers"]
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    for name in ("livenessProbe", "readinessProbe"):
+        python, isolated, script, *urls = container[name]["exec"]["command"]
+        assert f'["{python}", "{isolated}", "{script}"]' in dockerfile  # as its own health check
+        assert urls
+        assert container[name]["timeoutSeconds"] > ANSWER_S * len(urls)
+        assert ("http://127.0.0.1:8000/-/healthz" in urls) == (
+            group != "head" and name == "readinessProbe"
+        )
+
+
+def test_ray_answers_nobody_without_its_token() -> None:
+    assert CLUSTER["authOptions"] == {"mode": "token"}
 
 
 @pytest.mark.parametrize(("group", "deployment"), [("api", "Ingress"), ("devices", "Device")])
@@ -115,3 +137,9 @@ def test_prometheus_accepts_its_configuration() -> None:
     command = [path, "check", "config", "--syntax-only", "deploy/ray/prometheus.yml"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_finds_the_rules() -> None:
+    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
+    found = {path.name for glob in config["rule_files"] for path in FOLDER.glob(glob)}
+    assert found == {path.name for path in (ROOT / "deploy/prometheus/rules").iterdir()}

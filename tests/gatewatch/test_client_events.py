@@ -91,3 +91,18 @@ def test_streams_that_end_without_an_event_are_counted(kind: str) -> None:
             with pytest.raises(gatewatch.ServerUnreachableError, match="after 6 tries"):
                 client.events("1" * 32)
         assert len(server.asked) == 6
+
+
+def test_a_silent_job_is_followed_through_streams_that_are_ended() -> None:
+    """Law: servers that end streams before any sign of life are no failures, however many."""
+    clock = Clock()
+    following = Following(Retries(), JOB["id"], "5", clock)
+    for _ in range(100):
+        following.begin()
+        clock.now_s += 9.0
+        following.end()
+        clock.now_s += following.pause_s
+    following.begin()
+    (info,) = following.feed(event(6, state="succeeded"))
+    assert info.state == "succeeded"
+    assert following.ended

@@ -14,6 +14,7 @@ import gatewatch
 from gatewatch import Retries
 from gatewatch import operations as of
 from gatewatch.calls import Answer
+from gatewatch.retrying import PROBLEM
 
 LIFE = Said(200, {"status": "ok", "reasons": []})
 FAST = Retries(most=5, within_s=20, first_s=0.01, most_s=0.02)
@@ -38,6 +39,25 @@ def test_retry_after_is_honoured(kind: str, status: int) -> None:
             assert client.score("n", b"image").score == 1.0
             assert 1.0 <= time.monotonic() - began_s < 5
         assert [asked.body for asked in server.asked] == [b"image", b"image"]
+
+
+KILLED = Said(500, b"Internal Server Error", {"Content-Type": "text/plain; charset=utf-8"})
+"""What Ray Serve's proxy says when a replica dies with a request."""
+OURS = Said(500, {"title": "Internal", "detail": "a bug"}, {"Content-Type": PROBLEM})
+
+
+def test_a_proxys_500_is_tried_again(kind: str) -> None:
+    """Contract: of what may be repeated; a problem of the service's stands."""
+    with flaky(KILLED, SCORED) as server:
+        for client in clients(kind, server.url):
+            assert client.score("n", b"image").score == 1.0
+        assert len(server.asked) == 2
+    for answer, change in ((OURS, False), (KILLED, True)):
+        with flaky(answer) as server:
+            for client in clients(kind, server.url):
+                with pytest.raises(gatewatch.GatewatchError):
+                    client.set_threshold("n", 0.1) if change else client.score("n", b"image")
+            assert len(server.asked) == 1
 
 
 def test_a_lost_connection_is_tried_again(kind: str) -> None:

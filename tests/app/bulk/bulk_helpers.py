@@ -15,7 +15,7 @@ from stub_backbone import StubBackbone, stub_embedder
 
 from app.bulk.fragments import Fragment, Shard
 from app.bulk.listing import fragments
-from app.bulk.part import Part
+from app.bulk.part import Allowed, Part
 from app.bulk.plan import HoldOut
 from app.bulk.shard_run import Work, run
 from app.bulk.sources import How
@@ -92,11 +92,13 @@ def part_of(
     plan: HoldOut = PLAN,
     how: How | None = None,
     listed: Sequence[Fragment] | None = None,
+    allowed: Allowed | None = None,
 ) -> Part:
     """Return the part of some sources, made in this process; its file is in the folder."""
     shard, how = shard or Shard(), how or How()
     found = fragments(sources, how) if listed is None else listed
-    work = Work(found, shard, how, folder / f"{shard.number}-of-{shard.of}.part")
+    kept = folder / f"{shard.number}-of-{shard.of}.part"
+    work = Work(found, shard, how, kept, allowed or Allowed())
     return asyncio.run(_run(work, plan))
 
 

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from app.bulk.part_file import part_bytes, read_part
 from app.cli import cli
-from app.errors import RowsNotKeptError
+from app.errors import RowsNotKeptError, StorageUnavailableError
 from app.learning import calibrating, fitting
 from app.learning.fitting import Order
 from app.main import create_service
@@ -25,6 +26,7 @@ from app.settings import Settings
 from app.storage import Storage
 from app.storage.audit import By
 from app.storage.version_reader import Stored
+from app.storage.versions import Versions
 from detector.detector import Detector
 
 IMAGES = 90
@@ -231,6 +233,113 @@ def test_images_that_fail_are_listed(run: Run) -> None:
     assert not Path("data/bulk/nuts.part").exists()
 
 
+@pytest.mark.parametrize("extend", [(), ("--extend",)], ids=["replace", "extend"])
+@pytest.mark.parametrize("fails", [1, 2, 3], ids=["first", "second", "after"])
+def test_what_ends_while_it_finishes_is_finished_once(
+    fails: int, extend: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law: wherever it ends, the same command makes the versions that one made at once."""
+    as_folder(Path("more"), pictures(IMAGES, seed=8))
+    names = ("once", "twice")
+    for name in names:
+        run("fit", name, "top", *SIZE, *HELD)
+    more = ("more", *HELD, *extend)
+    run("fit", "once", *more)
+    made, calls = Versions.add, []
+
+    def add(*arguments: Any, **options: Any) -> Stored:
+        calls.append(1)
+        if len(calls) == fails:
+            raise StorageUnavailableError("the store fails")
+        return made(*arguments, **options)
+
+    def unlink(*_: object, **_options: object) -> None:
+        raise StorageUnavailableError("the store fails")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Versions, "add", add)
+        if fails == 3:
+            patched.setattr("app.commands.bulk._say", unlink)
+        assert "the store fails" in run("fit", "twice", *more, exit_code=75).stderr
+    said = run("fit", "twice", *more).stdout
+    assert "held out: threshold" in said
+    one, other = map(stored, names)
+    same(one.detector, other.detector)
+    assert one.entry.version.version == other.entry.version.version == 5
+    assert one.entry.tip == other.entry.tip == 5
+
+
+def test_merging_the_same_parts_again_makes_another_line_alone(run: Run, parts: list[str]) -> None:
+    """Law: parts are learned once; what they know may be decided otherwise."""
+    said = run("merge", "bolts", *parts).stdout
+    assert run("merge", "bolts", *parts[::-1]).stdout == said
+    assert stored("bolts").entry.version.version == 3
+    run("merge", "bolts", *parts, "--target", "0.2")
+    known = stored("bolts")
+    assert known.entry.version.version == 4
+    assert known.detector.require_threshold().target == 0.2
+    fitted = known.detector.fitted_images
+    run("merge", "bolts", *parts, "--extend")  # asked for, so learned again
+    assert stored("bolts").detector.fitted_images == 2 * fitted
+
+
+@pytest.mark.parametrize(
+    "method",
+    [("evt", "--target", "0.0001"), ("ksigma", "--parameter", "k=3"), ("f1",)],
+    ids=lambda words: words[0],
+)
+def test_a_line_that_cannot_be_drawn_changes_nothing(method: tuple[str, ...], run: Run) -> None:
+    """Contract: neither a version nor a detector is made."""
+    held = ("--hold-out", "0.02", "--calibration-images", "1")
+    said = run("fit", "bolts", "top", *SIZE, *held, "--method", *method, exit_code=1).stderr
+    assert "gatewatch: " in said
+    assert "no detector" in run("score", "bolts", "top", exit_code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--target", "0.2"),
+        ("--seed", "0"),
+        ("--calibration-images", "25"),
+        ("--most-failed", "0.1"),
+        ("--rejected", "bad.ndjson"),
+        ("--method", "ksigma", "--parameter", "k=3"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_only_a_fit_at_large_knows_makes_it_one(words: tuple[str, ...], run: Run) -> None:
+    """Contract: no option is passed over in silence."""
+    line = () if words[0] in ("--target", "--method") else ("--method", "manual")
+    value = ("--parameter", "value=1") if line else ()
+    said = run("fit", "bolts", "top", *SIZE, *words, *line, *value).stdout
+    assert "held out: threshold" in said
+
+
+def test_damaged_files_are_told_and_refused(run: Run) -> None:
+    """Contract: each of them, before images; no detector, unless it is allowed."""
+    for at in range(7):
+        path = Path(as_tar(Path(f"{at}.tar"), pictures(10, seed=20 + at)))
+        path.write_bytes(path.read_bytes()[:-20_000])
+    sources = ("top", *(f"{at}.tar" for at in range(7)))
+    assert (
+        "7 file(s) are damaged" in run("fit", "bolts", *sources, *SIZE, *HELD, exit_code=1).stderr
+    )
+    assert "no detector" in run("score", "bolts", "top", exit_code=1).stderr
+    allowed = ("--allow-damaged", "--rejected", "bad.ndjson")
+    said = run("fit", "bolts", *sources, *SIZE, *HELD, *allowed).stderr
+    assert [f"damaged {at}.tar: the images after" in said for at in range(7)] == [True] * 7
+    listed = [json.loads(line) for line in Path("bad.ndjson").read_text().splitlines()]
+    assert [each["problem"]["rest_of_file"] for each in listed] == [True] * 7
+
+
+def test_what_was_begun_with_ray_is_not_begun_without(run: Run) -> None:
+    Path("data/bulk").mkdir(parents=True)
+    Path("data/bulk/bolts.part.ray").write_bytes(b"")
+    said = run("fit", "bolts", "top", *SIZE, *HELD, exit_code=1).stderr
+    assert "bulk/bolts.part.ray was begun with Ray" in said
+
+
 def test_too_few_to_calibrate_change_nothing(run: Run) -> None:
     said = run("fit", "bolts", "top", *SIZE, *HELD, "--target", "0.01", exit_code=1).stderr
     assert "99" in said
@@ -245,6 +354,10 @@ REFUSED = [
     (["top", "--out", "x"], 2, "--shard and --out go together"),
     (["top", "--shard", "3/2", "--out", "x"], 1, "there is no shard 3/2"),
     (["top", "--shard", "all", "--out", "x"], 1, "write I/N"),
+    (["top", "--workers", "2"], 2, "go with --engine ray"),
+    (["top", "--engine", "ray", "--decoders", "0"], 2, "greater than or equal to 1"),
+    (["top", "--rejected", "nowhere/a.ndjson"], 1, "no file can be written there"),
+    (["top", "--method", "cost"], 1, "cost"),
     (["top", "--hold-out", "1"], 1, "the share held out is 1.0"),
     (["top", "--hold-out", "0.1", "--method", "guess"], 1, "no threshold 'guess'"),
     (["top", "--hold-out", "0.1", "--scorer", "psychic"], 1, "no scorer 'psychic'"),

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from bulk_helpers import add, as_folder, as_parquet, as_tar, part_of, pictures, same
 
-from app.bulk.errors import UnreadableSourceError
+from app.bulk.errors import TooManyFailedError, UnreadableSourceError
 from app.bulk.listing import fragments
-from app.bulk.part import Part
+from app.bulk.part import Allowed, Part
 from app.bulk.reading import items
 from app.bulk.sources import How
-from app.errors import ImageError, StorageUnavailableError
+from app.errors import ImageError, StorageUnavailableError, UndecodableImageError
 from detector.errors import InvalidSpecError
 
 PATTERN = How(group_pattern="(lot-[^/]+)/")
@@ -144,8 +144,12 @@ def test_a_tar_that_is_cut_short_says_what_is_lost(tmp_path: Path) -> None:
     assert 10 < len(whole) < 30
     assert list(refused) == [str(path)]
     assert f"the images after {whole[-1]} are left out" in refused[str(path)]
-    part = part_of([str(path)], tmp_path)
-    assert (part.images, len(part.rejected)) == (len(whole) + 1, 1)
+    with pytest.raises(
+        TooManyFailedError, match=r"1 file\(s\) are damaged.*--allow-damaged.*1-of-1"
+    ):
+        part_of([str(path)], tmp_path)
+    part = part_of([str(path)], tmp_path, allowed=Allowed(damaged=True))
+    assert (part.images, len(part.rejected), len(part.rests)) == (len(whole) + 1, 1, 1)
 
 
 @pytest.mark.parametrize("kind", ["joined", "header", "gzip"])
@@ -207,6 +211,91 @@ def test_a_damaged_row_group_says_what_is_lost(tmp_path: Path) -> None:
     whole, refused = read(str(path))
     assert len(whole) == 30
     assert list(refused) == [f"{path}/row-group-2"]
+
+
+WHERE: dict[str, Callable[[Path], str]] = {
+    "files": lambda top: as_folder(top / "top", PICTURES),
+    "tar": lambda top: as_tar(top / "a.tar", PICTURES),
+    "parquet": lambda top: as_parquet(top / "a.parquet", PICTURES),
+}
+
+
+@pytest.mark.parametrize("kind", WHERE)
+def test_an_image_has_so_many_bytes_wherever_it_lies(kind: str, tmp_path: Path) -> None:
+    source = WHERE[kind](tmp_path)
+    sizes = sorted(len(each) for each in PICTURES.values())
+    whole, refused = read(source, How(image_bytes=sizes[20]))
+    assert len(whole) == sum(size <= sizes[20] for size in sizes)
+    assert 0 < len(refused) < 20
+    assert all("max_image_bytes" in why for why in refused.values())
+
+
+def test_an_object_has_so_many_bytes(bucket_location: str) -> None:
+    import obstore
+
+    from app.storage.buckets import store_of
+
+    bucket, _, prefix = bucket_location.removeprefix("s3://").partition("/")
+    obstore.put(store_of(bucket, prefix), "a.png", PICTURES["lot-b/000.png"])
+    whole, refused = read(bucket_location, How(image_bytes=100))
+    assert not whole
+    assert "max_image_bytes" in refused[f"{bucket_location}/a.png"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="the file that no one can read")
+@pytest.mark.parametrize("name", ["a.png", "a.tar"])
+def test_a_disk_that_fails_is_no_damaged_image(name: str, tmp_path: Path) -> None:
+    """Contract: the run ends, to be gone on with; no image or file is left out for it."""
+    (tmp_path / name).symlink_to("/proc/self/mem")  # reading its beginning is an EIO
+    (fragment,) = fragments([str(tmp_path)])
+    with pytest.raises(StorageUnavailableError, match="Input/output error"):
+        [item.read() for item in items(fragment)]
+
+
+@pytest.mark.parametrize("gone", ["file", "folder", "all"])
+def test_whose_fault_it_is_that_a_file_has_gone(gone: str, tmp_path: Path) -> None:
+    """Contract: its own where the rest is there; else what was mounted has gone."""
+    top = Path(as_folder(tmp_path / "top", {"a.png": b"a", "b.png": b"b"}))
+    (fragment,) = fragments([str(top)])
+    (top / "a.png").unlink()
+    if gone != "file":
+        (top / "b.png").unlink()
+    if gone == "folder":
+        top.rmdir()
+    kind = UndecodableImageError if gone == "file" else StorageUnavailableError
+    with pytest.raises(kind, match="cannot be read: No such file"):
+        next(items(fragment)).read()
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_no_memory_is_no_damage(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (fragment, *_) = fragments([WHERE[kind](tmp_path)])
+    at = {"tar": "app.intake.untar.Forward.content", "parquet": "app.bulk.tables._item"}
+
+    def none(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(at[kind], none)
+    with pytest.raises(MemoryError):
+        list(items(fragment))
+
+
+def test_a_row_group_need_not_fit_into_memory(tmp_path: Path) -> None:
+    """Contract: of 64 MB in one row group a small part is in Arrow's memory at a time."""
+    rows = [os.urandom(2**18) for _ in range(256)]
+    path = str(tmp_path / "a.parquet")
+    about = {"use_dictionary": False, "compression": "none", "write_batch_size": 4}
+    pq.write_table(pa.table({"image": rows}), path, row_group_size=256, **about)
+    del rows
+    pool = pa.proxy_memory_pool(pa.default_memory_pool())
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        (fragment,) = fragments([path])
+        assert sum(len(item.read()) for item in items(fragment)) == 2**26
+        assert pool.max_memory() < 2**25
+    finally:
+        pa.set_memory_pool(before)
 
 
 def test_rows_without_images_are_told(tmp_path: Path) -> None:

@@ -12,15 +12,17 @@ import pytest
 from bulk_helpers import PLAN, as_folder, as_parquet, as_tar, part_of, pictures, same
 
 from app.bulk import shard_run
-from app.bulk.errors import ChangedSourcesError, PartsMismatchError
+from app.bulk.errors import ChangedSourcesError, PartsMismatchError, TooManyFailedError
 from app.bulk.fragments import Shard
 from app.bulk.listing import fragments
+from app.bulk.part import Allowed
 from app.bulk.part_file import read_part
 from app.bulk.shard_run import Done
 from app.errors import StorageUnavailableError
 from detector.errors import ArtefactError
 
-IMAGES = 300
+IMAGES = 640
+"""Ten lots: four ends come between, however slow the machine that tells them."""
 PROGRAM = str(Path(__file__).with_name("slow_shard.py"))
 
 
@@ -29,9 +31,9 @@ def sources(tmp_path: Path) -> list[str]:
     """Pictures in a folder, a tar and a Parquet file; a tenth of them each elsewhere."""
     some = list(pictures(IMAGES).items())
     return [
-        as_folder(tmp_path / "top", dict(some[:150])),
-        as_tar(tmp_path / "a.tar", dict(some[150:230])),
-        as_parquet(tmp_path / "b.parquet", dict(some[230:]), rows=40),
+        as_folder(tmp_path / "top", dict(some[:320])),
+        as_tar(tmp_path / "a.tar", dict(some[320:480])),
+        as_parquet(tmp_path / "b.parquet", dict(some[480:]), rows=40),
     ]
 
 
@@ -133,6 +135,39 @@ def test_what_was_begun_of_something_else_is_refused(sources: list[str], tmp_pat
     assert (tmp_path / "1-of-2.part").read_bytes() == content
 
 
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["folder", "tar", "parquet"])
+def test_what_was_replaced_under_its_name_is_refused(
+    which: int, sources: list[str], tmp_path: Path
+) -> None:
+    """Contract: of size or time; what was counted is of other images."""
+    part_of(sources, tmp_path)
+    path = Path(sources[which])
+    if path.is_dir():
+        path = next(path.rglob("*.png"))
+    found = path.stat()
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + 10**9))
+    with pytest.raises(ChangedSourcesError, match="restore the sources"):
+        part_of(sources, tmp_path)
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    part_of(sources, tmp_path)
+
+
+def test_too_many_that_failed_make_no_whole_part(tmp_path: Path) -> None:
+    """Contract: it says which file to remove; what is allowed finishes without another look."""
+    top = as_folder(tmp_path / "top", {f"{at}.png": b"" for at in range(4)} | pictures(6))
+    few = Allowed(most_failed=0.3)
+    for _ in range(2):
+        with pytest.raises(TooManyFailedError, match=r"4 of 10 .*/1-of-1\.part: remove it to read"):
+            part_of([top], tmp_path, allowed=few)
+        assert not read_part((tmp_path / "1-of-1.part").read_bytes())[1]["whole"]
+    for at in range(4):
+        (tmp_path / "top" / f"{at}.png").write_bytes(pictures(1, seed=at)["lot-b/000.png"])
+    with pytest.raises(ChangedSourcesError, match="remove the file to begin anew"):
+        part_of([top], tmp_path, allowed=few)
+    (tmp_path / "1-of-1.part").unlink()
+    assert not part_of([top], tmp_path, allowed=few).rejected
+
+
 def test_a_damaged_file_is_told(sources: list[str], tmp_path: Path) -> None:
     part_of(sources[:1], tmp_path)
     kept = tmp_path / "1-of-1.part"
@@ -149,7 +184,7 @@ def test_where_it_was_is_found_in_any_fragment(sources: list[str], tmp_path: Pat
     work = shard_run.Work(listed, Shard(), shard_run.How(), tmp_path / "part")
     every = [item.name for item in shard_run._Coming(work, Done())]
     assert len(set(every)) == IMAGES
-    for number in (0, 1, 63, 64, 65, 149, 150, 151, 229, 230, 271, IMAGES):
+    for number in (0, 1, 63, 64, 65, 319, 320, 321, 479, 480, 521, IMAGES):
         coming = shard_run._Coming(work, Done())
         before = iter(coming)
         for _ in range(min(number + 5, IMAGES)):  # it is read ahead

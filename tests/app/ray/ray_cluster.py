@@ -7,6 +7,7 @@ its standard input, and ends when that is closed.
 import contextlib
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -39,6 +40,8 @@ class Cluster:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps([what, *args]) + "\n")
         self._process.stdin.flush()
+        heard, _, _ = select.select([self._process.stdout], [], [], 2 * LONGEST_S)
+        assert heard, f"the cluster says nothing of {what}"
         line = self._process.stdout.readline()
         assert line, "the cluster has ended: its log is above"
         return json.loads(line)
@@ -64,6 +67,8 @@ def ray_cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
     ours = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_LOG_TO_STDERR": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": "of-these-tests-and-of-nobody-else-0123456789",
         "PYTHONPATH": str(Path(__file__).parents[3]),
     }
     port = free_port()

@@ -18,11 +18,13 @@ from stub_backbone import StubBackbone
 
 from app.bulk import looking
 from app.bulk.errors import BulkError, PartsMismatchError, UnreadableSourceError
-from app.bulk.fragments import Fragment, Item
+from app.bulk.fragments import Fragment, Item, Shard
 from app.bulk.part import Part, Seen
 from app.bulk.part_file import read_part
 from app.bulk.plan import HoldOut
 from app.bulk.reading import items
+from app.bulk.shard_run import Work
+from app.bulk.sources import How
 from app.errors import StorageUnavailableError
 from app.ray import fit, fit_cluster
 from app.ray.fit_chunks import Chunk, Key, Task
@@ -211,7 +213,7 @@ def test_every_chunk_is_counted_once_in_any_order(data: st.DataObject) -> None:
 
 
 def test_a_task_is_the_same_after_its_row() -> None:
-    task = Task(3, Fragment("objects", "s3://b/a", ("é.png", "b.png")), CHUNK, (1,))
+    task = Task(3, Fragment("objects", "s3://b/a", ("é.png", "b.png"), "state"), CHUNK, (1,))
     assert Task.parse(task.row["task"]) == task
 
 
@@ -220,6 +222,25 @@ def test_actors_get_no_secrets() -> None:
     sent = without_secrets(settings)
     assert (sent.database, sent.webhook_secret) == (None, None)
     assert sent.data_dir.is_absolute()
+    assert sent.weights is None
+    relative = Settings(weights="gates.safetensors")  # type: ignore[arg-type]
+    assert without_secrets(relative).weights == Path.cwd() / "gates.safetensors"
+
+
+def test_a_fragment_that_never_came_is_no_end(tmp_path: Path) -> None:
+    """Contract: whatever Ray says, a part is whole when all of it was counted."""
+    fragments = [Fragment("tar", f"{number}.tar") for number in range(2)]
+    work = Work(fragments, Shard(), How(), tmp_path / "bolts.part")
+    kept = fit._Kept(work, Part.of(_detector(), HOLD, ()))
+    assert kept.add(Part.of(_detector(), HOLD, ()), {"chunks": [_key(0, 0, True)]})
+    with pytest.raises(BulkError, match="without 1 of 2 fragments"):
+        kept.finished()
+    assert not work.kept.exists()
+    again = fit._Kept(work, Part.of(_detector(), HOLD, ()))
+    assert [task.number for task in again.left] == [1]
+    assert again.add(Part.of(_detector(), HOLD, ()), {"chunks": [_key(1, 0, True)]})
+    again.finished()
+    assert [each.name for each in tmp_path.iterdir()] == ["bolts.part"]
 
 
 @pytest.mark.parametrize(

@@ -3,26 +3,50 @@
 import asyncio
 import inspect
 import pickle
+import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+from ray import serve
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    OwnerDiedError,
+    TaskCancelledError,
+)
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
+from ray.serve.exceptions import RayServeException
 
-from app.errors import OverloadedError, StorageError
+from app import problems
+from app.errors import OverloadedError, StorageError, UnavailableError
+from app.ray import targets
 from app.ray.application import api, devices
+from app.ray.asking import Devices
 from app.ray.backbones import Backbone, Card
-from app.ray.device import Loaded
-from app.ray.ingress import require_shared
+from app.ray.device import Device, Loaded
+from app.ray.ingress import Ingress, require_shared
 from app.ray.remote_embedder import Answer, GoneError, RemoteEmbedder
 from app.ray.scaling import IMAGES, by_images
+from app.ray.targets import Exposed
 from app.scoring.batching import Batcher
 from app.settings import Settings
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
-from detector.errors import DeviceMemoryError, InvalidMaskError
+from detector.errors import (
+    BackboneError,
+    DeviceMemoryError,
+    FingerprintMismatchError,
+    InvalidMaskError,
+)
 
 Pixels = NDArray[np.uint8]
 
@@ -126,6 +150,132 @@ def test_what_a_device_has_no_memory_for_is_sent_in_parts(
     images = [ours.prepare(image, 64) for image in texture[:4]]
     assert all(len(one.embedding) == 1 for one in batched(ours, images))
     assert wire.sizes == [4, 2, 2]
+
+
+LOST: list[Exception] = [
+    OutOfMemoryError("the process was ended for want of memory"),
+    NodeDiedError("the machine is gone"),
+    OwnerDiedError("a" * 56, "address", "site"),
+    ObjectLostError("a" * 56, "address", "site"),
+    TaskCancelledError(),
+]
+
+
+@pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
+def test_whatever_ray_loses_is_asked_again(error: Exception) -> None:
+    """Contract: all that Ray says of its own is passing; what the device says is raised."""
+
+    def result(timeout_s: float) -> Any:
+        raise error
+
+    handle: Any = SimpleNamespace(
+        options=lambda **_: handle, embed=SimpleNamespace(remote=lambda *_: response)
+    )
+    response = SimpleNamespace(result=result)
+    with pytest.raises(GoneError):
+        Devices(handle, Backbone("se-lite0"))(np.zeros((1, 3, 8, 8), np.uint8), 1.0)
+
+
+def test_other_weights_are_told_and_ask_for_another_replica(
+    embedder: Embedder, texture: list[Pixels]
+) -> None:
+    """Contract: a conflict and no bug, and Serve starts one with a new card."""
+    ours = remote(embedder, *[FingerprintMismatchError("other weights")] * 4)
+    assert ours.why_outdated == []
+    outcomes = batched(ours, [ours.prepare(image, 64) for image in texture[:4]])
+    assert {type(one) for one in outcomes} == {FingerprintMismatchError}
+    assert problems.of(outcomes[0]).status == 409
+    assert ours.why_outdated == ["other weights"]
+    assert len(ours.embed([ours.prepare(texture[0], 64)])) == 1  # of a replica with ours
+    ingress: Any = SimpleNamespace(_health=SimpleNamespace(why_not_alive=list), _embedder=ours)
+    with pytest.raises(UnavailableError, match="other weights"):
+        Ingress.check_health(ingress)
+
+
+def test_where_no_device_answers_one_call_waits_for_all(
+    embedder: Embedder, texture: list[Pixels]
+) -> None:
+    """Contract: after a while patience is not each call's, and ends with the first answer."""
+    asks, tried, goes_on = 0, threading.Event(), threading.Event()
+
+    def ask(images: Pixels, timeout_s: float) -> Answer:
+        nonlocal asks
+        asks += 1
+        if asks == 1:
+            raise TimeoutError
+        if asks == 2:
+            tried.set()
+            assert goes_on.wait(60)
+        return Answer(embedder.embed(list(images)), "onnx")
+
+    ours = RemoteEmbedder(Card.of(embedder, 64), ask, patience_s=60)
+    images = [ours.prepare(texture[0], 64)]
+    with pytest.raises(OverloadedError):
+        ours.embed(images)
+    ours._silent_s -= 60  # as after so long
+    with ThreadPoolExecutor(1) as thread:
+        trying = thread.submit(ours.embed, images)
+        assert tried.wait(60)
+        with pytest.raises(OverloadedError):
+            ours.embed(images)
+        assert asks == 2
+        goes_on.set()
+        assert len(trying.result(60)) == 1
+    with ThreadPoolExecutor(2) as threads:
+        assert [len(found) for found in threads.map(ours.embed, [images] * 2)] == [1, 1]
+
+
+def test_a_backbone_that_cannot_be_loaded_takes_nobodys_room() -> None:
+    """Contract: Serve, which makes room first, is asked only once it is loaded."""
+
+    asked: list[str] = []
+    device: Any = SimpleNamespace(_settings=Settings(device="cpu"), _loaded={}, _fresh={})
+    device._load = partial(Device._load, device)
+
+    async def serves(key: str) -> Any:
+        asked.append(key)
+        return device._fresh.pop(key)
+
+    async def run() -> None:
+        device._loading, device._backbone = asyncio.Lock(), serves
+        for wrong in (Backbone("no-such"), Backbone("se-lite0", weights="/no/such")):
+            with pytest.raises(BackboneError):
+                await Device._held(device, wrong.key)
+        assert asked == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("family", "host", "shown"),
+    [(socket.AF_INET, "127.0.0.1", "127.0.0.1"), (socket.AF_INET6, "::1", "[::1]")],
+    ids=["IPv4", "IPv6"],
+)
+def test_metrics_are_withdrawn_at_once(
+    family: int, host: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: also where the application that lists them has gone."""
+
+    try:
+        socket.create_server((host, 0), family=family).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+    def gone(*_: str) -> Any:
+        raise RayServeException("no such application")
+
+    monkeypatch.setattr(serve, "get_deployment_handle", gone)
+    monkeypatch.setattr(targets, "replica_labels", dict)
+    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: host)
+
+    async def run() -> None:
+        exposed = Exposed(CollectorRegistry(), "devices")
+        assert exposed._address.startswith(f"{shown}:")
+        await asyncio.sleep(0)
+        async with asyncio.timeout(60):  # far less than it would wait for the application
+            await exposed.stop()
+
+    asyncio.run(run())
 
 
 def test_backbones_are_known_by_what_makes_them_different() -> None:

@@ -7,6 +7,7 @@ with a backbone, a state and limits of its own. The configuration is ``deploy/ra
 import copy
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -281,6 +282,13 @@ def test_a_job_is_followed(client: httpx.Client, scored: dict[str, Any], pngs: l
             assert stream.headers["content-type"].startswith("text/event-stream")
             said += list(stream.iter_lines())
     assert followed(client, begun).status_code == 200
+
+
+def test_a_pod_with_a_replica_is_ready(cluster: Cluster) -> None:
+    """Contract: what the probe of deploy/ray asks of Serve's proxy, which answers it itself."""
+    for path, code in (("/-/healthz", 0), ("/nowhere", 1)):
+        command = [sys.executable, "-I", str(ROOT / "deploy/healthcheck.py"), cluster.url + path]
+        assert subprocess.run(command, capture_output=True, timeout=LONGEST_S).returncode == code
 
 
 def test_every_replica_is_scraped(

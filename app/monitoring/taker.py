@@ -1,0 +1,86 @@
+"""Takes the notes of a detector into its monitor; those that cannot be taken stop no others."""
+
+import logging
+from collections.abc import Sequence
+
+from app.errors import ConflictError, StorageUnavailableError, UnknownDetectorError
+from app.monitoring.keeping import Monitors
+from app.monitoring.monitor import Monitor
+from app.monitoring.taking import AT_ONCE, Taking, leave_out, take_in
+from app.storage.database import Database
+from app.storage.drift_notes import DriftNotes, Taken, Untaken
+from app.storage.version_reader import Stored
+from detector.errors import DetectorError
+
+log = logging.getLogger(__name__)
+
+
+class _UntakableError(Exception):
+    """Notes cannot be taken into a monitor that can be watched."""
+
+
+class Taker:
+    """Used by one thread at a time."""
+
+    def __init__(self, monitors: Monitors, database: Database) -> None:
+        self._monitors, self._notes = monitors, DriftNotes(database)
+
+    def take(self, name: str, identity: str) -> None:
+        """Take in the notes of a detector that nobody has taken.
+
+        Those of one that is gone, or cannot be watched, are removed.
+
+        Raises:
+            StorageUnavailableError, ConflictError
+        """
+        while notes := self._notes.untaken(identity, AT_ONCE):
+            try:
+                self._take(name, identity, notes)
+            except (StorageUnavailableError, ConflictError):
+                raise
+            except DetectorError:  # it is gone, or cannot be watched: whoever asks is told
+                self._notes.discard([note.id for note in notes])
+            except _UntakableError as error:
+                log.error("images of %r were left out of drift", name, exc_info=error)
+                self._leave_out(name, identity, notes)
+
+    def _take(self, name: str, identity: str, notes: Sequence[Untaken]) -> None:
+        found: list[Taking] = []
+
+        def work(stored: Stored, monitor: Monitor) -> Taken:
+            _same(stored, identity)
+            # The state at hand may know less than is taken; then it cannot be written, either.
+            left = self._left(identity, notes) if found else notes
+            try:
+                found[:] = [take_in(stored, monitor, left)]
+                return found[0].taken(monitor, self._notes.squeezes)
+            except (StorageUnavailableError, ConflictError, OSError):
+                raise
+            except Exception as error:
+                raise _UntakableError from error
+
+        monitor = self._monitors.change(name, work, latest=False)
+        (taking,) = found
+        self._monitors.showing.seen(name, monitor, taking.images, taking.raised)
+        for _ in range(taking.skipped):
+            self._monitors.showing.untested(name, "skipped")
+
+    def _leave_out(self, name: str, identity: str, notes: Sequence[Untaken]) -> None:
+        """Count the images of notes that cannot be taken in as dropped."""
+
+        def work(stored: Stored, monitor: Monitor) -> Taken:
+            _same(stored, identity)
+            return leave_out(monitor, self._left(identity, notes))
+
+        self._monitors.change(name, work)
+
+    def _left(self, identity: str, notes: Sequence[Untaken]) -> list[Untaken]:
+        """Return the notes that nobody has taken meanwhile."""
+        untaken = {note.id for note in self._notes.untaken(identity, AT_ONCE)}
+        return [note for note in notes if note.id in untaken]
+
+
+def _same(stored: Stored, identity: str) -> None:
+    """Raise UnknownDetectorError if a name is not this detector's any more."""
+    if stored.entry.id != identity:
+        raise UnknownDetectorError(f"{stored.entry.name!r} is another detector's name by now")
