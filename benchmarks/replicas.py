@@ -197,7 +197,7 @@ def learn(server: Server) -> None:
     # Sizes differ, so that scores do.
     wide, high = SIZES["0.2"]
     normal: list[Upload] = [
-        (f"{each}.png", encoded((wide + 4 * each, high + 3 * each), "PNG"))
+        (f"{each}.png", encoded((wide + 4 * each + 4, high + 3 * each + 3), "PNG"))
         for each in range(CALIBRATED)
     ]
     server.client.calibrate(NAME, normal, TARGET, lambda _: None)
