@@ -12,7 +12,7 @@ from app.bulk import listing, merging
 from app.bulk.errors import BulkError, ChangedSourcesError, UnfinishedError
 from app.bulk.finishing import Finished
 from app.bulk.fragments import Shard
-from app.bulk.shard_run import Work
+from app.bulk.work import Work
 from app.commands.common import Name, Reason, settings_of_environment
 from app.commands.large import Asked, Finish, how_of, shard_of
 from app.commands.learning import Parameter, warn

@@ -17,7 +17,7 @@ from app.bulk.finishing import Finished, finish, run_of
 from app.bulk.fragments import Fragment
 from app.bulk.part import IS_REST, Part
 from app.bulk.plan import HoldOut
-from app.bulk.shard_run import Work
+from app.bulk.work import Work
 from app.commands import option_text
 from app.commands.common import by
 from app.commands.large import Asked, Finish

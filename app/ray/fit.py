@@ -22,8 +22,9 @@ from app.bulk.part import Part
 from app.bulk.part_file import part_bytes, read_part
 from app.bulk.plan import HoldOut
 from app.bulk.reading import items
-from app.bulk.shard_run import KEPT_EVERY_S, SHARE_KEEPING, Done, Progress, Work, begun, write
+from app.bulk.shard_run import KEPT_EVERY_S, SHARE_KEEPING, Progress
 from app.bulk.totals import Totals
+from app.bulk.work import Done, Work, begun, write
 from app.ray.fit_chunks import Task
 from app.ray.fit_cluster import Actors, Cluster, connected, without_secrets
 from app.ray.fit_counting import Counted

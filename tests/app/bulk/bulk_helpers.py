@@ -17,8 +17,9 @@ from app.bulk.fragments import Fragment, Shard
 from app.bulk.listing import fragments
 from app.bulk.part import Allowed, Part
 from app.bulk.plan import HoldOut
-from app.bulk.shard_run import Work, run
+from app.bulk.shard_run import run
 from app.bulk.sources import How
+from app.bulk.work import Work
 from app.scoring.ingest import Ingest
 from app.settings import Settings
 from app.telemetry import Telemetry

@@ -17,7 +17,8 @@ from app.bulk.fragments import Shard
 from app.bulk.listing import fragments
 from app.bulk.part import Allowed
 from app.bulk.part_file import read_part
-from app.bulk.shard_run import Done
+from app.bulk.sources import How
+from app.bulk.work import Done, Work
 from app.errors import StorageUnavailableError
 from detector.errors import ArtefactError
 
@@ -181,7 +182,7 @@ def test_a_damaged_file_is_told(sources: list[str], tmp_path: Path) -> None:
 def test_where_it_was_is_found_in_any_fragment(sources: list[str], tmp_path: Path) -> None:
     """Law: going on after each number of images gives those that follow, once."""
     listed = fragments(sources)
-    work = shard_run.Work(listed, Shard(), shard_run.How(), tmp_path / "part")
+    work = Work(listed, Shard(), How(), tmp_path / "part")
     every = [item.name for item in shard_run._Coming(work, Done())]
     assert len(set(every)) == IMAGES
     for number in (0, 1, 63, 64, 65, 319, 320, 321, 479, 480, 521, IMAGES):

@@ -7,11 +7,11 @@ from typing import Any
 
 import ray
 
-from app.bulk import shard_run
 from app.bulk.fragments import Shard
 from app.bulk.listing import fragments
 from app.bulk.plan import HoldOut
 from app.bulk.sources import How
+from app.bulk.work import Work
 from app.ray import fit
 from app.ray.fit_cluster import Cluster
 from app.settings import Settings
@@ -45,7 +45,7 @@ def main() -> None:
     fit.CHUNK_IMAGES, fit.PART_CHUNKS = asked.get("chunk", 8), asked.get("chunks", 2)
     fit.KEPT_EVERY_S, fit.SHARE_KEEPING = asked.get("kept_every_s", 0.0), 1.0
     listed = fragments(asked["sources"])
-    work = shard_run.Work(listed, Shard(), How(), Path(asked["kept"]))
+    work = Work(listed, Shard(), How(), Path(asked["kept"]))
     try:
         fit.run(
             work,

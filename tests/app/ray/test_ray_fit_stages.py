@@ -23,8 +23,8 @@ from app.bulk.part import Part, Seen
 from app.bulk.part_file import read_part
 from app.bulk.plan import HoldOut
 from app.bulk.reading import items
-from app.bulk.shard_run import Work
 from app.bulk.sources import How
+from app.bulk.work import Work
 from app.errors import StorageUnavailableError
 from app.ray import fit, fit_cluster
 from app.ray.fit_chunks import Chunk, Key, Task
