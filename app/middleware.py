@@ -53,6 +53,7 @@ class Observe:
             await self._app(scope, receive, send)
             return
         request_id = scope["request_id"] = _request_id(scope)
+        of_console = is_console(path_of(scope))  # now: a mounted part changes the root path
         status = 500
         started_s = time.perf_counter()
 
@@ -69,13 +70,14 @@ class Observe:
             status = CLIENT_GONE
             raise
         finally:
-            self._count(scope, request_id, status, time.perf_counter() - started_s)
+            if not of_console:  # many files a page, which say nothing of how the service serves
+                self._count(scope, request_id, status, time.perf_counter() - started_s)
 
     def _count(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         # The path's template, never the path: labels must stay few.
         route = getattr(scope.get("route"), "path", "unmatched")
-        if route in UNCOUNTED or is_console(path_of(scope)):
-            return  # a page is many files, and says nothing of how the service serves
+        if route in UNCOUNTED:
+            return
         # A method that no route has is the client's invention, and may be any word.
         method = "any" if route == "unmatched" or status == 405 else scope["method"]
         self._telemetry.requests.labels(route, method, str(status)).inc()
