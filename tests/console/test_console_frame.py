@@ -53,7 +53,7 @@ def test_a_button_keeps_the_focus(window: Window) -> None:
           const { busy } = await import("/console/js/parts/messages.js");
           const { h } = await import("/console/js/dom.js");
           const button = h("button", { id: "probe", on: { click: () => busy(button, () =>
-            new Promise((resolve) => { setTimeout(resolve, 50); })) } }, "Probe");
+            new Promise((resolve) => { window.release = resolve; })) } }, "Probe");
           document.querySelector("main").append(button);
         }"""
     )
@@ -61,6 +61,8 @@ def test_a_button_keeps_the_focus(window: Window) -> None:
     probe.focus()
     window.page.keyboard.press("Enter")
     expect(probe).to_be_disabled()
+    window.page.evaluate("window.release()")
+    expect(probe).to_be_enabled()
     expect(probe).to_be_focused()
 
 
