@@ -12,7 +12,6 @@ warning, and are tried again later: a disk may have been full. In bfloat16, wher
 runtimes must not meet, it is refused instead.
 """
 
-import atexit
 import hashlib
 import logging
 import math
@@ -34,6 +33,7 @@ from torch import nn
 
 from models import onnx_export
 from models.cores import cores
+from models.ending import ending, waited_for
 from models.engines import TorchEngine
 from models.packed import PackedNetwork
 from models.precision import BFLOAT16_TOLERANCE, Precision, PrecisionError
@@ -58,10 +58,6 @@ Runner = Callable[[np.ndarray], Taps]
 
 class NotReadyError(Exception):
     """In bfloat16: the graph of this size is on its way; the request may be repeated soon."""
-
-
-_ending = threading.Event()
-atexit.register(_ending.set)
 
 
 class GraphEngine(ABC):
@@ -201,7 +197,7 @@ class GraphEngine(ABC):
         try:
             return self._read(key) or self._made(key)
         except Exception as error:  # exporter and runtime raise whatever their layers raise
-            if not _ending.is_set():  # which ends exports
+            if not ending.is_set():  # which ends exports
                 instead = "torch does it" if self._precision == "float32" else "they are refused"
                 log.warning("no %s engine for %s, %s: %s", self.name, _what(key), instead, error)
             return None
@@ -214,7 +210,8 @@ class GraphEngine(ABC):
         try:
             return self._checked(file.read_bytes(), key)
         except Exception as error:  # damaged, or of another time
-            log.warning("the kept graph %s is not used: %s", file, error)
+            if not ending.is_set():
+                log.warning("the kept graph %s is not used: %s", file, error)
             return None
 
     def _made(self, key: Key) -> Runner | None:
@@ -250,7 +247,11 @@ class GraphEngine(ABC):
 
     def _checked(self, content: bytes, key: Key) -> Runner:
         """Return what runs the graph. Raises ValueError if it differs from torch in float32."""
-        run = self._open(content)
+        with waited_for():
+            return self._compared(self._open(content), key)
+
+    def _compared(self, run: Runner, key: Key) -> Runner:
+        """Return what runs a graph, if it does what torch does."""
         samples = _photographs(self._preprocessing, *key)
         # Not on the reference, which may be at work in another thread, or computes in halves.
         apart = self._packed.unpack()
