@@ -1,16 +1,14 @@
 """The images of a fragment, one after another, whatever they lie in; no two have one name."""
 
 import os
-import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 
 from app.bulk import local_files, objects, tables, tars
 from app.bulk.fragments import Fragment, Item
 from app.bulk.sources import How, refused
 from app.errors import InvalidGroupError
-from app.intake.grouping import check_group
-from detector.errors import InvalidSpecError
+from app.intake.grouping import check_group, pattern_of
 from gatewatch.images import sendable
 
 
@@ -26,7 +24,7 @@ def items(fragment: Fragment, how: How | None = None) -> Iterator[Item]:
         InvalidSpecError: if the pattern for groups is none.
     """
     how = how or How()
-    pattern = compiled(how.group_pattern) if how.group_pattern else None
+    pattern = pattern_of(how.group_pattern) if how.group_pattern else None
     for item in _READERS[fragment.kind](fragment, how):
         name = sendable(item.name)
         found = pattern.search(name) if pattern else None
@@ -37,22 +35,6 @@ def items(fragment: Fragment, how: How | None = None) -> Iterator[Item]:
             yield refused(name, str(error))
         else:
             yield Item(name, group, item.read, item.is_rest)
-
-
-@lru_cache(maxsize=8)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Return a pattern for groups.
-
-    Raises:
-        InvalidSpecError: if it is none, or has no group.
-    """
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise InvalidSpecError(f"--group-pattern cannot be read: {error}") from error
-    if expression.groups < 1:
-        raise InvalidSpecError("--group-pattern needs a group in parentheses")
-    return expression
 
 
 def _files(fragment: Fragment, how: How) -> Iterator[Item]:

@@ -10,10 +10,10 @@ from app.bulk.errors import BulkError
 from app.bulk.fragments import Shard
 from app.bulk.part import Allowed
 from app.bulk.plan import HoldOut
-from app.bulk.reading import compiled
 from app.bulk.sources import BUCKETS, How, is_table, is_tar
 from app.commands.learning import new_line
 from app.commands.local.learning import line_of
+from app.intake.grouping import pattern_of
 from app.lines import Line
 from app.settings import Settings
 from detector.errors import InvalidSpecError, MissingAnomaliesError
@@ -140,7 +140,7 @@ class Asked:
 def how_of(asked: Asked, settings: Settings) -> How:
     """Return how images are read. Raises InvalidSpecError."""
     if asked.group_pattern:
-        compiled(asked.group_pattern)
+        pattern_of(asked.group_pattern)
     return How(
         asked.image_column or "",
         asked.group_pattern or "",

@@ -1,7 +1,6 @@
 """What a command sends of this machine: images by path, groups, a mask; the JSON it prints."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,8 @@ import typer
 from pydantic_core import to_jsonable_python
 
 from app.commands.local.base import File, name_of
-from app.intake.grouping import Grouping
+from app.intake.grouping import Grouping, pattern_of
 from app.intake.local_images import files_in
-from detector.errors import InvalidSpecError
 
 MaskFile = Annotated[
     Path | None,
@@ -75,12 +73,7 @@ def print_json(answer: Any) -> None:
 
 
 def _groups(pattern: str, images: Sequence[File]) -> dict[str, str]:
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise InvalidSpecError(f"--group-pattern cannot be read: {error}") from error
-    if expression.groups < 1:
-        raise InvalidSpecError("--group-pattern needs a group in parentheses")
+    expression = pattern_of(pattern)
     matches = {name: expression.search(name) for name, _ in images}
     named = {name: match[1] for name, match in matches.items() if match and match[1]}
     return dict(Grouping(named=named).named)

@@ -5,14 +5,17 @@ a form names single images and wins for those. Images nobody speaks of have no g
 """
 
 import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from app.errors import InvalidGroupError
 from app.intake.limits import quoted
+from detector.errors import InvalidSpecError
 
 MAX_GROUP = 200
 _HIDDEN = {"Cc", "Cs", "Zl", "Zp"}
@@ -113,3 +116,19 @@ def check_group(group: str) -> str:
     if any(unicodedata.category(letter) in _HIDDEN for letter in group):
         raise InvalidGroupError(f"the group {quoted(group)} has control characters: remove them")
     return group
+
+
+@lru_cache(maxsize=8)
+def pattern_of(pattern: str) -> re.Pattern[str]:
+    """Return what finds an image's group in its name.
+
+    Raises:
+        InvalidSpecError: if it is none, or has no group.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise InvalidSpecError(f"--group-pattern cannot be read: {error}") from error
+    if expression.groups < 1:
+        raise InvalidSpecError("--group-pattern needs a group in parentheses")
+    return expression
