@@ -14,7 +14,9 @@ from detector.descriptors import REGIONAL
 from detector.detector import Detector
 from detector.embeds import Embeds
 from detector.errors import FingerprintMismatchError, InvalidSpecError, NotCalibratedError
-from detector.scorers import SCORERS
+from detector.kinds import DEFAULT_KIND, learned_kind
+from detector.kinds.learned import backbone_of
+from detector.scorers import DEFAULT_SCORER, SCORERS
 from detector.spec import Mask as MaskKind
 from detector.spec import Spec
 
@@ -45,15 +47,23 @@ class Catalogue:
             backbone: must be the one that runs; empty for just that.
             mask: what counts of every image, if ``mask_kind`` is fixed.
             mask_kind: none, fixed or request.
-            what: scorer, descriptor, image_size and options, as ``Spec`` takes them.
+            what: kind, view, scorer, descriptor, image_size and options, as ``Spec`` takes them;
+                without a scorer it is the kind's own.
 
         Raises:
             InvalidSpecError, InvalidMaskError, DetectorExistsError
         """
-        if backbone not in {"", self._embedder.name}:
-            raise InvalidSpecError(f"this service runs backbone {self._embedder.name!r} only")
-        spec = Spec(name, self._embedder.name, self._embedder.fingerprint, mask=mask_kind, **what)
-        self._check_blocks(spec)
+        learned = learned_kind(what.get("kind", DEFAULT_KIND))
+        scorer = what.pop("scorer", "") or (learned.scorer if learned else DEFAULT_SCORER)
+        ours, fingerprint = self._embedder.name, self._embedder.fingerprint
+        if learned:
+            learned.require_installed()
+            ours, fingerprint = backbone_of(learned), ""
+        if backbone not in {"", ours}:
+            raise InvalidSpecError(f"this service runs backbone {ours!r} only")
+        spec = Spec(name, ours, fingerprint, scorer, mask=mask_kind, **what)
+        if not learned:
+            self._check_blocks(spec)
         if mask is not None:
             self._embedder.weights(mask, spec.image_size)  # refuse now what no fit could use
         return self.show(self._storage.versions.create(Detector(spec, mask), by))
@@ -168,6 +178,8 @@ class Catalogue:
 
     def check_fingerprint(self, detector: Detector) -> None:
         """Refuse what was fitted on another backbone. Raises FingerprintMismatchError."""
+        if learned_kind(detector.spec.kind) is not None:
+            return  # it has a network of its own
         theirs, ours = detector.spec.backbone_fingerprint, self._embedder.fingerprint
         if theirs != ours:
             raise FingerprintMismatchError(

@@ -186,7 +186,7 @@ class ScoreAnswer:
         """Return what was scored, with ``Server-Timing`` set on the response.
 
         Raises:
-            ImageError, InferenceError: if the request was one raw image that cannot be scored.
+            SampleError, InferenceError: if the request was one raw image that cannot be scored.
         """
         self.of_many([scored])
         return scored

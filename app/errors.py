@@ -1,16 +1,22 @@
 """Expected failures of the service, under the domain's root and without status codes.
 
-All derive from ``ServiceError``, a ``DetectorError``; those of one image, which let others of the
-same request go on, from ``ImageError``. ``app.problems`` gives each its status.
+All derive from ``ServiceError``, a ``DetectorError``; those of one sample, which let others of the
+same request go on, from ``SampleError`` too, as those of the domain do that are known here by
+their names. ``app.problems`` gives each its status.
 """
 
-from typing import ClassVar
-
-from detector.errors import DetectorError
+from detector.errors import DetectorError, SampleError
+from detector.errors import ImageTooLargeError as ImageTooLargeError
+from detector.errors import UndecodableImageError as UndecodableImageError
+from detector.errors import UnsupportedImageError as UnsupportedImageError
 
 
 class ServiceError(DetectorError):
     """Root of what can go wrong around the domain."""
+
+
+class WrongKindError(ServiceError):
+    """This cannot be done with a detector of this kind of data; the message says what can."""
 
 
 class UnknownDetectorError(ServiceError):
@@ -25,35 +31,13 @@ class ConflictError(ServiceError):
     """The detector was changed by somebody else meanwhile; read it again and repeat."""
 
 
-class ImageError(ServiceError):
-    """One image cannot be scored or fitted; others of the same request can."""
-
-    reason: ClassVar[str] = "decode"
-
-
-class UndecodableImageError(ImageError):
-    """The bytes are not a whole, readable image."""
-
-
-class UnsupportedImageError(ImageError):
-    """The image is of a kind that is not accepted; the message names what is."""
-
-    reason = "unsupported"
-
-
-class ImageTooLargeError(ImageError):
-    """The image has more pixels than the limit."""
-
-    reason = "too_large"
-
-
-class AlreadyFittedError(ImageError):
+class AlreadyFittedError(ServiceError, SampleError):
     """The image was fitted: its score says nothing about images that were not."""
 
     reason = "fitted"
 
 
-class DuplicateImageError(ImageError):
+class DuplicateImageError(ServiceError, SampleError):
     """The image came before: a second time it says nothing new."""
 
     reason = "duplicate"

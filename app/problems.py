@@ -20,6 +20,7 @@ from detector.errors import DetectorError
 log = logging.getLogger(__name__)
 
 STATUS: dict[type[DetectorError], int] = {
+    errors.WrongKindError: 409,
     errors.UnknownDetectorError: 404,
     errors.DetectorExistsError: 409,
     errors.UnknownVersionError: 404,
@@ -93,6 +94,9 @@ STATUS: dict[type[DetectorError], int] = {
     domain.DeviceMemoryError: 503,
     domain.DeviceLostError: 503,
     domain.EngineNotReadyError: 503,
+    domain.UndecodableSampleError: 422,
+    domain.UnsupportedSampleError: 415,
+    domain.SampleTooLargeError: 413,
 }
 RETRY_AFTER_S = 1
 # RFC 6750, section 3: a request without a key learns the scheme, and no error code.

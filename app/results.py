@@ -14,6 +14,7 @@ from detector.errors import DetectorError
 from detector.evidence import Neighbour
 from detector.groups import GroupReport
 from detector.histogram import Histogram
+from detector.kinds.kind import Located
 from detector.operating_points import OperatingPoint
 from detector.verdict import Verdict
 
@@ -95,6 +96,8 @@ class Judged:
     discovery: bool | None = None
     """Whether it is flagged when all images of the request are judged together."""
     adjusted_p_value: float | None = None
+    places: Sequence[Located] | None = None
+    """Where the score comes from, if that was asked for and can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,10 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """One image's verdict in full: its pixels, and the fitted images it is most like."""
+    """One image's verdict in full: its pixels, and the fitted images it is most like.
+
+    Of another kind of sample the pixels are a picture of it, painted where its score comes from.
+    """
 
     detector: str
     version: int
@@ -126,6 +132,7 @@ class Inspected:
     verdict: Verdict
     pixels: NDArray[np.uint8]
     nearest: list[Neighbour]
+    places: Sequence[Located] | None = None
 
 
 @dataclass(frozen=True, slots=True)

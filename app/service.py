@@ -20,7 +20,9 @@ from app.past.history import History
 from app.past.traffic import TrafficCounts
 from app.results import CalibrationHistogram, Previewed, Scored
 from app.scoring.ingest import Arrived, Failure, Ingest, Look, R
+from app.scoring.locating import with_places
 from app.scoring.looking import look_of
+from app.scoring.networks import Networks
 from app.scoring.verdicts import Verdicts
 from app.settings import Settings
 from app.storage import Storage
@@ -51,6 +53,7 @@ class Service:
         self.embedder = embedder
         self.telemetry = telemetry
         self.catalogue = Catalogue(storage, embedder, telemetry)
+        self.networks = Networks(settings.device, settings.cached_detectors)
         self.storage = storage
         self.chunks = RowChunks(storage.blobs)
         self.heartbeats = Heartbeats(telemetry)
@@ -169,6 +172,7 @@ class Service:
         allow_stale: bool = False,
         group: str = "",
         false_discovery_rate: float | None = None,
+        places: bool | None = None,
     ) -> Scored:
         """Score images; one that cannot be scored has an error in its place.
 
@@ -179,21 +183,21 @@ class Service:
             allow_stale: whether a calibration of other moments will do.
             group: lot, session or camera of the images, for a line of its own.
             false_discovery_rate: with one, images are also judged together (Benjamini-Hochberg).
+            places: whether it is told where scores come from; None if the kind is to decide.
 
         Raises:
             UnknownDetectorError, UnknownVersionError, NotFittedError, StaleCalibrationError,
             FingerprintMismatchError, InvalidMaskError, MaskMismatchError, OverloadedError,
             UnavailableError
             NotCalibratedError: if images are to be judged together without p-values.
+            NoMapError: if places are asked for and cannot be told.
         """
         stored, arrivals = await self.embed(name, upload, version=version, allow_stale=allow_stale)
-        return await self.verdicts.of(
-            stored,
-            upload.images,
-            arrivals,
-            group=group,
-            false_discovery_rate=false_discovery_rate,
+        images = upload.images
+        scored = await self.verdicts.of(
+            stored, images, arrivals, group=group, false_discovery_rate=false_discovery_rate
         )
+        return await with_places(self.ingest, self.networks, stored, images, scored, asked=places)
 
     async def embed(
         self,
@@ -221,7 +225,14 @@ class Service:
             InvalidMaskError: if the mask that was sent cannot be used.
             MaskMismatchError: if a mask was sent and the detector takes none, or the reverse.
         """
-        return look_of(detector, await self.read_mask(mask), fitting=fitting)
+        return await self.look_with(detector, await self.read_mask(mask), fitting=fitting)
+
+    async def look_with(
+        self, detector: Detector, mask: "masks.Mask | None", *, fitting: bool = False
+    ) -> Look:
+        """Return how a detector looks at images, of a mask that was read. Raises as ``look``."""
+        network = await self.networks.of(detector)
+        return look_of(detector, mask, fitting=fitting, network=network)
 
     async def read_mask(self, mask: "bytes | str | None") -> "masks.Mask | None":
         """Return the mask that came with images, read, or None if none came.

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     cached_detectors: PositiveInt = 32
     """Detectors kept in memory, some 35 MB each with the default scorer; others are read again when
     they are asked, which takes some 200 ms."""
+    training_seconds: PositiveFloat = 300
+    """Most seconds that a network learns from a detector's normal samples (kinds but images); it
+    usually has learned enough earlier."""
     jobs_at_once: PositiveInt = 2
     """Jobs that one process works on at the same time."""
     history_bytes: NonNegativeInt = 2 * 1024**3

@@ -1,7 +1,10 @@
 """To wait for threads to their end, for they cannot be stopped halfway; and for all or none."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+import contextlib
+import threading
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -35,3 +38,34 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _StoppedError(Exception):
+    """Nobody waits for the work any more."""
+
+
+async def stoppable(work: Callable[[Callable[[], None]], T]) -> T:
+    """Run long work on a thread of its own; cancelled, wait until it has noticed and ended.
+
+    Args:
+        work: is given a function to call often, which raises once it shall stop.
+    """
+    stop = threading.Event()
+
+    def require_going() -> None:
+        if stop.is_set():
+            raise _StoppedError
+
+    thread = ThreadPoolExecutor(1, thread_name_prefix="work")
+    working = asyncio.get_running_loop().run_in_executor(thread, work, require_going)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        while not working.done():  # it reads images that are closed after this
+            with contextlib.suppress(asyncio.CancelledError):  # whoever cancels says so repeatedly
+                await asyncio.wait({working})
+        working.exception()  # nobody wants to know
+        raise
+    finally:
+        thread.shutdown(wait=False)

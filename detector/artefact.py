@@ -2,9 +2,10 @@
 
 The *fit* holds spec, mask and statistics. Each statistic ``name`` gives tensors ``name/...``: the
 mean and the scatter's upper triangle row by row (of every cell), counts of cells, keys and columns
-of samples; ``mask`` (h, w) stands beside them. Statistics are float64. The *decision* holds the
-calibration, ``scores`` (m,), ``anomalies`` (a,) and, if they are known, ``inputs`` (m, 3), and the
-threshold: it is small, so that a new threshold costs a small file.
+of samples; ``mask`` (h, w) stands beside them, and ``network``, the bytes of a file. Statistics are
+float64. The *decision* holds the calibration, ``scores`` (m,), ``anomalies`` (a,) and, if they are
+known, ``inputs`` (m, 3), and the threshold: it is small, so that a new threshold costs a small
+file.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,8 +39,10 @@ def fit_bytes(detector: Detector) -> bytes:
             tensors[f"{name}/{part}"] = values
     if detector.mask is not None:
         tensors["mask"] = detector.mask
+    if detector.network:
+        tensors["network"] = np.frombuffer(detector.network, np.uint8)
     header = {
-        "spec": asdict(detector.spec),
+        "spec": detector.spec.plain(),
         "statistics": {name: _kind(part) for name, part in detector.statistics.items()},
     }
     return pack(_FIT, FORMAT, header, tensors)
@@ -122,6 +125,7 @@ def _fit(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Detector:
         spec=Spec.of(header["spec"]),
         mask=tensors.get("mask"),
         statistics=statistics,
+        network=tensors["network"].tobytes() if "network" in tensors else b"",
     )
 
 

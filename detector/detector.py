@@ -29,12 +29,13 @@ from detector.verdict import Threshold, Verdict
 
 @dataclass(frozen=True)
 class Detector:
-    """Spec, mask, what was fitted, calibration and threshold.
+    """Spec, mask and network, what was fitted, calibration and threshold.
 
     Attributes:
         spec: what it was before it saw an image.
         mask: how much each pixel of every image counts; there is one exactly if the spec says that
             it is fixed.
+        network: file of the network that has learned, of a kind whose network does; else empty.
         version: the number it is stored under; 0 until then.
         statistics: what was fitted.
         calibration: scores of held-out images, if there are.
@@ -49,6 +50,7 @@ class Detector:
     calibration: Calibration | None = None
     stale: bool = False
     threshold: Threshold | None = None
+    network: bytes = field(default=b"", repr=False)
 
     @property
     def state(self) -> Literal["created", "fitted", "calibrated"]:
@@ -101,11 +103,7 @@ class Detector:
         return self.calibration
 
     def require_fresh(self) -> None:
-        """Refuse a calibration that belongs to other moments.
-
-        Raises:
-            StaleCalibrationError: if images were fitted or forgotten since.
-        """
+        """Raise StaleCalibrationError if images were fitted or forgotten since the calibration."""
         if self.stale:
             raise StaleCalibrationError(
                 f"version {self.version} of detector {self.spec.name!r} has learned or forgotten "

@@ -18,8 +18,17 @@
     ├── DeviceMemoryError           the images do not fit into the device's memory together
     ├── EngineNotReadyError         the engine is being made ready for pictures of this size
     ├── DeviceLostError             the device fails at everything until the process ends
+    ├── SampleError                 one sample cannot be scored or fitted; its kind's decoder says
+    │   ├── UndecodableSampleError  its bytes are not a whole, readable sample of its kind
+    │   │   └── UndecodableImageError   nor a whole, readable image
+    │   ├── UnsupportedSampleError  its format, or something in it, is not accepted
+    │   │   └── UnsupportedImageError   of an image
+    │   └── SampleTooLargeError     it is longer, larger or more than the limit of its kind
+    │       └── ImageTooLargeError      an image of more pixels than the limit
     └── MissingAnomaliesError       a threshold that is chosen from known anomalies, without any
 """
+
+from typing import ClassVar
 
 
 class DetectorError(Exception):
@@ -88,3 +97,37 @@ class EngineNotReadyError(DetectorError):
 
 class DeviceLostError(DetectorError):
     """The device fails at everything until the process is started again."""
+
+
+class SampleError(DetectorError):
+    """One sample cannot be scored or fitted; others of the same request can."""
+
+    reason: ClassVar[str] = "decode"
+
+
+class UndecodableSampleError(SampleError):
+    """The bytes are not a whole, readable sample of the detector's kind."""
+
+
+class UnsupportedSampleError(SampleError):
+    """The sample's format, or something in it, is not accepted; the message names what is."""
+
+    reason = "unsupported"
+
+
+class SampleTooLargeError(SampleError):
+    """The sample is longer, larger or more than the limit of its kind."""
+
+    reason = "too_large"
+
+
+class UndecodableImageError(UndecodableSampleError):
+    """The bytes are not a whole, readable image."""
+
+
+class UnsupportedImageError(UnsupportedSampleError):
+    """The image is of a kind that is not accepted; the message names what is."""
+
+
+class ImageTooLargeError(SampleTooLargeError):
+    """The image has more pixels than the limit."""

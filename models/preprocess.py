@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 VERSION = "antialias-square-2-jpeg-2x"
-"""Names what ``resize`` does, and from which pixels: ``app.images.imaging`` decodes a large JPEG to
+"""Names what ``resize`` does, and from which pixels: ``detector.imaging`` decodes a large JPEG to
 no less than twice the side. Enters the backbone's fingerprint."""
 
 THUMBNAIL_PX = 64

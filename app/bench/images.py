@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.errors import ImageError, UndecodableImageError
-from app.images import imaging
+from app.errors import UndecodableImageError
 from app.settings import Settings
+from detector import imaging
+from detector.errors import SampleError
 
 Prepare = Callable[[imaging.Pixels, int], imaging.Pixels]
 _AHEAD = 16  # images decoded and waiting; bounds the memory of large pictures
@@ -40,7 +41,7 @@ class Reader:
         """Return the decoded image, uint8 (h, w, 3).
 
         Raises:
-            ImageError: if it cannot be read.
+            SampleError: if it cannot be read.
         """
         return self._decoded(_content(path))
 
@@ -56,7 +57,7 @@ class Reader:
         """Yield prepared images, in order, ``size`` at a time."""
         batch: list[Prepared] = []
         for path, prepared in self._ahead(paths):
-            if isinstance(prepared, ImageError):
+            if isinstance(prepared, SampleError):
                 self.rejected[path] = str(prepared)
                 continue
             batch.append(prepared)
@@ -66,8 +67,8 @@ class Reader:
         if batch:
             yield batch
 
-    def _ahead(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Prepared | ImageError]]:
-        waiting: deque[tuple[Path, Future[Prepared | ImageError]]] = deque()
+    def _ahead(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Prepared | SampleError]]:
+        waiting: deque[tuple[Path, Future[Prepared | SampleError]]] = deque()
         with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
             for index, path in enumerate(paths):
                 waiting.append((path, pool.submit(self._load, index, path)))
@@ -77,11 +78,11 @@ class Reader:
             for path, future in waiting:
                 yield path, future.result()
 
-    def _load(self, index: int, path: Path) -> Prepared | ImageError:
+    def _load(self, index: int, path: Path) -> Prepared | SampleError:
         try:
             content = _content(path)
             pixels = self._decoded(content, self.side_px)
-        except ImageError as error:
+        except SampleError as error:
             return error
         return Prepared(index, self.prepare(pixels, self.side_px), imaging.shape(content))
 
@@ -102,5 +103,5 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     try:
         with Image.open(path) as image:
             return np.array(image.convert("L")) > 0
-    except Exception as error:  # as in app.images.imaging: decoders fail in many ways
+    except Exception as error:  # as in detector.imaging: decoders fail in many ways
         raise UndecodableImageError(f"the mask cannot be read: {error}") from error

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from app.bench import configurations
 from app.bench.configurations import Configuration
 from app.bench.layouts import BenchError
-from app.images.imaging import Pixels
 from detector import peers
 from detector.artefact import fit_bytes
 from detector.detector import Detector
 from detector.embedder import Embedder
 from detector.embedding import Embedding, mirrored
+from detector.imaging import Pixels
 from detector.spec import Spec
 from detector.statistics import Statistics, merge
 

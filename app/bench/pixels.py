@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.bench.images import Reader, read_mask
 from app.bench.layouts import TestImage
-from app.errors import ImageError
+from detector.errors import SampleError
 from detector.metrics import PixelRanking
 
 Map = NDArray[np.floating[Any]]
@@ -34,7 +34,7 @@ def rank_pixels(
         if image.mask:
             try:
                 mask = read_mask(image.mask)
-            except ImageError as error:
+            except SampleError as error:
                 reader.rejected[image.mask] = str(error)
                 continue
             masks += bool(mask.any())

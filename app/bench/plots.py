@@ -15,8 +15,8 @@ from PIL import Image
 from app.bench.images import Reader, read_mask
 from app.bench.pixels import Map, upsample
 from app.bench.run import Outcome
-from app.errors import ImageError
-from app.images.imaging import Pixels
+from detector.errors import SampleError
+from detector.imaging import Pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,7 +112,7 @@ def _maps(outcome: Outcome, maps: Map, reader: Reader, path: Path) -> None:
         above, below = (_picture_axes(figure, row, column, 2) for row in (0, 1))
         above.imshow(picture)
         if image.mask:
-            with suppress(ImageError):  # noted where the pixels were ranked
+            with suppress(SampleError):  # noted where the pixels were ranked
                 above.contour(read_mask(image.mask), [0.5], colors=[_ANOMALOUS], linewidths=1)
         above.set_title(image.kind, fontsize=8)
         below.imshow(upsample(maps[index], height, width), vmin=low, vmax=high, cmap="viridis")

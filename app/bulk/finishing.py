@@ -21,7 +21,8 @@ from app.bulk.part import Allowed, Part, whole_mask
 from app.errors import UnknownDetectorError
 from app.learning import calibrating
 from app.learning.collecting import CHUNK_IMAGES
-from app.learning.fitting import Order, add, base_of, require_images
+from app.learning.fitting import add, base_of, require_images
+from app.learning.order import Order
 from app.lines import Line, decided
 from app.results import Learned
 from app.service import Service

@@ -46,7 +46,7 @@ class Item:
     name: str
     group: str
     read: Callable[[], bytes]
-    """Raises an ImageError if the bytes cannot be had; so does StorageUnavailableError pass."""
+    """Raises an SampleError if the bytes cannot be had; so does StorageUnavailableError pass."""
     is_rest: bool = False
 
 

@@ -15,13 +15,13 @@ from app import problems
 from app.bulk.fragments import Item
 from app.bulk.part import IS_REST, Part, Seen
 from app.bulk.plan import HoldOut
-from app.errors import ImageError
 from app.images.sources import from_bytes
 from app.results import Rejected
 from app.scoring.ingest import Failure, Ingest, Look
 from app.scoring.looking import look_of
 from detector.detector import Detector
 from detector.embedding import Embedding
+from detector.errors import SampleError
 
 AT_ONCE_IMAGES = 64
 """Images whose bytes are in memory at the same time; twice as many, as the next are read early."""
@@ -87,7 +87,7 @@ def _read(coming: Iterator[Item], readers: ThreadPoolExecutor) -> list["_Bytes |
 def _one(item: Item) -> "_Bytes | Seen":
     try:
         return _Bytes(item, item.read())
-    except ImageError as error:
+    except SampleError as error:
         return left_out(item, "", error)
 
 

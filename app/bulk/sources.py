@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from app.bulk.fragments import Item
-from app.errors import ImageError, UndecodableImageError
+from app.errors import UndecodableImageError
 from app.images.sources import SUFFIXES
+from detector.errors import SampleError
 
 TARS = (".tar", ".tar.gz", ".tgz")
 TABLES = (".parquet",)
@@ -64,7 +65,7 @@ def refused(name: str, why: str, *, is_rest: bool = False) -> Item:
     return Item(name, "", _raising(UndecodableImageError(why)), is_rest)
 
 
-def _raising(error: ImageError) -> Callable[[], bytes]:
+def _raising(error: SampleError) -> Callable[[], bytes]:
     def read() -> bytes:
         raise error
 

@@ -23,7 +23,7 @@ from app.commands.common import by
 from app.commands.large import Asked, Finish
 from app.errors import UnknownDetectorError
 from app.images import masks
-from app.learning.fitting import Order
+from app.learning.order import Order
 from app.main import create_service, open_storage
 from app.scoring.ingest import Ingest
 from app.settings import Settings

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 from app.doctor.advice import Point, best
-from app.images import imaging
 from app.scoring.queue import Prepared
 from app.settings import Settings
+from detector import imaging
 from detector.embedder import Embedder, EngineChoice
 from detector.errors import BackboneError
 from detector.spec import DEFAULT_IMAGE_SIZE

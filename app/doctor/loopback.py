@@ -23,7 +23,7 @@ import uvicorn
 
 from app.intake.local_images import LocalImages
 from app.learning import fitting
-from app.learning.fitting import Order
+from app.learning.order import Order
 from app.main import create_app, open_storage
 from app.service import Service
 from app.settings import Settings

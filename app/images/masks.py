@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
-from app.errors import ImageError
-from app.images import imaging
-from detector.errors import InvalidMaskError
+from detector import imaging
+from detector.errors import InvalidMaskError, SampleError
 
 Mask = NDArray[np.uint8]
 MAX_SIDE_PX = 1024
@@ -60,7 +59,7 @@ def from_image(content: bytes, *, max_pixels: int) -> Mask:
         if imaging.is_transparent(content):
             raise InvalidMaskError("the mask is transparent: send it in black and white, opaque")
         pixels = imaging.decode(content, max_pixels=max_pixels, min_side=1)
-    except ImageError as error:
+    except SampleError as error:
         raise InvalidMaskError(f"the mask: {error}") from error
     grey = Image.fromarray(pixels).convert("L")
     grey.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), Image.Resampling.BOX)

@@ -14,13 +14,13 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from app.errors import (
-    ImageError,
     MalformedUploadError,
     NoImagesError,
     TooManyImagesError,
     UndecodableImageError,
     UnsupportedMediaTypeError,
 )
+from detector.errors import SampleError
 
 FIELD, MASK_FIELD = "images", "mask"
 MULTIPART = "multipart/form-data"
@@ -57,7 +57,7 @@ def from_bytes(name: str, content: bytes) -> Source:
     return Source(name, read)
 
 
-def from_error(name: str, error: ImageError) -> Source:
+def from_error(name: str, error: SampleError) -> Source:
     """Return an image that is known not to be readable as a source, which says so when read."""
 
     async def read() -> bytes:

@@ -1,19 +1,16 @@
 """What each kind of job does: its parameters as kept, the use case, and its result as a body."""
 
 import asyncio
-import contextlib
-import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from pydantic import BaseModel
 
 from app.intake.spool import Images
 from app.learning import adapting, calibrating, fitting
 from app.learning.adapting import Options
-from app.learning.fitting import Order
+from app.learning.order import Order
 from app.lines import Line
 from app.past.drifting import replay_drift
 from app.past.replay import replay
@@ -23,9 +20,7 @@ from app.schemas.learning import Calibrated, Fitted, Forgotten
 from app.schemas.replay import NewReplay, ReplayInfo
 from app.service import Service
 from app.storage.jobs import Job, Kind
-from app.unbroken import unbroken
-
-T = TypeVar("T")
+from app.unbroken import stoppable, unbroken
 
 
 class Progress(Protocol):
@@ -101,7 +96,7 @@ async def _adapt(
 
         return adapting.adapt(service.settings, images, Options(**job.parameters), tell)
 
-    outcome = await _stoppable(work)
+    outcome = await stoppable(work)
     sha256 = None
     if outcome.adapted.report.kept:
         keep = partial(adapting.keep, service.storage.blobs, job.id, outcome.adapted)
@@ -109,42 +104,23 @@ async def _adapt(
     return AdaptedGates.of(outcome, job.id, sha256)
 
 
-class _StoppedError(Exception):
-    """Nobody waits for the work any more."""
-
-
-async def _stoppable(work: Callable[[Callable[[], None]], T]) -> T:
-    """Run long work on a thread of its own; cancelled, wait until it has noticed and ended.
-
-    Args:
-        work: is given a function to call often, which raises once it shall stop.
-    """
-    stop = threading.Event()
-
-    def require_going() -> None:
-        if stop.is_set():
-            raise _StoppedError
-
-    thread = ThreadPoolExecutor(1, thread_name_prefix="work")
-    working = asyncio.get_running_loop().run_in_executor(thread, work, require_going)
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        stop.set()
-        while not working.done():  # it reads images that are closed after this
-            with contextlib.suppress(asyncio.CancelledError):  # whoever cancels says so repeatedly
-                await asyncio.wait({working})
-        working.exception()  # nobody wants to know
-        raise
-    finally:
-        thread.shutdown(wait=False)
-
-
 def _order(job: Job, progress: Progress) -> Order:
     asked = job.parameters
     lineage = {key: value for key, value in asked.items() if key not in ("base", "promote")}
+
+    def expect(more: int) -> None:
+        progress.total += more
+
     return Order(
-        job.by, job.id, job.base, asked["promote"], progress, lineage, job.detector_id, job.serving
+        job.by,
+        job.id,
+        job.base,
+        asked["promote"],
+        progress,
+        lineage,
+        job.detector_id,
+        job.serving,
+        expect,
     )
 
 

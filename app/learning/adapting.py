@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from app import problems
-from app.errors import CannotAdaptError, ImageError, NoAdaptedGatesError
-from app.images import imaging
+from app.errors import (
+    CannotAdaptError,
+    NoAdaptedGatesError,
+)
 from app.intake.spool import Images
 from app.results import Rejected
 from app.settings import Settings
 from app.storage.blobs import Blobs
 from app.storage.jobs import Job
 from detector import adapt as domain
+from detector import imaging
 from detector.adapt import Adapted
 from detector.embedder import Embedder
-from detector.errors import DegenerateDataError, MaskMismatchError
+from detector.errors import DegenerateDataError, MaskMismatchError, SampleError
 from detector.spec import DEFAULT_IMAGE_SIZE
 
 DEFAULT_IMAGES, MOST_IMAGES = 300, 1000
@@ -176,7 +179,7 @@ def _read(
                 min_side=settings.min_image_side,
                 side_px=size,
             )
-        except ImageError as error:
+        except SampleError as error:
             rejected.append(Rejected(name, problems.of(error).model_dump()))
         else:
             pixels.append(embedder.prepare(picture, size))

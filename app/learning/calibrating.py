@@ -12,14 +12,8 @@ from app.errors import AlreadyFittedError, DuplicateImageError, RowsNotKeptError
 from app.intake.spool import Images
 from app.learning import leaving_out
 from app.learning.collecting import Progress, Run
-from app.learning.fitting import (
-    Order,
-    add,
-    as_kept,
-    base_of,
-    rejections,
-    require_images,
-)
+from app.learning.fitting import add, as_kept, base_of, rejections, require_images
+from app.learning.order import Order
 from app.lines import Line, decided
 from app.results import Learned, Rejected
 from app.service import Service

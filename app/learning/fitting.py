@@ -5,11 +5,10 @@ are not made again, and a version is there whole or not at all.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
-from typing import Any
 
 from app.errors import (
     NoImagesError,
@@ -19,45 +18,21 @@ from app.errors import (
     UnknownImageError,
 )
 from app.intake.spool import Images
-from app.learning.collecting import Progress, Run
+from app.learning.collecting import Run
+from app.learning.order import Order
+from app.learning.training import trained
 from app.results import Learned, Rejected
 from app.service import Service
-from app.storage.audit import By
 from app.storage.lineage import Delta, Image
 from app.storage.row_chunks import Arrival
-from app.storage.serving import Promote
 from app.storage.version_reader import Stored
 from app.storage.version_rows import Change
 from detector.detector import Detector
+from detector.kinds import learned_kind
 from detector.rows import Rows
 from detector.statistics import Statistics, merge
 
 NAMED_AT_MOST = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """How a change is asked for.
-
-    Attributes:
-        by: who wants it, and why.
-        run: name under which it can be taken up again.
-        base: version it builds on; None for the tip.
-        promote: whether the new version goes into service.
-        progress: called with how many images were just done.
-        parameters: as asked, for the version's lineage.
-        detector_id: of the detector that is meant; empty for whichever has the name.
-        serving: version that was in service when it began; None for when its base is read.
-    """
-
-    by: By
-    run: str
-    base: int | None = None
-    promote: Promote = "auto"
-    progress: Progress = lambda _: None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    detector_id: str = ""
-    serving: int | None = None
 
 
 async def fit(
@@ -73,10 +48,8 @@ async def fit(
     old = base.detector
     if extend and old.statistics:
         service.catalogue.check_fingerprint(old)
-    else:  # a fresh fit may move to the backbone that runs now
-        ours = service.embedder
-        spec = replace(old.spec, backbone=ours.name, backbone_fingerprint=ours.fingerprint)
-        old = replace(old, spec=spec)
+    else:
+        old = await _afresh(service, base, images, order)
     look = await service.look(old, images.mask, fitting=True)
     run = Run(base.entry.id, order.run)
     fitted: Statistics = {}
@@ -94,6 +67,19 @@ async def fit(
     delta = Delta("fit", added=as_kept(service, used))
     stored = await add(service, base, learned, change, order, [delta])
     return Learned(stored, len(used), rejected)
+
+
+async def _afresh(service: Service, base: Stored, images: Images, order: Order) -> Detector:
+    """Return a detector to be fitted anew: on the backbone that runs now, or one that learns."""
+    old = base.detector
+    kind = learned_kind(old.spec.kind)
+    if kind is None:
+        ours = service.embedder
+        spec = replace(old.spec, backbone=ours.name, backbone_fingerprint=ours.fingerprint)
+        return replace(old, spec=spec)
+    learned = await trained(service, kind, old.spec.view, images, base.entry.id, order)
+    spec = replace(old.spec, backbone_fingerprint=learned.fingerprint)
+    return replace(old, spec=spec, network=await asyncio.to_thread(learned.to_bytes))
 
 
 async def forget(

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.errors import ImageError, ParityError
+from app.errors import ParityError
 from app.images.sources import from_bytes
 from app.scoring.ingest import Look
 from app.service import Service
 from detector.detector import Detector
 from detector.embedding import Embedding
+from detector.errors import SampleError
 from detector.evidence import EVIDENCE
 from detector.rows import Rows
 from detector.sample import Sample
@@ -65,7 +66,7 @@ async def score(
     A detector that takes a mask with every image is given one that leaves out nothing.
 
     Raises:
-        ImageError, InferenceError: if one of them cannot be scored.
+        SampleError, InferenceError: if one of them cannot be scored.
         UnavailableError: if the service is stopping.
     """
     spec = detector.spec
@@ -73,7 +74,7 @@ async def score(
     sources = [from_bytes(f"golden image {place}", file) for place, file in enumerate(files)]
     found: list[Embedding] = []
     async for source, outcome in service.ingest.embed_all(sources, look):
-        if isinstance(outcome, ImageError):
+        if isinstance(outcome, SampleError):
             raise type(outcome)(f"{source.name}: {outcome}") from outcome
         if not isinstance(outcome, Embedding):
             raise outcome

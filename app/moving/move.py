@@ -11,7 +11,6 @@ from typing import IO
 
 from app.errors import (
     DetectorExistsError,
-    ImageError,
     MissingBlobError,
     ParityError,
     UnknownDetectorError,
@@ -24,7 +23,7 @@ from app.service import Service
 from app.storage.audit import By
 from app.storage.moved import note_export
 from app.storage.version_reader import Stored
-from detector.errors import FingerprintMismatchError
+from detector.errors import FingerprintMismatchError, SampleError
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ async def bring(service: Service, file: IO[bytes], by: By, name: str = "") -> Br
     try:
         with sensible():
             scores, rows = await golden.score(service, detector, files)
-    except ImageError as error:
+    except SampleError as error:
         raise ParityError(f"this service cannot score a golden image: {error}") from error
     worst = golden.check([each.score for each in told], scores, bundle.golden.tolerance)
     wanted = bundle.has_rows and service.settings.keep_fitted_rows

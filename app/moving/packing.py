@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import IO, Any
 
 from app import __version__
@@ -56,7 +55,7 @@ def pack(
 
 def plain(spec: Spec) -> dict[str, Any]:
     """Return a spec as JSON has it."""
-    return dict(json.loads(json.dumps(asdict(spec))))
+    return dict(json.loads(json.dumps(spec.plain())))
 
 
 def _pack(

@@ -27,13 +27,13 @@ from app.bulk.part import Part, Seen
 from app.bulk.part_file import part_bytes
 from app.bulk.plan import HoldOut
 from app.bulk.sources import BUCKETS
-from app.errors import ImageError, InferenceError
-from app.images import imaging
+from app.errors import InferenceError
 from app.ray.backbones import Backbone
 from app.ray.fit_chunks import Batch, Chunk, Pixels, Prepared, Task
 from app.results import Rejected
 from app.scoring.looking import look_of
 from app.settings import Settings
+from detector import imaging
 from detector.detector import Detector
 from detector.embedder import Embedder, Preparer
 from detector.embedding import Embedding, mirrored
@@ -43,6 +43,7 @@ from detector.errors import (
     DeviceMemoryError,
     EngineNotReadyError,
     FingerprintMismatchError,
+    SampleError,
 )
 
 log = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ class Prepare:
                 min_side=limits.min_image_side,
                 side_px=self._look.side_px,
             )
-        except ImageError as error:
+        except SampleError as error:
             return left_out(item, sha256, error)
         except MemoryError:
             return left_out(item, sha256, InferenceError("there is no memory to decode this image"))

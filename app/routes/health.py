@@ -6,10 +6,11 @@ from fastapi import APIRouter, Header, Response
 
 from app import __version__
 from app.dependencies import ServiceDep
-from app.images.imaging import MEDIA_TYPES
-from app.schemas.service import Info, Life, Readiness, answered
+from app.schemas.service import Info, KindInfo, Life, Readiness, answered
 from app.telemetry import scrape
 from detector.descriptors import DESCRIPTORS
+from detector.imaging import MEDIA_TYPES
+from detector.kinds import KINDS
 from detector.scorers import SCORERS
 from detector.spec import DEFAULT_IMAGE_SIZE
 
@@ -46,6 +47,7 @@ async def info(service: ServiceDep) -> Info:
         blocks=list(service.embedder.channels),
         regional_blocks=list(service.embedder.regional),
         media_types=list(MEDIA_TYPES),
+        kinds={name: KindInfo.of(kind) for name, kind in KINDS.items()},
         limits=service.settings.limits,
     )
 

@@ -3,10 +3,13 @@
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from app.schemas.base import Body
-from app.schemas.new_detector import Options
+from app.schemas.new_detector import Options, View
 from app.schemas.thresholds import Threshold
 from app.storage.version_rows import Entry
+from detector.kinds import DEFAULT_KIND
 
 
 class DetectorInfo(Body):
@@ -23,8 +26,13 @@ class DetectorInfo(Body):
     state: Literal["created", "fitted", "calibrated"]
     stale: bool
     """Whether images were fitted or forgotten since it was calibrated."""
+    kind: str = DEFAULT_KIND
+    """What its samples are."""
+    view: dict[str, View] = Field(default={})
+    """How samples are looked at, of another kind than images."""
     backbone: str
     backbone_fingerprint: str
+    """Empty until a network that learns from the fitted samples has done so."""
     scorer: str
     descriptor: str
     image_size: int

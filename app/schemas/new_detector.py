@@ -1,6 +1,6 @@
 """What a client says to create a detector."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Base64Bytes, Field
 
@@ -9,7 +9,8 @@ from app.schemas.base import Body, DetectorName, WholeNumber
 from detector import options
 from detector.descriptors import DESCRIPTORS
 from detector.embedder import BACKBONES
-from detector.scorers import DEFAULT_SCORER, SCORERS
+from detector.kinds import DEFAULT_KIND, KINDS
+from detector.scorers import SCORERS
 from detector.spec import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
 
 
@@ -28,6 +29,12 @@ class ImageMask(Body):
 
     image: Base64Bytes = Field(json_schema_extra={"pattern": BASE64})
     """PNG or another image file, base64."""
+
+
+View = (
+    Annotated[bool, Field(strict=True)] | int | Annotated[float, Field(allow_inf_nan=False)] | str
+)
+"""A value of how samples are looked at."""
 
 
 class Options(Body):
@@ -56,8 +63,12 @@ class NewDetector(Body):
     """Letters, digits, dot, dash and underscore; at most 63."""
     backbone: str = Field(default="", json_schema_extra={"examples": ["", *BACKBONES]})
     """The network that embeds images: the one the service runs, `timm:NAME` included, or empty."""
-    scorer: str = Field(default=DEFAULT_SCORER, json_schema_extra={"enum": [*SCORERS]})
-    """How the distance from normal is measured."""
+    kind: str = Field(default=DEFAULT_KIND, json_schema_extra={"enum": [*KINDS]})
+    """What its samples are; the network of any but images learns from those that are fitted."""
+    view: dict[str, View] = Field(default={}, max_length=32)
+    """How samples of other kinds are looked at (GET /v1/info names what can be chosen)."""
+    scorer: str = Field(default="", json_schema_extra={"enum": ["", *SCORERS]})
+    """How the distance from normal is measured; empty for the kind's own, of images fusion."""
     descriptor: str = Field(default="", json_schema_extra={"enum": ["", *DESCRIPTORS]})
     """What of the network is looked at; empty for the scorer's own."""
     image_size: int = Field(default=DEFAULT_IMAGE_SIZE, ge=MIN_IMAGE_SIZE, le=MAX_IMAGE_SIZE)
@@ -75,6 +86,8 @@ class NewDetector(Body):
             fixed = masks.from_image(self.mask.image, max_pixels=max_pixels)
         return {
             "name": self.name,
+            "kind": self.kind,
+            "view": self.view,
             "backbone": self.backbone,
             "scorer": self.scorer,
             "descriptor": self.descriptor,

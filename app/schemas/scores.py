@@ -16,6 +16,7 @@ from app.schemas.base import Body, GroupName, Rate
 from app.schemas.learning import RejectedImage
 from detector.divergence import Divergence
 from detector.evidence import Neighbour
+from detector.kinds.kind import Located
 
 
 class TimingsMs(Body):
@@ -61,6 +62,42 @@ class ScoreQuery:
         Rate | None,
         Query(description="Judge the images together: share of flags that may be false."),
     ] = None
+    places: Annotated[
+        bool | None,
+        Query(
+            description="Whether every place's share of the score is told, of other kinds than "
+            "images; unset: of videos, whose frames are scored with them."
+        ),
+    ] = None
+
+
+class Axis(Body):
+    """An axis of a map."""
+
+    name: str
+    unit: str
+    """Empty for names."""
+    values: list[float] | list[str]
+    """What each index stands for: the middle of a band, a moment, a name."""
+
+
+class Places(Body):
+    """Every place's share of a score; a share below 0 speaks for the sample."""
+
+    name: str
+    axes: list[Axis]
+    shares: list[float]
+    """Row by row: the last axis runs fastest. The shares of all maps of a sample sum to its
+    score."""
+
+    @classmethod
+    def of(cls, located: Located) -> "Places":
+        """Return its form."""
+        return cls(
+            name=located.name,
+            axes=[Axis(name=a.name, unit=a.unit, values=list(a.values)) for a in located.axes],
+            shares=[float(share) for share in located.values.ravel()],
+        )
 
 
 class ImageResult(Body):
@@ -91,6 +128,8 @@ class ImageResult(Body):
     """What each part adds to the score, as a block of the backbone; they sum to it."""
     region: Region | None = None
     """Where the picture is oddest, from a scorer that has a map."""
+    places: list[Places] | None = None
+    """Where the score comes from, if asked for."""
     timings_ms: TimingsMs | None = None
     problem: Problem | None = None
 
@@ -116,6 +155,7 @@ class ImageResult(Body):
             flagged=verdict.flagged,
             contributions=verdict.contributions,
             region=Region(**asdict(verdict.region)) if verdict.region else None,
+            places=None if judged.places is None else [*map(Places.of, judged.places)],
             timings_ms=TimingsMs.of(timings) if timings else None,
         )
 

@@ -2,12 +2,16 @@
 
 import math
 import time
+from dataclasses import asdict
 from typing import Literal, TypeVar
 
 from fastapi import Response
 
 from app.health.state import Health
 from app.schemas.base import Body, WholeNumber
+from app.schemas.new_detector import View
+from detector.errors import InvalidSpecError
+from detector.kinds import Kind, LearnedKind
 
 
 class StageHealth(Body):
@@ -71,6 +75,42 @@ def answered(life: L, response: Response) -> L:
     return life
 
 
+class KindInfo(Body):
+    """A kind of data that detectors may be of."""
+
+    sample: str
+    """What one is called."""
+    media_types: list[str]
+    """Of a body that is one sample."""
+    suffixes: list[str]
+    """Of files that are one sample."""
+    limits: dict[str, float]
+    """What one sample may have; of images see the service's own."""
+    view: dict[str, View]
+    """How samples are looked at unless told otherwise; none of images."""
+    missing: str
+    """What to install before such a detector can be created; empty if nothing is missing."""
+
+    @classmethod
+    def of(cls, kind: Kind) -> "KindInfo":
+        """Return what there is to know of a kind."""
+        view, missing = {}, ""
+        if isinstance(kind, LearnedKind):
+            view = asdict(kind.view({}))
+            try:
+                kind.require_installed()
+            except InvalidSpecError as error:
+                missing = str(error)
+        return cls(
+            sample=kind.sample,
+            media_types=[*kind.media_types],
+            suffixes=[*kind.suffixes],
+            limits=dict(kind.limits),
+            view=view,
+            missing=missing,
+        )
+
+
 class Info(Body):
     """What runs here and what it accepts."""
 
@@ -87,4 +127,7 @@ class Info(Body):
     regional_blocks: list[str]
     """Those of them that are looked at by region."""
     media_types: list[str]
+    """Of images."""
+    kinds: dict[str, KindInfo]
+    """What samples may be."""
     limits: dict[str, int]

@@ -86,12 +86,16 @@ class Batcher:
         self._idle.shutdown(wait=True)
 
     def submit(
-        self, images: Sequence[Prepared], deadline_s: float = math.inf
+        self,
+        images: Sequence[Prepared],
+        deadline_s: float = math.inf,
+        embeds: Embeds | None = None,
     ) -> "list[asyncio.Future[Embedded]]":
         """Queue all images or none; return one future per image.
 
         Args:
             images: prepared.
+            embeds: what embeds them; None for the batcher's own.
             deadline_s: of ``time.perf_counter``; an image whose turn comes later is not embedded,
                 its future has an OverloadedError.
 
@@ -100,7 +104,8 @@ class Batcher:
             UnavailableError: if the batcher does not run.
         """
         self.require_room(len(images), deadline_s)
-        items = [Item(image, _future(), deadline_s) for image in images]
+        embeds = embeds or self._embedder
+        items = [Item(image, embeds, _future(), deadline_s) for image in images]
         self._queue.put(items)
         return [item.future for item in items]
 
@@ -134,23 +139,21 @@ class Batcher:
             )
 
     def require_time(self, deadline_s: float, images: int = 1) -> None:
-        """Refuse to go on with images whose time is up; may be called on any thread.
-
-        Raises:
-            OverloadedError: if it is.
-        """
+        """Raise OverloadedError if the time of images is up; may be called on any thread."""
         if time.perf_counter() > deadline_s:
             text = "the request's time was up before its turn came: repeat it later"
             raise self._refusal("deadline", text, images)
 
-    async def submit_when_room(self, image: Prepared) -> "asyncio.Future[Embedded]":
+    async def submit_when_room(
+        self, image: Prepared, embeds: Embeds | None = None
+    ) -> "asyncio.Future[Embedded]":
         """Queue one image behind those that are scored, as soon as there is room.
 
         Raises:
             UnavailableError: if the batcher does not run.
         """
         self._require_alive()
-        item = Item(image, _future(), fits=True)
+        item = Item(image, embeds or self._embedder, _future(), fits=True)
         await self._queue.put_when_room(item)
         return item.future
 
@@ -202,7 +205,7 @@ class Batcher:
             self._under_way[lane] = batch
             has_followers = len(self._queue) > 0
             started_s = time.perf_counter()
-            for _, group in itertools.groupby(sorted(batch, key=_shape), key=_shape):
+            for _, group in itertools.groupby(sorted(batch, key=Item.alike), key=Item.alike):
                 await self._embed(list(group))
             del self._under_way[lane]
             took_s = time.perf_counter() - started_s
@@ -221,7 +224,7 @@ class Batcher:
         return not item.future.done()  # late, or its caller has gone
 
     async def _embed(self, items: list[Item]) -> None:
-        """Embed images of one shape and resolve their futures; halves of them if that fails.
+        """Embed images that are alike and resolve their futures; halves of them if that fails.
 
         One culprit among n costs 2 log2(n) more passes.
 
@@ -233,7 +236,7 @@ class Batcher:
         # Outside of the try: a thread that takes no more work is no fault of these images.
         threads = self._idle if items[0].fits else self._device
         call = asyncio.get_running_loop().run_in_executor(
-            threads, self._heartbeats.device.run, partial(self._embed_each, images)
+            threads, self._heartbeats.device.run, partial(_embed_each, items[0].embeds, images)
         )
         try:
             embeddings = await call
@@ -266,11 +269,6 @@ class Batcher:
         await self._embed(items[:middle])
         await self._embed(items[middle:])
 
-    def _embed_each(self, images: list[Prepared]) -> list[Embedding]:
-        """Return every image's embedding; taken apart here, too, for the loop has enough to do."""
-        embedding = self._embedder.embed(images)
-        return [embedding.image(index) for index in range(len(images))]
-
     def _failure(self, error: Exception) -> Exception:
         """Return what the caller is told of an image that failed alone."""
         if isinstance(error, DeviceMemoryError):  # no fault of the image: all are of one size
@@ -294,5 +292,7 @@ def _future() -> "asyncio.Future[Embedded]":
     return asyncio.get_running_loop().create_future()
 
 
-def _shape(item: Item) -> tuple[int, ...]:
-    return item.image.shape
+def _embed_each(embeds: Embeds, images: list[Prepared]) -> list[Embedding]:
+    """Return every image's embedding; taken apart here, too, for the loop has enough to do."""
+    embedding = embeds.embed(images)
+    return [embedding.image(index) for index in range(len(images))]

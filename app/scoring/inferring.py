@@ -82,7 +82,7 @@ async def infer(
     Raises:
         as ``Service.score``, and
         NotCalibratedError: if an output is asked for by name that the detector cannot give yet.
-        ImageError, InferenceError: of the first image that cannot be scored, which it names.
+        SampleError, InferenceError: of the first image that cannot be scored, which it names.
     """
     stored = await service.catalogue.usable(name, version, allow_stale=allow_stale)
     detector = stored.detector

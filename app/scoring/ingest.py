@@ -21,9 +21,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import ImageError, InferenceError, OverloadedError, UnavailableError
+from app.errors import (
+    InferenceError,
+    OverloadedError,
+    UnavailableError,
+)
 from app.health.heartbeats import Heartbeats, Stage
-from app.images import imaging
 from app.images.sources import Source
 from app.scoring.admission import Admission
 from app.scoring.batching import Batcher
@@ -31,23 +34,34 @@ from app.scoring.queue import Embedded, Prepared
 from app.settings import Settings
 from app.telemetry import Telemetry
 from app.unbroken import together
+from detector import imaging
 from detector.embedding import Embedding, mirrored
 from detector.embeds import Embeds
-from detector.errors import DetectorError
+from detector.errors import DetectorError, SampleError
+from detector.kinds.learned import Learned
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
-Failure = ImageError | InferenceError
+Failure = SampleError | InferenceError
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How images are looked at: side of the square, mask over each, whether mirrored too."""
+    """How samples are looked at: side of the square, mask over each, whether mirrored too.
+
+    Samples of other kinds than images are looked at by a network of their own.
+    """
 
     side_px: int
     mask: NDArray[np.uint8] | None = None
     mirrored: bool = False
+    network: Learned | None = None
+
+    @property
+    def embeds(self) -> Embeds | None:
+        """What embeds; None for the service's backbone."""
+        return None if self.network is None else self.network.embedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +114,11 @@ class Ingest:
         half = max(1, settings.decode_threads // 2)
         self._learning = ThreadPoolExecutor(half, thread_name_prefix="learn")
         self._fitting = asyncio.Semaphore(half)
+
+    @property
+    def threads(self) -> int:
+        """How many decode and judge."""
+        return self._settings.decode_threads
 
     def start(self) -> None:
         """Begin to embed."""
@@ -161,7 +180,8 @@ class Ingest:
         tasks = (self._decode(source, look, deadline_s, turns) for source in sources)
         decoded = await together(tasks)
         usable = [item for item in decoded if isinstance(item, _Decoded)]
-        futures = self.batcher.submit([item.image for item in usable], deadline_s)
+        images = [item.image for item in usable]
+        futures = self.batcher.submit(images, deadline_s, look.embeds)
         waits = [self._arrival(future, item) for future, item in zip(futures, usable, strict=True)]
         arrivals = iter(await together(waits))
         return [next(arrivals) if isinstance(item, _Decoded) else item for item in decoded]
@@ -203,7 +223,7 @@ class Ingest:
             return item
         views = mirrored(item.image) if look.mirrored else [item.image]
         while True:
-            futures = [await self.batcher.submit_when_room(view) for view in views]
+            futures = [await self.batcher.submit_when_room(view, look.embeds) for view in views]
             try:
                 arrivals = await together(self._arrival(future, item) for future in futures)
                 break
@@ -227,7 +247,7 @@ class Ingest:
                 started_s = time.perf_counter()
                 prepare = partial(self._prepare, content, look, deadline_s)
                 image, sha256 = await self.in_pool(prepare, self._heartbeats.decode)
-        except ImageError as error:
+        except SampleError as error:
             self._telemetry.images_rejected.labels(error.reason).inc()
             return error
         except MemoryError:
@@ -249,6 +269,9 @@ class Ingest:
 
     def _prepare(self, content: bytes, look: Look, deadline_s: float) -> tuple[Prepared, str]:
         self.batcher.require_time(deadline_s)  # it may have waited long for this thread
+        sha256 = hashlib.sha256(content).hexdigest()
+        if look.network is not None:
+            return look.network.prepare(content), sha256
         limits = self._settings
         pixels = imaging.decode(
             content,
@@ -256,8 +279,7 @@ class Ingest:
             min_side=limits.min_image_side,
             side_px=look.side_px,
         )
-        prepared = self._embedder.prepare(pixels, look.side_px, look.mask)
-        return prepared, hashlib.sha256(content).hexdigest()
+        return self._embedder.prepare(pixels, look.side_px, look.mask), sha256
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,24 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
+import numpy as np
+
 from app import problems
 from app.errors import TooManyImagesError
-from app.images import imaging
 from app.images.sources import Upload, from_bytes
 from app.results import Compared, Inspected, Judged, Rejected
 from app.scoring import overlay
 from app.scoring.ingest import Arrived
+from app.scoring.locating import locate
 from app.service import Service
+from detector import imaging
+from detector.detector import Detector
 from detector.embedding import Embedding
 from detector.errors import DegenerateDataError, NoMapError
+from detector.imaging import Pixels
+from detector.kinds.kind import Located
+from detector.kinds.learned import Learned
+from detector.verdict import Verdict
 
 NEAREST = 3
 
@@ -33,7 +41,7 @@ async def inspect(
     Raises:
         TooManyImagesError: if there is more than one image.
         NoMapError: if a map is needed and the detector's scorer has none.
-        ImageError, InferenceError: if the image cannot be used.
+        SampleError, InferenceError: if the image cannot be used.
         UnknownDetectorError, NotFittedError, FingerprintMismatchError, InvalidMaskError,
         MaskMismatchError, OverloadedError, UnavailableError
     """
@@ -47,11 +55,18 @@ async def inspect(
     if not isinstance(arrived, Arrived):
         raise arrived
     (verdict,) = await service.ingest.judged(partial(detector.judge, arrived.embedding, [group]))
-    if needs_map and verdict.cells is None:
+    learned = await service.networks.of(detector)
+    if needs_map and learned is None and verdict.cells is None:
         raise NoMapError(
             f"scorer {detector.spec.scorer!r} has no map; 'fusion' and 'regional' have one"
         )
     (nearest,) = await service.ingest.judged(partial(detector.nearest, arrived.embedding, NEAREST))
+    judged = Judged(source.name, verdict)
+    if learned is not None:
+        of_places = partial(_of_places, detector, learned, content, verdict, needs_map=needs_map)
+        pixels, places = await service.ingest.judged(of_places)
+        judged = replace(judged, places=places)
+        return Inspected(name, detector.version, judged, verdict, pixels, nearest, places)
     limits = service.settings
     decode = partial(
         imaging.decode,
@@ -60,8 +75,24 @@ async def inspect(
         min_side=limits.min_image_side,
     )
     pixels = await service.ingest.judged(decode)
-    judged = Judged(source.name, verdict)
     return Inspected(name, detector.version, judged, verdict, pixels, nearest)
+
+
+def _of_places(
+    detector: Detector, learned: Learned, content: bytes, verdict: Verdict, *, needs_map: bool
+) -> tuple[Pixels, tuple[Located, ...] | None]:
+    """Return the picture of a sample, painted where its score comes from, and its places.
+
+    Raises:
+        NoMapError: if that is needed and cannot be told.
+    """
+    try:
+        places = locate(detector, learned, content)
+    except NoMapError:
+        if needs_map:
+            raise
+        return np.zeros((1, 1, 3), np.uint8), None
+    return places.picture(verdict.threshold), places.located
 
 
 async def draw(

@@ -16,7 +16,7 @@ from app.errors import StorageUnavailableError, TooManyImagesError
 from app.images.sources import Source, Upload
 from app.results import Scored
 from app.scoring.ingest import Arrived, Failure, Look
-from app.scoring.looking import look_of, same
+from app.scoring.looking import same
 from app.service import Service
 from app.storage.version_reader import Stored
 from app.unbroken import together
@@ -75,7 +75,7 @@ async def score_many(
             stored = await service.catalogue.usable(name, None, allow_stale=allow_stale)
             if false_discovery_rate is not None:
                 stored.detector.require_calibrated()
-            look = look_of(stored.detector, mask)
+            look = await service.look_with(stored.detector, mask)
         except DetectorError as error:
             answers[name] = _refused(name, error)
         else:

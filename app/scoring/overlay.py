@@ -16,16 +16,12 @@ from PIL import Image, ImageDraw
 from app.results import Inspected
 from detector import heatmap
 from detector.errors import NotCalibratedError
+from detector.imaging import Pixels
+from detector.kinds import painting
 from detector.verdict import Verdict
 
 MEDIA_TYPES = {"png": "image/png", "npy": "application/octet-stream"}
 MAX_SIDE_PX = 1024
-CLEAR, FULL = 0.8, 1.6
-"""Ratio to the threshold up to which nothing is painted, and from which on the paint is full."""
-_YELLOW, _RED = np.array([255.0, 215.0, 0.0]), np.array([215.0, 0.0, 20.0])
-_OPACITY = 0.75
-
-Pixels = NDArray[np.uint8]
 
 
 def shape(pixels: Pixels) -> tuple[int, int]:
@@ -38,10 +34,14 @@ def shape(pixels: Pixels) -> tuple[int, int]:
 def of(inspected: Inspected, kind: Literal["png", "npy"]) -> bytes:
     """Return a map as PNG overlay, or as a NumPy file of its values.
 
+    Of another kind of sample it is its picture, or the shares of its first map.
+
     Raises:
         NotCalibratedError: if an overlay is asked of a detector that is not calibrated.
     """
     pixels, verdict = inspected.pixels, inspected.verdict
+    if inspected.places:
+        return _file(inspected.places[0].values) if kind == "npy" else _picture(pixels)
     if kind == "npy":
         return npy(pixels, verdict)
     if verdict.threshold is None or verdict.p_value is None:
@@ -58,32 +58,30 @@ def png(pixels: Pixels, verdict: Verdict, threshold: float) -> bytes:
     height, width = shape(pixels)
     picture = np.asarray(Image.fromarray(pixels).resize((width, height)), dtype=np.float64)
     values = heatmap.upsample(verdict.cells, height, width)
-    painted = Image.fromarray(_painted(picture, np.nan_to_num(values), threshold))
+    ratio = np.nan_to_num(values) / max(threshold, np.finfo(float).tiny)
+    painted = Image.fromarray(painting.painted(picture, ratio))
     if verdict.flagged and verdict.region is not None:
         box = verdict.region
         left, top = box.left * width, box.top * height
         right = max(left, left + box.width * width - 1)  # a cell may be less than a pixel
         bottom = max(top, top + box.height * height - 1)
         ImageDraw.Draw(painted).rectangle((left, top, right, bottom), outline="white", width=2)
-    buffer = io.BytesIO()
-    painted.save(buffer, "PNG")
-    return buffer.getvalue()
+    return _picture(np.asarray(painted))
 
 
 def npy(pixels: Pixels, verdict: Verdict) -> bytes:
     """Return the map as a NumPy file, float32 (h, w); NaN outside the mask."""
     assert verdict.cells is not None
+    return _file(heatmap.upsample(verdict.cells, *shape(pixels)))
+
+
+def _picture(pixels: Pixels) -> bytes:
     buffer = io.BytesIO()
-    values = heatmap.upsample(verdict.cells, *shape(pixels)).astype(np.float32)
-    np.save(buffer, values)
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _painted(picture: NDArray[np.float64], values: NDArray[np.float64], threshold: float) -> Pixels:
-    ratio = values / max(threshold, np.finfo(float).tiny)
-    strength = np.clip((ratio - CLEAR) / (FULL - CLEAR), 0, 1)[:, :, None]
-    redness = np.clip((ratio - 1) / (FULL - 1), 0, 1)[:, :, None]
-    colour = (1 - redness) * _YELLOW + redness * _RED
-    opacity = _OPACITY * np.sqrt(strength)
-    blended: Pixels = np.rint((1 - opacity) * picture + opacity * colour).astype(np.uint8)
-    return blended
+def _file(values: NDArray[np.float64]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values.astype(np.float32))
+    return buffer.getvalue()

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from app.errors import UnavailableError
 from detector.embedding import Embedding
+from detector.embeds import Embeds
 
 SCORED_PER_FITTED = 9
 TURN = 4
 """Most images of one request that are taken before it is the next one's turn."""
-Prepared = NDArray[np.uint8]
+Prepared = NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,15 @@ class Item:
     """One image that waits; times are those of ``time.perf_counter``."""
 
     image: Prepared
+    embeds: Embeds
     future: "asyncio.Future[Embedded]"
     deadline_s: float = math.inf
     fits: bool = False
     entered_s: float = field(default_factory=time.perf_counter)
+
+    def alike(self) -> tuple[int, tuple[int, ...]]:
+        """Return what images have in common that are embedded in one pass."""
+        return id(self.embeds), self.image.shape
 
     def fail(self, error: Exception) -> None:
         """Tell the caller, if there still is one."""

@@ -12,12 +12,13 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from app.errors import ImageError, NoImagesError
-from app.images import imaging
+from app.errors import NoImagesError
 from app.intake.local_images import files_in
 from app.simulation import drawing
 from app.simulation.drawing import Pixels
 from app.simulation.errors import RefusedError
+from detector import imaging
+from detector.errors import SampleError
 
 Part = Literal["fit", "calibrate", "traffic", "other"]
 PARTS: tuple[Part, ...] = ("fit", "calibrate", "traffic", "other")
@@ -112,7 +113,7 @@ def _files(folder: Path) -> list[Path]:
 def _read(file: Path) -> Pixels:
     try:
         pixels = imaging.decode(file.read_bytes(), max_pixels=MOST_PIXELS, min_side=16)
-    except (ImageError, OSError) as error:
+    except (SampleError, OSError) as error:
         raise RefusedError(f"{file} cannot be read: {error}") from error
     image = Image.fromarray(pixels)
     image.thumbnail((LONGEST_PX, LONGEST_PX))

@@ -2,9 +2,10 @@
 
 Files are always written before what names them, so a file that nothing names may be one that is
 about to be named. Two rules keep those. What belongs together is as old as its newest file: the
-rows of a run, and all files of a detector that no row knows, which may just be arriving. And only
-what is older than a grace time goes, which is far longer than any pause between two files, or the
-last file and its row. The list of files is read before the names: what is named meanwhile stays.
+rows or the network of a run, and all files of a detector that no row knows, which may just be
+arriving. And only what is older than a grace time goes, which is far longer than any pause between
+two files, or the last file and its row. The list of files is read before the names: what is named
+meanwhile stays.
 """
 
 import asyncio
@@ -142,7 +143,7 @@ def _units(listed: Iterable[Blob], detectors: set[str]) -> dict[str, list[Blob]]
         unit = blob.name
         if top == "detectors" and parts[0] not in detectors:
             unit = f"{top}/{parts[0]}"
-        elif top == "detectors" and parts[1:2] == ["rows"]:
+        elif top == "detectors" and parts[1:2] in (["rows"], ["networks"]):
             unit = blob.name.rpartition("/")[0]
         units[unit].append(blob)
     return units

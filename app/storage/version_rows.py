@@ -52,7 +52,7 @@ def summary_of(detector: Detector) -> dict[str, Any]:
     """Return what a listing shows of a version, so that no file need be read for it."""
     known = detector.calibration
     return {
-        "spec": asdict(detector.spec),
+        "spec": detector.spec.plain(),
         "state": detector.state,
         "stale": detector.stale,
         "fitted_images": detector.fitted_images,

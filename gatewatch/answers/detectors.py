@@ -1,6 +1,6 @@
 """A detector as clients see it, and its threshold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gatewatch.answers.options import Options
@@ -22,8 +22,13 @@ class DetectorInfo:
     state: str
     stale: bool
     """Whether images were fitted or forgotten since it was calibrated."""
+    kind: str = "image"
+    """What its samples are."""
+    view: dict[str, bool | int | float | str] = field(default_factory=dict)
+    """How samples are looked at, of another kind than images."""
     backbone: str
     backbone_fingerprint: str
+    """Empty until a network that learns from the fitted samples has done so."""
     scorer: str
     descriptor: str
     image_size: int

@@ -29,6 +29,28 @@ class Region:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Axis:
+    """An axis of a map."""
+
+    name: str
+    unit: str
+    """Empty for names."""
+    values: list[float] | list[str]
+    """What each index stands for: the middle of a band, a moment, a name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Every place's share of a score; a share below 0 speaks for the sample."""
+
+    name: str
+    axes: list[Axis]
+    shares: list[float]
+    """Row by row: the last axis runs fastest. The shares of all maps of a sample sum to its
+    score."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageResult:
     """The verdict on one image, or the problem that kept it from having one."""
 
@@ -57,6 +79,8 @@ class ImageResult:
     """What each part adds to the score, as a block of the backbone; they sum to it."""
     region: Region | None = None
     """Where the picture is oddest, from a scorer that has a map."""
+    places: list[Places] | None = None
+    """Where the score comes from, if asked for."""
     timings_ms: TimingsMs | None = None
     problem: Problem | None = None
 

@@ -34,6 +34,24 @@ class Readiness(Life):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KindInfo:
+    """A kind of data that detectors may be of."""
+
+    sample: str
+    """What one is called."""
+    media_types: list[str]
+    """Of a body that is one sample."""
+    suffixes: list[str]
+    """Of files that are one sample."""
+    limits: dict[str, float]
+    """What one sample may have; of images see the service's own."""
+    view: dict[str, bool | int | float | str]
+    """How samples are looked at unless told otherwise; none of images."""
+    missing: str
+    """What to install before such a detector can be created; empty if nothing is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Info:
     """What runs here and what it accepts."""
 
@@ -50,4 +68,7 @@ class Info:
     regional_blocks: list[str]
     """Those of them that are looked at by region."""
     media_types: list[str]
+    """Of images."""
+    kinds: dict[str, KindInfo]
+    """What samples may be."""
     limits: dict[str, int]

@@ -48,6 +48,7 @@ from gatewatch.errors.detectors import (
     UnknownDetectorError,
     UnknownJobError,
     UnknownVersionError,
+    WrongKindError,
 )
 from gatewatch.errors.images import (
     AlreadyFittedError,
@@ -65,12 +66,15 @@ from gatewatch.errors.images import (
     NoImagesError,
     NoMapError,
     RefusedMemberError,
+    SampleTooLargeError,
     TooManyImagesError,
     UndecodableImageError,
+    UndecodableSampleError,
     UnknownFolderError,
     UnknownImageError,
     UnsupportedImageError,
     UnsupportedMediaTypeError,
+    UnsupportedSampleError,
     UploadTooLargeError,
 )
 from gatewatch.errors.state import (
@@ -153,6 +157,7 @@ __all__ = [
     "ReviewMismatchError",
     "RoleTooLowError",
     "RowsNotKeptError",
+    "SampleTooLargeError",
     "ServerUnreachableError",
     "ShadowInServiceError",
     "StaleCalibrationError",
@@ -163,6 +168,7 @@ __all__ = [
     "TooManyRequestsError",
     "UnavailableError",
     "UndecodableImageError",
+    "UndecodableSampleError",
     "UnexpectedAnswerError",
     "UnknownDetectorError",
     "UnknownFolderError",
@@ -173,5 +179,7 @@ __all__ = [
     "UnprotectedError",
     "UnsupportedImageError",
     "UnsupportedMediaTypeError",
+    "UnsupportedSampleError",
     "UploadTooLargeError",
+    "WrongKindError",
 ]

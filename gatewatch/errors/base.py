@@ -9,7 +9,7 @@
     ├── ResultsFileError          a results file that is another run's, or in use
     └── ProblemError              the server says what is wrong (RFC 9457); a class for each type
         ├── InvalidRequestError
-        ├── ImageError            of one image; UndecodableImageError and others
+        ├── ImageError            of one image or other sample; UndecodableImageError and others
         └── UnknownDetectorError, OverloadedError, ...
 """
 

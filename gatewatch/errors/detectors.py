@@ -3,6 +3,10 @@
 from gatewatch.errors.base import ProblemError
 
 
+class WrongKindError(ProblemError):
+    """This cannot be done with a detector of this kind of data; the message says what can."""
+
+
 class UnknownDetectorError(ProblemError):
     """There is no detector of this name."""
 

@@ -4,7 +4,7 @@ from gatewatch.errors.base import ProblemError
 
 
 class ImageError(ProblemError):
-    """One image cannot be scored or fitted; others of the same request can."""
+    """One image, or sample of another kind, cannot be scored or fitted; others still can."""
 
 
 class UndecodableImageError(ImageError):
@@ -17,6 +17,18 @@ class UnsupportedImageError(ImageError):
 
 class ImageTooLargeError(ImageError):
     """The image has more pixels than the limit."""
+
+
+class UndecodableSampleError(ImageError):
+    """The bytes are not a whole, readable sample of the detector's kind."""
+
+
+class UnsupportedSampleError(ImageError):
+    """The sample's format, or something in it, is not accepted; the message names what is."""
+
+
+class SampleTooLargeError(ImageError):
+    """The sample is longer, larger or more than the limit of its kind."""
 
 
 class AlreadyFittedError(ImageError):

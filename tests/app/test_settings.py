@@ -40,6 +40,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "min_image_side": ("1", 1),
     "keep_fitted_rows": ("false", False),
     "cached_detectors": ("3", 3),
+    "training_seconds": ("7.5", 7.5),
     "jobs_at_once": ("1", 1),
     "history_bytes": ("0", 0),
     "history_days": ("7", 7),

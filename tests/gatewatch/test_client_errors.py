@@ -6,8 +6,8 @@ import re
 import pytest
 
 import gatewatch
-from app import errors as service
 from app import problems
+from detector.errors import SampleError
 from gatewatch.errors.base import GatewatchError, ProblemError, of_answer
 
 JSON = {"content-type": "application/problem+json", "x-request-id": "r1"}
@@ -20,7 +20,7 @@ def test_there_is_a_class_for_every_problem() -> None:
     own = {"InvalidRequestError", "ImageError"}
     assert {name: ours[name] for name in ours if name not in own} == theirs
     for kind in problems.STATUS:
-        is_image = issubclass(kind, service.ImageError)
+        is_image = issubclass(kind, SampleError)
         assert issubclass(getattr(gatewatch, kind.__name__), gatewatch.ImageError) == is_image
 
 

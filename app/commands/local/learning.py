@@ -13,7 +13,7 @@ from app.intake.grouping import Grouping
 from app.intake.local_images import LocalImages
 from app.learning import calibrating, fitting
 from app.learning.collecting import Progress
-from app.learning.fitting import Order
+from app.learning.order import Order
 from app.lines import Line
 from app.schemas.detectors import DetectorInfo
 from app.schemas.learning import Calibrated, Fitted, Forgotten

@@ -22,7 +22,12 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from app.errors import ImageError, ImageTooLargeError, UndecodableImageError, UnsupportedImageError
+from detector.errors import (
+    ImageTooLargeError,
+    SampleError,
+    UndecodableImageError,
+    UnsupportedImageError,
+)
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")
@@ -62,7 +67,7 @@ def decode(content: bytes, *, max_pixels: int, min_side: int, side_px: int | Non
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check(image, max_pixels, min_side)
             return _pixels(image, content, side_px)
-    except (ImageError, MemoryError):  # the latter no fault of the image
+    except (SampleError, MemoryError):  # the latter no fault of the image
         raise
     except UnidentifiedImageError as error:
         raise UndecodableImageError(f"not an image of the formats {', '.join(FORMATS)}") from error

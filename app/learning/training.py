@@ -1,0 +1,123 @@
+"""A fit's first half, for kinds without weights of their own: a network learns from the samples.
+
+It is kept under the run's name until a version holds it, so that a fit that was stopped while
+rows were made goes on with the network that made them.
+"""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from app.errors import MissingBlobError
+from app.intake.spool import Images
+from app.learning.order import Order
+from app.service import Service
+from app.storage.detector_files import folder
+from app.unbroken import stoppable, unbroken
+from detector.errors import ArtefactError, DegenerateDataError, SampleError
+from detector.kinds import LearnedKind
+from detector.kinds.learned import Learned, learn, read, steps_of
+
+SEED = 0
+
+
+async def trained(
+    service: Service,
+    kind: LearnedKind[Any, Any],
+    view: Mapping[str, Any],
+    images: Images,
+    detector_id: str,
+    order: Order,
+) -> Learned:
+    """Return a network that has learned from a job's samples, or had before the job was stopped.
+
+    Args:
+        service: whose device and blobs are used.
+        kind: of the samples.
+        view: how they are looked at.
+        images: the samples; of more than the kind's ``most_samples`` so many are drawn.
+        detector_id: of the detector.
+        order: whose run it is, and who is told of every sample read and every step.
+
+    Raises:
+        DegenerateDataError: if there are too few usable samples, or nothing to learn.
+        StorageUnavailableError
+    """
+    name = f"{folder(detector_id)}/networks/{order.run}/network.safetensors"
+    device, blobs = service.networks.device, service.storage.blobs
+    try:
+        learned = await asyncio.to_thread(lambda: read(kind, blobs.get(name), device))
+    except (MissingBlobError, ArtefactError):
+        pass
+    else:
+        service.networks.keep(learned)
+        return learned
+    places = _drawn(images, kind.most_samples)
+    most = len(places) + steps_of(kind)
+    order.expect(most)
+
+    def work(require_going: Callable[[], None]) -> Learned:
+        done = 0
+
+        def tick(steps: int) -> None:
+            nonlocal done
+            require_going()
+            done += steps
+            order.progress(steps)
+
+        chosen = kind.view(view)
+        samples, wrong = _read(kind, chosen, images, places, tick)
+        seconds = service.settings.training_seconds
+        try:
+            made = learn(
+                kind, samples, chosen, device=device, seed=SEED, seconds=seconds, tick=tick
+            )
+        except DegenerateDataError as error:
+            raise DegenerateDataError(f"{error}{wrong}") from error
+        order.progress(most - done)  # training may have stopped early
+        return made
+
+    learned = await stoppable(work)
+    await unbroken(asyncio.to_thread(partial(blobs.put, name, learned.to_bytes())))
+    service.networks.keep(learned)
+    return learned
+
+
+def _drawn(images: Images, most: int) -> list[int]:
+    """Return the places of the samples to learn from; the order of arrival plays no part.
+
+    They are known by name and by digest where one was taken on arrival.
+    """
+    keys = [(entry.sha256 or "", entry.name) for entry in images.entries]
+    places = sorted(range(len(keys)), key=keys.__getitem__)
+    picked = random.Random(SEED).sample(range(len(places)), min(most, len(places)))
+    return [places[at] for at in sorted(picked)]
+
+
+def _read(
+    kind: LearnedKind[Any, Any],
+    view: Any,
+    images: Images,
+    places: list[int],
+    tick: Callable[[int], None],
+) -> tuple[list[Any], str]:
+    """Return the samples that can be read, each once, and what is wrong with the first other."""
+    samples: list[Any] = []
+    seen: set[bytes] = set()
+    wrong = ""
+    for place in places:
+        tick(1)
+        content = images.read(place)
+        digest = hashlib.sha256(content).digest()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        try:
+            samples.append(kind.decode(content, view))
+        except SampleError as error:
+            name = images.entries[place].name
+            wrong = wrong or f"; the first that cannot be used, {name!r}: {error}"
+    return samples, wrong

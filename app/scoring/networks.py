@@ -1,0 +1,43 @@
+"""Networks that have learned from a detector's normal samples, read once and kept at hand.
+
+They are small and run in the process that scores, on its device, beside the service's backbone.
+"""
+
+import asyncio
+from functools import partial
+
+from app.storage.cache import Cache
+from detector.detector import Detector
+from detector.kinds import learned_kind
+from detector.kinds.learned import Learned, device_of, read
+
+
+class Networks:
+    """By fingerprint: what is learned on one is meaningless on another.
+
+    Args:
+        device: ``auto``, ``cpu`` or ``cuda``, as the settings say.
+        kept: how many stay at hand.
+    """
+
+    def __init__(self, device: str, kept: int) -> None:
+        self.device = device_of(device)
+        self._at_hand: Cache[Learned] = Cache(kept)
+
+    async def of(self, detector: Detector) -> Learned | None:
+        """Return a detector's network, read off the event loop; None if its kind learns none.
+
+        Raises:
+            ArtefactError: if its file is damaged.
+        """
+        kind = learned_kind(detector.spec.kind)
+        if kind is None:
+            return None
+        fingerprint = detector.spec.backbone_fingerprint
+        make = partial(read, kind, detector.network, self.device)
+        found = self._at_hand.get(fingerprint)
+        return found or await asyncio.to_thread(self._at_hand.made, fingerprint, make)
+
+    def keep(self, learned: Learned) -> None:
+        """Have a network at hand."""
+        self._at_hand.keep(learned.fingerprint, learned)
