@@ -32,14 +32,14 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from app.images import imaging
+from detector import imaging
 from detector.embedder import Embedder
 from models import cuda_engine
 from models.backbone import BACKBONES
 from models.cuda_engine import CudaEngine
 from models.engines import Engine, TorchEngine
 from models.precision import computing
-from models.taps import Taps, from_names, to_names
+from models.taps import Taps, Watch, from_names, to_names
 
 CAMERA = (640, 480)
 """Width and height of the JPEG pictures."""
@@ -55,7 +55,7 @@ class Compiled(TorchEngine):
         torch.compiler.reset()
         self._compiled = torch.compile(lambda x: to_names(self._tapped(x)), dynamic=False)
 
-    def _run(self, *inputs: Tensor, weights: Tensor | None) -> Taps:
+    def _run(self, *inputs: Tensor, weights: Tensor | None, watch: Watch | None = None) -> Taps:
         with computing(self._precision, self._device):
             return from_names(self._compiled(*inputs))
 

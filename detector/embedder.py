@@ -1,8 +1,8 @@
 """The one place that drives a backbone: prepared samples in, an embedding as NumPy arrays out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -23,8 +23,10 @@ from models import backbone
 from models.checkpoints import WeightsError
 from models.gate_finder import NoGatesError
 from models.graph_engine import NotReadyError
+from models.maps import BlockMap
 from models.precision import Precision, PrecisionError
 from models.preprocess import Preprocessing
+from models.taps import Taps
 
 Prepared = UInt8[np.ndarray, "channels s s"]
 """Red, green, blue, and a fourth channel where a mask says how much each pixel counts."""
@@ -33,6 +35,8 @@ BACKBONES = tuple(backbone.BACKBONES)
 """Names of the backbones; ``timm:NAME`` is one where timm is installed."""
 
 EngineChoice = Literal["auto", "torch", "onnx", "openvino"]
+
+_T = TypeVar("_T")
 
 _NOT_BUILT = (
     WeightsError,
@@ -235,22 +239,18 @@ class Embedder:
             EngineNotReadyError: if the engine is still being made ready for samples of this shape.
             BackboneError: if the engine cannot be made ready for them.
         """
-        try:
-            return self._embed(samples)
-        except NotReadyError as error:
-            raise EngineNotReadyError(str(error)) from error
-        except PrecisionError as error:
-            raise BackboneError(str(error)) from error
-        except Exception as error:
-            failure = _of_device(error)
-            if failure is None:
-                raise
-        # Not from within: an error that knew the first one would keep, by its traceback, the
-        # tensors that are in the way of whoever tries again with fewer.
-        raise failure
+        return _told(lambda: self._embedding(self._backbone.embed(samples), samples))
 
-    def _embed(self, samples: Sequence[np.ndarray]) -> Embedding:
-        taps = self._backbone.embed(samples)
+    def maps(self, sample: np.ndarray) -> tuple[Embedding, dict[str, BlockMap]]:
+        """Return the embedding of one prepared sample, and the map that each of its blocks saw.
+
+        Raises:
+            BackboneError: if the engine computes in bfloat16 and is not torch; else as ``embed``.
+        """
+        taps, maps = _told(lambda: self._backbone.maps(sample))
+        return _told(lambda: self._embedding(taps, [sample])), maps
+
+    def _embedding(self, taps: Taps, samples: Sequence[np.ndarray]) -> Embedding:
         blocks = taps.blocks.items()
         gate, mean, std, maximum = (
             {block: _array(getattr(tap, name)) for block, tap in blocks}
@@ -261,6 +261,23 @@ class Embedder:
         inputs = input_statistics(samples) if isinstance(preparation, Preprocessing) else None
         thumbnails = preparation.thumbnails(samples)
         return Embedding(gate, mean, std, maximum, regional, thumbnails, inputs)
+
+
+def _told(run: Callable[[], _T]) -> _T:
+    """Return what a pass gives; its errors become those that ``Embedder.embed`` names."""
+    try:
+        return run()
+    except NotReadyError as error:
+        raise EngineNotReadyError(str(error)) from error
+    except PrecisionError as error:
+        raise BackboneError(str(error)) from error
+    except Exception as error:
+        failure = _of_device(error)
+        if failure is None:
+            raise
+    # Not from within: an error that knew the first one would keep, by its traceback, the tensors
+    # that are in the way of whoever tries again with fewer.
+    raise failure
 
 
 def _array(tensor: Tensor) -> np.ndarray:

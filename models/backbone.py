@@ -18,7 +18,8 @@ from torch import nn
 from models import preprocess, timm_networks, torchvision_networks
 from models.cuda_engine import CudaEngine
 from models.engines import Engine, TorchEngine
-from models.precision import Precision
+from models.maps import BlockMap
+from models.precision import Precision, PrecisionError
 from models.preprocess import LITE0, Preparation, Preprocessing
 from models.se_lite0 import se_lite0
 from models.taps import Taps
@@ -82,10 +83,12 @@ class Backbone:
         rounding = "" if precision == "float32" else f"{precision} {engine} {device.type}"
         self.fingerprint = _fingerprint(name, network, preprocessing, rounding)
         self.precision = precision
-        self.engine, reference = self._engines(network, engine, cache, threads, exports=exports)
+        self.engine, self._reference = self._engines(
+            network, engine, cache, threads, exports=exports
+        )
         self.channels = self.engine.channels
         blank = [preprocessing.blank()]
-        self.regional = tuple(reference.embed(blank).regional)
+        self.regional = tuple(self._reference.embed(blank).regional)
         """The blocks whose outputs are kept by region: the ends of stages, strides 4 to 16."""
 
     def _engines(
@@ -117,6 +120,21 @@ class Backbone:
     def embed(self, samples: Sequence[np.ndarray]) -> Taps:
         """Return the taps of a batch of prepared samples, on the device or the CPU."""
         return self.engine.embed(samples)
+
+    def maps(self, sample: np.ndarray) -> tuple[Taps, dict[str, BlockMap]]:
+        """Return the taps of one prepared sample, and the map that each of its blocks saw.
+
+        torch runs the network, whichever engine does otherwise.
+
+        Raises:
+            PrecisionError: if torch's taps must not meet the engine's: in bfloat16.
+        """
+        if self.engine is not self._reference and self.precision != "float32":
+            raise PrecisionError(
+                f"the engine '{self.engine.name}' shows no maps in {self.precision}: use precision "
+                "float32, or the engine 'torch'"
+            )
+        return self._reference.maps(sample)
 
 
 def _graph_engine(name: EngineName) -> "type[GraphEngine]":

@@ -13,9 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from models.maps import BlockMap
+from models.pooling import Where
 from models.precision import Precision, computing
 from models.preprocess import Preparation
-from models.taps import Tapped, Taps
+from models.taps import Tapped, Taps, Watch
 
 
 @runtime_checkable
@@ -71,10 +73,26 @@ class TorchEngine:
             inputs, weights = self._preparation.inputs(samples, self._device)
             return self._run(*inputs, weights=weights)
 
+    def maps(self, sample: np.ndarray) -> tuple[Taps, dict[str, BlockMap]]:
+        """Return the taps of one prepared sample, and the map that each of its blocks saw."""
+        found: dict[str, BlockMap] = {}
+
+        def keep(name: str, x: Tensor, where: Where) -> None:
+            found[name] = BlockMap.of(x, where)
+
+        with self._free, torch.inference_mode():
+            inputs, weights = self._preparation.inputs([sample], self._device)
+            return self._run(*inputs, weights=weights, watch=keep), found
+
     def warm(self, channels: int, side_px: int, *, wait: bool) -> bool:
         """Do nothing: torch takes what comes."""
         return True
 
-    def _run(self, *inputs: Tensor, weights: Float[Tensor, "b 1 h w"] | None) -> Taps:
+    def _run(
+        self,
+        *inputs: Tensor,
+        weights: Float[Tensor, "b 1 h w"] | None,
+        watch: Watch | None = None,
+    ) -> Taps:
         with computing(self._precision, self._device):
-            return self._tapped(*inputs, weights=weights)
+            return self._tapped(*inputs, weights=weights, watch=watch)

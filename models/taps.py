@@ -41,6 +41,9 @@ REGIONAL_STRIDES = (4, 16)
 """Least and greatest stride of a block whose output is kept by region."""
 STATISTICS = ("gate", "mean", "std", "maximum")
 
+Watch = Callable[[str, Tensor, Where], object]
+"""Called with a block's name, its input and how much each place counts, while the block runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tap:
@@ -99,6 +102,7 @@ class Tapped:
         found = {name.removesuffix(".gate"): se for name, se in find_gates(network).items()}
         self.channels = {name: se.channels for name, se in found.items()}
         self._weights: Weights | None = None
+        self._watch: Watch | None = None
         self._side = 0
         self._input: tuple[Tensor, Where] | None = None
         self._taps: list[tuple[str, Tap]] = []
@@ -123,7 +127,10 @@ class Tapped:
         (x, where), self._input = self._input, None
         if gate.dim() > 2:  # one pixel, or one gate for every frame
             gate = gate.flatten(2).mean(dim=2)
-        self._taps.append((name, Tap(_full(gate), *pooling.statistics(_full(x), where))))
+        x = _full(x)
+        if self._watch is not None:
+            self._watch(name, x, where)
+        self._taps.append((name, Tap(_full(gate), *pooling.statistics(x, where))))
 
     def _keep_regional(self, name: str, _block: nn.Module, _inputs: object, y: object) -> None:
         least, greatest = REGIONAL_STRIDES
@@ -133,18 +140,21 @@ class Tapped:
             # A later block of this shape takes its place.
             self._regional[y.shape[1:]] = name, regions.cells(_full(y), self._weights)
 
-    def __call__(self, *inputs: Tensor, weights: Weights | None = None) -> Taps:
+    def __call__(
+        self, *inputs: Tensor, weights: Weights | None = None, watch: Watch | None = None
+    ) -> Taps:
         """Run the network; return the taps by the blocks' names.
 
         Args:
             inputs: what the network takes: normalised images (b, c, h, w), or what else it sees.
             weights: how much each pixel counts, >= 0, of the images' size; None for all alike.
+            watch: is shown what every block sees; it is overwritten once the block has run.
 
         Raises:
             ValueError: if a block did not run exactly once.
         """
         self._clear()
-        self._weights = weights
+        self._weights, self._watch = weights, watch
         # Not of a spectrogram, whose length depends on the batch's padding.
         picture = inputs[0].dim() == 4 and inputs[0].shape[1] == 3
         self._side = inputs[0].shape[2] if picture else 0
@@ -161,7 +171,7 @@ class Tapped:
     def _clear(self) -> None:
         self._taps.clear()
         self._regional.clear()
-        self._weights = self._input = None
+        self._weights = self._watch = self._input = None
 
 
 def _full(x: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ from detector.drift.window_images import LEAST_CALIBRATION, WindowReference
 from detector.drift.window_space import Axes
 from detector.errors import DegenerateDataError, InvalidSpecError
 from detector.evidence import EVIDENCE
+from detector.moments import Moments
+from detector.places import STATISTICS
 from detector.sample import Sample
 from detector.tensor_file import pack, unpack
 
@@ -114,7 +116,9 @@ class References:
     def _read(self, full: Full) -> WindowReference:
         rows = self._traffic(full) if full.reference.blob else self._calibration(full)
         width = rows.squeeze.shape[1]
-        blocks = self._blocks if sum(self._blocks.values()) == width else {"all": width}
+        blocks = _blocks(full.stored.detector) or self._blocks
+        if sum(blocks.values()) != width:
+            blocks = {"all": width}
         below = np.flatnonzero(rows.scores < full.line)[-MOST:]
         return WindowReference(
             _axes(full.stored.detector),
@@ -168,6 +172,18 @@ _FEW = (
 def _by_blob(images: Sequence[Image]) -> list[list[Image]]:
     """Return images in their order, those of a file together."""
     return [list(part) for _, part in groupby(images, key=lambda image: image.rows_blob)]
+
+
+def _blocks(detector: Detector) -> dict[str, int]:
+    """Return the channels of each block of a network of the detector's own; else none."""
+    statistics = STATISTICS.get(detector.spec.descriptor, 1)
+    if not detector.network:
+        return {}
+    return {
+        block: part.mean.shape[0] // statistics
+        for block, part in detector.statistics.items()
+        if isinstance(part, Moments)
+    }
 
 
 def _axes(detector: Detector) -> Axes:

@@ -36,9 +36,9 @@ _LIST_BYTES = 128 * MOST_MEMBERS  # a member's entry in the list at the end take
 # What lies before a member's name, and what ends the file (APPNOTE.TXT 4.3.7, 4.3.16).
 _HEADER_BYTES, _END_BYTES, _END = 30, 22, b"PK\5\6"
 # What is read into memory at once: a fit of the finest grid has some 100 MB.
-_MOST_BYTES = {"safetensors": 2**30, "json": 2**26, "png": 2**25}
+_MOST_BYTES = {"safetensors": 2**30, "json": 2**26, "png": 2**25, "npy": 2**25}
 _NAME = re.compile(
-    r"(fit|decision|rows/\d{6})\.safetensors|(images|golden|manifest)\.json|golden/\d\d\.png",
+    r"(fit|decision|rows/\d{6})\.safetensors|(images|golden|manifest)\.json|golden/\d\d\.(png|npy)",
     re.ASCII,
 )
 M = TypeVar("M", bound=Said)

@@ -3,12 +3,14 @@
 Some are thumbnails of fitted images, as a normal image is scored most often; the others are drawn
 by formula, far from anything fitted, so that a difference anywhere in the network shows.
 
-They go the whole way that any image goes: decode, resize, backbone, judge. Scores of one image
+They go the whole way that any image goes: decode, resize, backbone, judge. A network that has
+learned is shown one prepared sample instead. Scores of one image
 differ a little between machines, for sums are rounded in another order: see ``TOLERANCE``.
 """
 
 import io
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ from detector.detector import Detector
 from detector.embedding import Embedding
 from detector.errors import SampleError
 from detector.evidence import EVIDENCE
+from detector.kinds.learned import Learned
 from detector.rows import Rows
 from detector.sample import Sample
 
@@ -58,6 +61,17 @@ def pictures(detector: Detector, min_side_px: int) -> dict[str, bytes]:
     return {made: _png(pixels) for made, pixels in drawn.items()}
 
 
+def arrays(learned: Learned) -> dict[str, bytes]:
+    """Return what a network that has learned is shown in place of pictures, as NumPy files.
+
+    It is prepared: what a stranger's file becomes is the kind's own business, and the same wherever
+    the packages are.
+    """
+    file = io.BytesIO()
+    np.save(file, learned.preparation.blank())
+    return {f"blank {learned.kind.sample}": file.getvalue()}
+
+
 async def score(
     service: Service, detector: Detector, files: Sequence[bytes]
 ) -> tuple[list[float], Rows]:
@@ -69,6 +83,9 @@ async def score(
         SampleError, InferenceError: if one of them cannot be scored.
         UnavailableError: if the service is stopping.
     """
+    learned = await service.networks.of(detector)
+    if learned is not None:
+        return await service.in_pool(partial(_score_arrays, detector, learned, files))
     spec = detector.spec
     look = Look(spec.image_size, _FULL_MASK if spec.mask == "request" else detector.mask)
     sources = [from_bytes(f"golden image {place}", file) for place, file in enumerate(files)]
@@ -80,11 +97,19 @@ async def score(
             raise outcome
         found.append(outcome)
 
-    def judge() -> tuple[list[float], Rows]:
-        rows = detector.rows(Embedding.concatenate(found))
-        return [float(each) for each in detector.scores(rows)], rows
+    return await service.in_pool(partial(_judge, detector, found))
 
-    return await service.in_pool(judge)
+
+def _score_arrays(
+    detector: Detector, learned: Learned, files: Sequence[bytes]
+) -> tuple[list[float], Rows]:
+    samples = [np.load(io.BytesIO(file), allow_pickle=False) for file in files]
+    return _judge(detector, [learned.embedder.embed([sample]) for sample in samples])
+
+
+def _judge(detector: Detector, found: Sequence[Embedding]) -> tuple[list[float], Rows]:
+    rows = detector.rows(Embedding.concatenate(found))
+    return [float(each) for each in detector.scores(rows)], rows
 
 
 def check(told: Sequence[float], here: Sequence[float], tolerance: float) -> float:

@@ -24,6 +24,7 @@ from app.storage.audit import By
 from app.storage.moved import note_export
 from app.storage.version_reader import Stored
 from detector.errors import FingerprintMismatchError, SampleError
+from detector.kinds import learned_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,11 @@ async def export(
     stored = await asyncio.to_thread(service.catalogue.get, name, version)
     stored.detector.require_fitted()
     service.catalogue.check_fingerprint(stored.detector)
-    pictures = golden.pictures(stored.detector, service.settings.min_image_side)
+    learned = await service.networks.of(stored.detector)
+    if learned is None:
+        pictures = golden.pictures(stored.detector, service.settings.min_image_side)
+    else:
+        pictures = golden.arrays(learned)
     scores, _ = await golden.score(service, stored.detector, list(pictures.values()))
     write = partial(pack, service, stored, file, pictures, scores, rows=rows)
     try:
@@ -90,8 +95,9 @@ async def bring(service: Service, file: IO[bytes], by: By, name: str = "") -> Br
     bundle = await asyncio.to_thread(Bundle, file)
     name = name or bundle.manifest.name
     await asyncio.to_thread(_require_free, service, name)
-    _require_backbone(service, bundle)
     detector = await asyncio.to_thread(detector_of, bundle, name)
+    if learned_kind(detector.spec.kind) is None:
+        _require_backbone(service, bundle)
     told = bundle.golden.images
     files = [await asyncio.to_thread(bundle.read, each.file) for each in told]
     try:

@@ -26,6 +26,10 @@ LICENCES = {
 _Known = tuple[Role, Image]
 
 
+NPY = b"\x93NUMPY"
+"""How a file of a NumPy array begins."""
+
+
 def pack(
     service: Service,
     stored: Stored,
@@ -80,7 +84,8 @@ def _pack(
     writer.add(IMAGES, BundledImages(images=images))
     told = []
     for place, ((made, content), score) in enumerate(zip(pictures.items(), scores, strict=True)):
-        told.append(GoldenScore(file=f"golden/{place:02d}.png", made=made, score=score))
+        suffix = "npy" if content.startswith(NPY) else "png"
+        told.append(GoldenScore(file=f"golden/{place:02d}.{suffix}", made=made, score=score))
         writer.add(told[-1].file, content)
     writer.add(GOLDEN, Golden(tolerance=golden.TOLERANCE, images=told))
     spec = detector.spec

@@ -1,10 +1,19 @@
-"""How OpenAPI describes the bodies that bring images, which routes read by themselves."""
+"""How OpenAPI describes the bodies that bring samples, which routes read by themselves."""
 
 from typing import Any
 
-from app.images.sources import FIELD, JSON, MASK_FIELD, MULTIPART, NDJSON, OCTETS
+from app.images.sources import (
+    FIELD,
+    JSON,
+    MASK_FIELD,
+    MULTIPART,
+    NDJSON,
+    ONE_SAMPLE,
+    SAMPLES_FIELD,
+    TEXTS_FIELD,
+)
 from app.intake.spooling import TAR, ZIP
-from app.schemas.images import SentImages
+from app.schemas.images import SentSamples
 from app.schemas.v2 import described
 
 
@@ -23,6 +32,15 @@ def _form_schema(**bounds: int) -> dict[str, object]:
                 "minItems": 1,
                 **bounds,
                 "items": {"type": "string", "format": "binary"},
+                "description": f"Files, one a sample; the field may be called {SAMPLES_FIELD!r} "
+                "as well.",
+            },
+            TEXTS_FIELD: {
+                "type": "array",
+                **bounds,
+                "items": {"type": "string"},
+                "description": "Where a sample is a file with a text: one for each file, in the "
+                "same order. Files a.jpg and a.txt belong together, too.",
             },
             MASK_FIELD: {
                 "type": "string",
@@ -37,7 +55,7 @@ def _form_schema(**bounds: int) -> dict[str, object]:
 
 def _body(**bounds: int) -> dict[str, Any]:
     content: dict[str, Any] = {MULTIPART: {"schema": _form_schema(**bounds)}}
-    for media_type in ("image/*", OCTETS):
+    for media_type in ONE_SAMPLE:
         content |= _binary(media_type)
     return {"requestBody": {"required": True, "content": content}}
 
@@ -47,15 +65,16 @@ def _many() -> dict[str, Any]:
     content = body["requestBody"]["content"]
     for media_type in ZIP:
         content |= _binary(media_type)
-    content |= described(SentImages)["requestBody"]["content"]
-    content[NDJSON] = {
-        "schema": {
-            "type": "string",
-            "description": f"One image a line, as in the member images of {JSON}: "
-            '{"name": "a.png", "data": "<base64>"}.',
-        }
-    }
+    content |= described(SentSamples)["requestBody"]["content"]
+    content[JSON]["schema"]["description"] += (
+        " For a detector whose samples are JSON any other document is one sample as it is."
+    )
+    content |= _lines(f'as in the member images of {JSON}: {{"name": "a.png", "data": "<base64>"}}')
     return body
+
+
+def _lines(said: str) -> dict[str, object]:
+    return {NDJSON: {"schema": {"type": "string", "description": f"One sample a line, {said}."}}}
 
 
 def _job_body(*, anomalies: bool = False) -> dict[str, object]:
@@ -68,8 +87,12 @@ def _job_body(*, anomalies: bool = False) -> dict[str, object]:
     if anomalies:
         properties["anomalies"] = properties[FIELD] | {"description": "Known anomalies."}
     content: dict[str, object] = {MULTIPART: {"schema": form}}
-    for media_type in ("image/*", OCTETS, *ZIP, *TAR):
+    for media_type in (*ONE_SAMPLE, *ZIP, *TAR):
         content |= _binary(media_type)
+    content |= _lines(
+        'with its group if it has one: {"name": "a.png", "group": "lot 7", "data": "<base64>"}; a '
+        "sample that is JSON may be the value of data itself"
+    )
     return {"requestBody": {"required": False, "content": content}}
 
 
@@ -78,4 +101,4 @@ JOB_BODY, CALIBRATION_BODY = _job_body(), _job_body(anomalies=True)
 
 IMAGES_BODY, IMAGE_BODY = _many(), _body(maxItems=1)
 """How OpenAPI describes a body of images, or of one; routes read it through ``UploadDep``, and take
-one image in a zip file or in JSON as well, which nobody needs."""
+one sample in a zip file or in JSON as well."""

@@ -64,7 +64,7 @@ class BundledImages(Said):
 class GoldenScore(Said):
     """An image, how it was made, and the score it had where the bundle was written."""
 
-    file: Annotated[str, StringConstraints(pattern=r"^golden/\d\d\.png$")]
+    file: Annotated[str, StringConstraints(pattern=r"^golden/\d\d\.(png|npy)$")]
     made: str
     score: FiniteFloat
 

@@ -5,10 +5,12 @@ They are small and run in the process that scores, on its device, beside the ser
 
 import asyncio
 from functools import partial
+from typing import Any
 
 from app.storage.cache import Cache
 from detector.detector import Detector
-from detector.kinds import learned_kind
+from detector.errors import ArtefactError
+from detector.kinds import LearnedKind, learned_kind
 from detector.kinds.learned import Learned, device_of, read
 
 
@@ -28,15 +30,21 @@ class Networks:
         """Return a detector's network, read off the event loop; None if its kind learns none.
 
         Raises:
-            ArtefactError: if its file is damaged.
+            ArtefactError: if its file is damaged, or of another network.
         """
         kind = learned_kind(detector.spec.kind)
         if kind is None:
             return None
         fingerprint = detector.spec.backbone_fingerprint
-        make = partial(read, kind, detector.network, self.device)
         found = self._at_hand.get(fingerprint)
+        make = partial(self._read, kind, detector)
         return found or await asyncio.to_thread(self._at_hand.made, fingerprint, make)
+
+    def _read(self, kind: LearnedKind[Any, Any], detector: Detector) -> Learned:
+        learned = read(kind, detector.network, self.device)
+        if learned.fingerprint != detector.spec.backbone_fingerprint:
+            raise ArtefactError("the network in it is another than the detector was fitted on")
+        return learned
 
     def keep(self, learned: Learned) -> None:
         """Have a network at hand."""

@@ -1,6 +1,7 @@
 """What every scorer offers: rows to contributions, whose sum is the score; maps where it can."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,17 @@ from detector.statistics import Statistics
 
 Contributions = Float[np.ndarray, "n parts"]
 Distances = Float[np.ndarray, "n k"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slopes:
+    """Contributions of one block as sums over the coordinates of its rows, about the normal row.
+
+    For row x of n: contribution = sum_j slope_j (x_j - normal_j).
+    """
+
+    slope: Float[np.ndarray, "n d"]
+    normal: Float[np.ndarray, " d"]
 
 
 class Scorer(ABC):
@@ -48,6 +60,10 @@ class Scorer(ABC):
         interest; None from a scorer that has no map.
         """
         return self.contributions(rows), None
+
+    def coordinates(self, rows: BlockRows) -> dict[str, Slopes] | None:
+        """Return what every coordinate of each block's rows contributes; None if it is no sum."""
+        return None
 
 
 def moments_of(statistics: Statistics) -> dict[str, Moments]:

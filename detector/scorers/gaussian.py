@@ -18,7 +18,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from detector.descriptors import IMAGE_LEVEL, BlockRows
 from detector.errors import DegenerateDataError
 from detector.options import Options
-from detector.scorers.base import Contributions, Scorer, moments_of
+from detector.scorers.base import Contributions, Scorer, Slopes, moments_of
 from detector.scorers.scaling import deviations, scaled
 from detector.shrinkage import oas
 from detector.statistics import Statistics
@@ -59,3 +59,16 @@ class Gaussian(Scorer):
             ],
             axis=1,
         )
+
+    def coordinates(self, rows: BlockRows) -> dict[str, Slopes]:
+        """Return C^-1 (x - mu) / d of every block, 0 where d = 0: the gradient of d.
+
+        With ``zscore`` it is that of the standardised row, over the deviations.
+        """
+        found = {}
+        for block, (deviation, mean, whitening) in self._fitted.items():
+            white = (rows[block] / deviation - mean) @ whitening
+            length = np.linalg.norm(white, axis=1, keepdims=True)
+            unit = np.divide(white, length, out=np.zeros_like(white), where=length > 0)
+            found[block] = Slopes(unit @ whitening.T / deviation, mean * deviation)
+        return found

@@ -13,7 +13,7 @@ import numpy as np
 from detector.descriptors import IMAGE_LEVEL, BlockRows
 from detector.errors import DegenerateDataError
 from detector.options import Options
-from detector.scorers.base import Contributions, Scorer, moments_of
+from detector.scorers.base import Contributions, Scorer, Slopes, moments_of
 from detector.scorers.scaling import deviations
 from detector.statistics import Statistics
 
@@ -47,3 +47,13 @@ class Prototype(Scorer):
             squares, distance, out=np.zeros_like(squares), where=distance > 0
         )
         return shares
+
+    def coordinates(self, rows: BlockRows) -> dict[str, Slopes]:
+        """Return (x - mu) / (deviation^2 score) of every block, 0 where the score is 0."""
+        score = self.contributions(rows).sum(axis=1, keepdims=True)
+        found = {}
+        for block, (mean, deviation) in self._normal.items():
+            away = (rows[block] - mean) / deviation**2
+            slope = np.divide(away, score, out=np.zeros_like(away), where=score > 0)
+            found[block] = Slopes(slope, mean)
+        return found
