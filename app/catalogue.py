@@ -14,7 +14,7 @@ from detector.descriptors import REGIONAL
 from detector.detector import Detector
 from detector.embeds import Embeds
 from detector.errors import FingerprintMismatchError, InvalidSpecError, NotCalibratedError
-from detector.kinds import DEFAULT_KIND, learned_kind
+from detector.kinds import DEFAULT_KIND, Kind, kind_of, learned_kind
 from detector.kinds.learned import backbone_of
 from detector.scorers import DEFAULT_SCORER, SCORERS
 from detector.spec import Mask as MaskKind
@@ -90,6 +90,16 @@ class Catalogue:
             UnknownDetectorError, UnknownVersionError
         """
         return self._storage.versions.get(name, version)
+
+    async def kind(self, name: str) -> Kind:
+        """Return what a detector's samples are, whatever its version. Raises UnknownDetectorError.
+
+        What another process has changed is seen within half a second.
+        """
+        stored = self._storage.versions.recent(name)
+        if stored is not None:
+            return kind_of(stored.detector.spec.kind)
+        return kind_of_entry(await asyncio.to_thread(self._storage.versions.entry, name))
 
     def base(self, name: str, version: int | None) -> Stored:
         """Return the version that a change builds on, by default the tip.
@@ -195,3 +205,8 @@ class Catalogue:
     def _shown(self, entry: Entry) -> Entry:
         self._telemetry.detector(entry)
         return entry
+
+
+def kind_of_entry(entry: Entry) -> Kind:
+    """Return what the samples of a detector are of which a row is known."""
+    return kind_of(entry.version.summary["spec"].get("kind", DEFAULT_KIND))

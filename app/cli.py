@@ -10,6 +10,7 @@ from app.bench.command import ListOptions, bench
 from app.commands.adapting import adapt
 from app.commands.bulk import merge
 from app.commands.common import settings_of_environment
+from app.commands.creating import create
 from app.commands.doctor import doctor
 from app.commands.fitting import fit
 from app.commands.following import cancel
@@ -45,7 +46,7 @@ def serve(
 
 for command in (fit, merge, calibrate, forget, threshold, score, replay, power, export, adapt):
     cli.command()(command)
-for managing in (detectors, versions, promote, rollback, delete):
+for managing in (create, detectors, versions, promote, rollback, delete):
     cli.command()(managing)
 cli.command()(cancel)
 cli.command("map")(draw_map)

@@ -1,9 +1,12 @@
-"""What a route may ask for: the service, and the images of the request."""
+"""What a route may ask for: the service, and the samples of the request."""
 
 import asyncio
 import pathlib
+import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Literal, TypeVar, cast
 
 from fastapi import Depends, Header, Path, Query, Request, Response
@@ -12,7 +15,8 @@ from fastapi.routing import APIRoute
 from app.access.credentials import Role
 from app.access.guard import ByDep, require
 from app.deadlines import DeadlineDep
-from app.images import sources, tensors
+from app.errors import UnknownDetectorError, WrongKindError
+from app.images import tensors
 from app.images.sources import Upload
 from app.images.tensors import Inference
 from app.intake.grouping import MAX_GROUP, Grouping
@@ -22,9 +26,12 @@ from app.jobs.submission import Coming, Submission
 from app.middleware import allow_body, arrived
 from app.parameters import made
 from app.results import Scored
+from app.schemas.score_many import MAX_DETECTORS
 from app.service import Service
 from app.storage.jobs import Job
 from app.storage.serving import Promote
+from detector.kinds import Kind
+from detector.spec import NAME
 
 
 async def _service(request: Request) -> Service:
@@ -35,11 +42,40 @@ A = TypeVar("A")
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
+async def _kind_asked(request: Request, service: Service) -> Kind | None:
+    """Return what the detectors that a request names take; None if there is none of them.
+
+    What can be no name at all the route refuses later.
+
+    Raises:
+        UnknownDetectorError: if the path names one that there is not.
+        WrongKindError: if several are named that take different kinds.
+    """
+    if "name" in request.path_params:
+        name = request.path_params["name"]
+        return await service.catalogue.kind(name) if re.fullmatch(NAME, name) else None
+    named = ",".join(request.query_params.getlist("detectors")).split(",")
+    names = [name for name in dict.fromkeys(named[:MAX_DETECTORS]) if re.fullmatch(NAME, name)]
+    await service.catalogue.look_up(names)
+    kinds: dict[str, Kind] = {}
+    for name in names:
+        with suppress(UnknownDetectorError):  # the answer says so in its place
+            kind = await service.catalogue.kind(name)
+            kinds[kind.name] = kind
+    if len(kinds) > 1:
+        raise WrongKindError(
+            f"the detectors take different kinds ({', '.join(sorted(kinds))}), so that it is not "
+            "clear how this body is to be read: ask those of one kind at a time"
+        )
+    return next(iter(kinds.values()), None)
+
+
 async def _upload(
     request: Request, service: ServiceDep, deadline_s: DeadlineDep
 ) -> AsyncIterator[Upload]:
     allow_body(request.scope, service.settings.max_body_bytes)
-    async with from_request(request, service.settings) as upload:
+    kind_of = partial(_kind_asked, request, service)
+    async with from_request(request, service.settings, kind_of) as upload:
         arrived(request.scope, len(upload.images))
         # and then the uploaded files, which may lie on the disk, are closed
         yield replace(upload, deadline_s=deadline_s)
@@ -178,8 +214,8 @@ SubmissionDep = Annotated[Submission, Depends(_submission)]
 class ScoreAnswer:
     """Makes a scored request an answer: timings in a header, the error of a raw image raised."""
 
-    def __init__(self, request: Request, response: Response) -> None:
-        self._is_raw = sources.is_one(request)
+    def __init__(self, upload: UploadDep, response: Response) -> None:
+        self._is_raw = upload.alone
         self._response = response
 
     def of(self, scored: Scored) -> Scored:

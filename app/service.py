@@ -12,7 +12,7 @@ from app.health.canary import Canary
 from app.health.heartbeats import Heartbeats
 from app.health.state import Health
 from app.images import masks
-from app.images.sources import Upload
+from app.images.sources import Source, Upload
 from app.learning.collecting import Collector
 from app.lines import Line, decided
 from app.monitoring.watch import Watch
@@ -197,7 +197,13 @@ class Service:
         scored = await self.verdicts.of(
             stored, images, arrivals, group=group, false_discovery_rate=false_discovery_rate
         )
-        return await with_places(self.ingest, self.networks, stored, images, scored, asked=places)
+        return await self.located(stored, images, scored, asked=places)
+
+    async def located(
+        self, stored: Stored, sources: Sequence[Source], scored: Scored, *, asked: bool | None
+    ) -> Scored:
+        """Return what was scored with where scores come from; see ``app.scoring.locating``."""
+        return await with_places(self.ingest, self.networks, stored, sources, scored, asked=asked)
 
     async def embed(
         self,

@@ -18,7 +18,7 @@ from PIL import Image
 from skimage import data
 from tqdm import tqdm
 
-from app.images import imaging
+from detector import imaging
 from models.preprocess import LITE0
 
 SIZES = {"0.2": (512, 384), "2": (1600, 1200), "12": (4000, 3000)}

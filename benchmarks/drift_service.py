@@ -29,7 +29,7 @@ from tqdm import tqdm
 from app.images.sources import Upload, from_bytes
 from app.intake.local_images import LocalImages
 from app.learning import calibrating, fitting
-from app.learning.fitting import Order
+from app.learning.order import Order
 from app.lines import Line
 from app.main import open_storage
 from app.service import Service

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from app.intake.local_images import LocalImages, files_in
 from app.learning import calibrating, fitting
-from app.learning.fitting import Order
+from app.learning.order import Order
 from app.lines import Line
 from app.main import create_service
 from app.past.rejudging import word

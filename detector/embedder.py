@@ -9,12 +9,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from detector.device_errors import of_device
 from detector.embedding import Embedding
 from detector.errors import (
     BackboneError,
-    DetectorError,
-    DeviceLostError,
-    DeviceMemoryError,
     EngineNotReadyError,
     InvalidMaskError,
 )
@@ -44,28 +42,6 @@ _NOT_BUILT = (
     PrecisionError,
     backbone.MissingEngineError,
     backbone.UnknownBackboneError,
-)
-
-# What torch (CUDA and CPU) and ONNX Runtime say; their types tell less, or nothing.
-_NO_MEMORY = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "failed to allocate memory",
-    "bad_alloc",
-    "bad allocation",
-)
-# Errors after which CUDA answers every call of the process with the same error.
-_LOST = (
-    "device-side assert",
-    "illegal memory access",
-    "illegal instruction",
-    "misaligned address",
-    "unspecified launch failure",
-    "launch timed out",
-    "uncorrectable ecc error",
-    "device lost",
-    "gpu is lost",
 )
 
 
@@ -272,7 +248,7 @@ def _told(run: Callable[[], _T]) -> _T:
     except PrecisionError as error:
         raise BackboneError(str(error)) from error
     except Exception as error:
-        failure = _of_device(error)
+        failure = of_device(error)
         if failure is None:
             raise
     # Not from within: an error that knew the first one would keep, by its traceback, the tensors
@@ -283,14 +259,3 @@ def _told(run: Callable[[], _T]) -> _T:
 def _array(tensor: Tensor) -> np.ndarray:
     array: np.ndarray = tensor.float().cpu().numpy()
     return array
-
-
-def _of_device(error: Exception) -> DetectorError | None:
-    """Return what an error says of the device; None if it may be about the samples."""
-    said = str(error).lower()
-    text = f"{type(error).__name__}: {error}"
-    if any(words in said for words in _LOST):
-        return DeviceLostError(text)
-    if isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY):
-        return DeviceMemoryError(text)
-    return None

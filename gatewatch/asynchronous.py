@@ -10,7 +10,7 @@ from gatewatch.answers import JobInfo
 from gatewatch.api import Api
 from gatewatch.async_job import AsyncJob
 from gatewatch.bodies import Mask
-from gatewatch.calls import Answer, Call, Listing, Submission
+from gatewatch.calls import After, Answer, Call, Listing, Request, Submission
 from gatewatch.connection import (
     TIMEOUT_S,
     Connection,
@@ -106,25 +106,28 @@ class AsyncClient(Api):
         version: int | None = None,
         allow_stale: bool = False,
         group: str = "",
+        places: bool | None = None,
         timeout_s: float | None = None,
     ) -> AsyncGenerator[FileScore, None]:
-        """Score every image below a folder, as ``Client.score_folder`` does.
+        """Score every sample below a folder, as ``Client.score_folder`` does.
 
         Who stops early closes it (``contextlib.aclosing``): after ``break`` alone it is open until
         it is collected at some later time, and what is on its way is not kept before.
         """
         how = {"mask": mask, "version": version, "timeout_s": timeout_s}
-        how |= {"allow_stale": allow_stale or None, "group": group or None}
+        how |= {"allow_stale": allow_stale or None, "group": group or None, "places": places}
         run = FolderRun(name, folder, results, how)
         return self._folder(run, checked(concurrency, order), progress, order)
 
-    async def send(self, call: Call[T]) -> T:
+    async def send(self, call: Request[T]) -> T:
         """Send a request, again where that helps and does no harm; return what came of it.
 
         Raises:
             ProblemError: if the server says what is wrong.
             ServerUnreachableError: if no answer came.
         """
+        while isinstance(call, After):
+            call = call.then(await self.send(call.first))
         tries = self._connection.retries.begin(call)
         while True:
             try:
@@ -191,6 +194,8 @@ class AsyncClient(Api):
     ) -> AsyncGenerator[FileScore, None]:
         pending: set[asyncio.Task[FileScore]] = set()
         with run.opened(), bar(progress, run.name) as shown:
+            if run.look is not None:
+                run.find(await self.send(run.look))
             files, done = iter(run.todo), len(run.kept)
             turns = InOrder(run.paths, order, run.kept)
             shown.at(done, len(run.paths))

@@ -9,7 +9,7 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
-from gatewatch.calls import Call, Listing, Submission
+from gatewatch.calls import Listing, Request, Submission
 
 if TYPE_CHECKING:
     from gatewatch.async_job import AsyncJob
@@ -51,7 +51,7 @@ class operation(_Bound, Generic[P, T]):  # noqa: N801  # it is used like propert
 
     way = "send"
 
-    def __init__(self, make: Callable[P, Call[T]]) -> None:
+    def __init__(self, make: Callable[P, Request[T]]) -> None:
         super().__init__(make)
 
     @overload

@@ -4,17 +4,17 @@ import base64
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from gatewatch.folders import OF_IMAGES, Looked, listed
 from gatewatch.images import (
     Image,
     Images,
     Piece,
     archive_type,
     given,
-    listed,
     of_path,
     piece,
     sendable,
@@ -122,9 +122,13 @@ class Form:
 
 
 def one(image: Image, mask: Mask = None) -> Body:
-    """Return the body for one image: as it is, unless its name or a mask has to come along."""
+    """Return the body for one sample: as it is, unless something has to come along.
+
+    That may be its name, its text, or a mask.
+    """
     file = piece(image)
-    return Raw(file) if mask is None and not file.name else many([(file.name, image)], mask)
+    is_bare = mask is None and not file.name and file.text is None
+    return Raw(file) if is_bare else many([file], mask)
 
 
 def many(
@@ -133,8 +137,16 @@ def many(
     *,
     anomalies: Images = (),
     groups: Mapping[str, str] | None = None,
+    look: Looked = OF_IMAGES,
 ) -> Body:
-    """Return the body for a number of images, and what comes with them.
+    """Return the body for a number of samples, and what comes with them.
+
+    Args:
+        images: The samples, of whatever kind.
+        mask: That counts for all of them.
+        anomalies: More of them, which are known to be odd.
+        groups: What each belongs to, by its name.
+        look: Which files of folders they are.
 
     Raises:
         OSError: if there is no such file or folder.
@@ -148,10 +160,10 @@ def many(
                 "groups from the archive's folders by group_from='folder'"
             )
         return Raw(of_path(Path(str(images)), ""), packed)
-    parts = _files("images", images)
+    parts = _files("images", images, look)
     if not parts:
         raise ValueError("there is no image to send")
-    parts += _files("anomalies", anomalies) if given(anomalies) else []
+    parts += _files("anomalies", anomalies, look) if given(anomalies) else []
     if groups is not None:
         known = {sendable(name): group for name, group in groups.items()}
         parts.append(Part("groups", _text(known), is_text=True))
@@ -170,11 +182,14 @@ def mask_json(mask: Mask) -> Any:
     return {"image": base64.b64encode(content).decode()}
 
 
-def _files(name: str, images: Images) -> list[Part]:
-    return [
-        Part(name, each if each.name else Piece(f"{name}-{at}", each.size, each.pieces, each.again))
-        for at, each in enumerate(listed(images))
-    ]
+def _files(name: str, images: Images, look: Looked) -> list[Part]:
+    """Return the parts of samples; the text of a pair comes after its file."""
+    parts: list[Part] = []
+    for at, each in enumerate(listed(images, look)):
+        parts.append(Part(name, each if each.name else replace(each, name=f"{name}-{at}")))
+        if each.text is not None:
+            parts.append(Part("texts", _plain(each.text), is_text=True))
+    return parts
 
 
 def _mask(mask: Mask) -> Part:
@@ -185,7 +200,11 @@ def _mask(mask: Mask) -> Part:
 
 
 def _text(value: Any) -> Piece:
-    content = json.dumps(value).encode()
+    return _plain(json.dumps(value))
+
+
+def _plain(text: str) -> Piece:
+    content = text.encode()
     return Piece("", len(content), lambda: iter((content,)))
 
 

@@ -112,10 +112,26 @@ class Call(Generic[T]):
 
 
 @dataclass(frozen=True)
+class After(Generic[T]):
+    """A request that can be made only once another is answered.
+
+    Attributes:
+        first: The other.
+        then: Makes the request of what that one's answer means.
+    """
+
+    first: "Request[Any]"
+    then: "Callable[[Any], Request[T]]"
+
+
+Request = Call[T] | After[T]
+
+
+@dataclass(frozen=True)
 class Submission(Generic[R]):
     """A request that begins a job, and what the job's result means."""
 
-    call: Call[JobInfo]
+    call: Request[JobInfo]
     result: type[R]
 
 

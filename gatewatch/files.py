@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,10 +19,12 @@ from typing import Any, Literal
 from gatewatch.answers import ImageResult, Problem
 from gatewatch.answers.scores import Scores
 from gatewatch.bodies import Mask, many
-from gatewatch.calls import Call, document
+from gatewatch.calls import Call, Request, document
 from gatewatch.errors.base import ProblemError, ResultsFileError, UnexpectedAnswerError
 from gatewatch.errors.images import ImageError
-from gatewatch.images import Path_, piece, walk
+from gatewatch.folders import OF_IMAGES, Looked, is_mixed, of_folder, walk
+from gatewatch.images import Path_, piece
+from gatewatch.operations.looking import look_of
 from gatewatch.operations.scoring import within
 from gatewatch.reading import read
 
@@ -52,14 +54,16 @@ class FolderRun:
     """The scoring of a folder.
 
     Attributes:
-        todo: Paths of files that are left, relative to the folder.
+        look: Request that tells which files are samples; None if they are images, all of them.
+        paths: Those, by path relative to the folder, once they are found.
+        todo: Paths that are left.
         kept: What earlier runs have done, in the order of the results file.
     """
 
     def __init__(
         self, name: str, folder: Path_, results: Path_ | None, how: Mapping[str, Any]
     ) -> None:
-        """List the files, and read the mask, which goes with every one of them.
+        """Read the mask, which goes with every file.
 
         Raises:
             NotADirectoryError: if it is no folder.
@@ -69,25 +73,39 @@ class FolderRun:
         self.how = {key: value for key, value in how.items() if value is not None}
         if "mask" in self.how:
             self.how["mask"] = _in_memory(self.how["mask"])
-        self.paths = dict(walk(Path(folder)))
-        self.todo = list(self.paths)
+        self._folder = Path(folder)
+        if not self._folder.is_dir():
+            raise NotADirectoryError(f"{folder} is no folder")
+        self.look: Request[Looked] | None = look_of([name]) if is_mixed(folder) else None
+        self._looked = OF_IMAGES
+        self.paths: dict[str, Path] = {}
+        self.todo: list[str] = []
         self.kept: list[FileScore] = []
         self._results = None if results is None else Path(results)
         self._file: Any = None
 
+    def find(self, look: Looked) -> None:
+        """List the files that are samples, and those of them that are left."""
+        self._looked = look
+        self.paths = dict(walk(self._folder, look.suffixes))
+        self.kept = [score for score in self.kept if score.path in self.paths]
+        done = {score.path for score in self.kept}
+        self.todo = [each for each in self.paths if each not in done]
+
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Read what is kept, and keep what comes.
+        """Read what is kept, and keep what comes; files are listed if nothing has to be asked.
 
         Raises:
             ResultsFileError: if the file is another run's, or another process writes it.
         """
-        if self._results is None:
-            yield
-            return
-        with self._results.open("a+b", buffering=0) as self._file:
-            _lock(self._file, self._results)
-            self._resume(self._results)
+        with ExitStack() as opened:
+            if self._results is not None:
+                self._file = opened.enter_context(self._results.open("a+b", buffering=0))
+                _lock(self._file, self._results)
+                self._resume(self._results)
+            if self.look is None:
+                self.find(OF_IMAGES)
             yield
 
     def call(self, path: str) -> Call[FileScore]:
@@ -108,7 +126,7 @@ class FolderRun:
             meaning,
             parts={"name": self.name},
             headers=within(how.pop("timeout_s", None)),
-            body=many([(path, self.paths[path])], how.pop("mask", None)),
+            body=many(of_folder(self.paths[path], path, self._looked), how.pop("mask", None)),
             query=how,
             repeatable=True,
             instead=instead,
@@ -154,9 +172,7 @@ class FolderRun:
                 "another path, or remove the file"
             )
         self._file.truncate(whole)  # only now: until here it could have been somebody else's
-        self.kept = [score for score in kept if score.path in self.paths]
-        done = {score.path for score in self.kept}
-        self.todo = [each for each in self.paths if each not in done]
+        self.kept = kept
 
 
 class InOrder:

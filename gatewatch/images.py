@@ -1,4 +1,4 @@
-"""Images as they are handed to the client: paths, bytes, open files, arrays, pictures of Pillow.
+"""Samples as they are handed to the client: paths, bytes, open files, arrays, JSON, pairs.
 
 Nothing is read before it is sent, and files are sent in pieces, so that a folder need not fit in
 memory. NumPy and Pillow are imported only where they are needed.
@@ -6,15 +6,15 @@ memory. NumPy and Pillow are imported only where they are needed.
 
 import errno
 import io
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 PIECE_BYTES = 256 * 1024
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 ARCHIVES = {
     ".zip": "application/zip",
     ".tar": "application/x-tar",
@@ -23,16 +23,17 @@ ARCHIVES = {
 }
 CHANNELS = (1, 3, 4)
 """Lengths of an array's last axis that make it one picture and no pile of grey ones."""
-CLUTTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db"})
 UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What no line of text holds: controls, and bytes of a file's name that are no UTF-8."""
 
 Path_ = str | os.PathLike[str]
 Image = Any
-"""A path; the bytes of an image file; a binary file open for reading; a NumPy array, uint8 (h, w)
-or (h, w, 3); a picture of Pillow; or a pair of a name and one of these."""
+"""One sample: a path; the bytes of a file; a binary file open for reading; of an image also a NumPy
+array, uint8 (h, w) or (h, w, 3), or a picture of Pillow; of a kind whose samples are JSON also a
+dict or a list; of an image with its text ``{"image": one of the former, "text": str}``; or a tuple
+of a name and one of these."""
 Images = Path_ | Iterable[Image]
-"""A folder, an archive (zip, tar) or an image file by its path; or images."""
+"""A folder, an archive (zip, tar) or a file by its path; or samples."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +45,35 @@ class Piece:
         size: In bytes, if it is known before it is read.
         pieces: Reads it, from its beginning each time.
         again: Whether it can be read more than once.
+        text: That belongs to it, if it is half of a pair.
     """
 
     name: str
     size: int | None
     pieces: Callable[[], Iterator[bytes]]
     again: bool = True
+    text: str | None = None
 
 
 def piece(image: Image) -> Piece:
-    """Return an image as a file to be sent.
+    """Return a sample as a file to be sent.
 
     Raises:
-        TypeError: if it is none of the kinds that ``Image`` names.
+        TypeError: if it is none of what ``Image`` names.
+        ValueError: if it has a number that JSON has not, such as NaN.
         OSError: if there is no such file.
     """
+    if isinstance(image, Piece):
+        return image
     if isinstance(image, tuple):
         name, inner = image
-        made = piece(inner)
-        return Piece(str(name), made.size, made.pieces, made.again)
+        return replace(piece(inner), name=str(name))
+    if isinstance(image, dict) and image.keys() == {"image", "text"}:
+        if not isinstance(image["text"], str):
+            raise TypeError(f"the text of an image must be str, got {type(image['text']).__name__}")
+        return replace(piece(image["image"]), text=image["text"])
+    if isinstance(image, dict | list):
+        return of_json(image)
     if isinstance(image, str | os.PathLike):
         return of_path(Path(image), Path(image).name)
     if isinstance(image, bytes | bytearray | memoryview):
@@ -74,8 +85,15 @@ def piece(image: Image) -> Piece:
         return Piece("", None, lambda: iter((_png(image),)))
     raise TypeError(
         f"{type(image).__name__} is no image: give a path, bytes, an open file, a NumPy array, a "
-        "picture of Pillow, or (name, one of these)"
+        "picture of Pillow, or (name, one of these); of a sample that is JSON, a dict or a list"
     )
+
+
+def of_json(value: Any) -> Piece:
+    """Return a JSON value as a file without a name. Raises TypeError, ValueError."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    content = text.encode()
+    return Piece("", len(content), lambda: iter((content,)))
 
 
 def of_path(path: Path, name: str) -> Piece:
@@ -105,28 +123,6 @@ def sendable(name: str) -> str:
     return UNSENDABLE.sub(lambda found: f"%{ord(found[0]) & 0xFF:02X}", name)
 
 
-def walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the image files below a folder with their paths relative to it, sorted.
-
-    Other files, the clutter of desktops and links to folders are passed over, as the server does
-    with a folder of its own.
-
-    Raises:
-        NotADirectoryError: if it is no folder.
-    """
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is no folder")
-    found = []
-    for top, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in CLUTTER]
-        for name in files:
-            hidden = name in CLUTTER or name.startswith("._")
-            if not hidden and Path(name).suffix.lower() in SUFFIXES:
-                path = Path(top, name)
-                found.append((str(PurePosixPath(path.relative_to(folder))), path))
-    yield from sorted(found, key=lambda pair: pair[0].split("/"))
-
-
 def archive_type(images: Any) -> str | None:
     """Return the media type of an archive, if this is the path of one."""
     if not isinstance(images, str | os.PathLike) or Path(images).is_dir():
@@ -142,34 +138,9 @@ def given(images: Images) -> bool:
     return not (isinstance(images, tuple) and not images)
 
 
-def listed(images: Images) -> Iterator[Piece]:
-    """Yield the files of a folder, or of a number of images.
-
-    Raises:
-        OSError: if there is no such file or folder.
-        TypeError: if it is one image and no number of them.
-        ValueError: if a folder has no images.
-    """
-    if not isinstance(images, str | os.PathLike):
-        if _is_one(images):
-            raise TypeError("one image was given where many are taken: put it into a list")
-        yield from map(piece, images)
-        return
-    path = Path(images)
-    if not path.is_dir():
-        yield piece(path)
-        return
-    empty = True
-    for name, file in walk(path):
-        empty = False
-        yield of_path(file, name)
-    if empty:
-        raise ValueError(f"no image below {path}; looked for {', '.join(sorted(SUFFIXES))}")
-
-
-def _is_one(images: Any) -> bool:
-    """Whether this is one image: bytes, a file, a picture, or an array (h, w) or (h, w, 3)."""
-    if isinstance(images, bytes | bytearray | memoryview):
+def is_one(images: Any) -> bool:
+    """Whether this is one: bytes, a file, an object, a picture, or an array (h, w) or (h, w, 3)."""
+    if isinstance(images, bytes | bytearray | memoryview | dict | Piece):
         return True
     if hasattr(images, "read") or hasattr(images, "save"):
         return True

@@ -13,7 +13,7 @@ from gatewatch.answers import JobInfo
 from gatewatch.api import Api
 from gatewatch.background import started
 from gatewatch.bodies import Mask
-from gatewatch.calls import Answer, Call, Listing, Submission
+from gatewatch.calls import After, Answer, Call, Listing, Request, Submission
 from gatewatch.connection import (
     TIMEOUT_S,
     Connection,
@@ -103,26 +103,29 @@ class Client(Api):
         version: int | None = None,
         allow_stale: bool = False,
         group: str = "",
+        places: bool | None = None,
         timeout_s: float | None = None,
     ) -> Generator[FileScore, None, None]:
-        """Score every image below a folder, some at once, and yield results as they come.
+        """Score every sample below a folder, some at once, and yield results as they come.
 
         With ``results``, the path of a file, a second run goes on where the first stopped. What
         it had done is yielded, too. A file that cannot be scored has its problem in its result.
         Who stops early waits for what is on its way, though not for long.
         """
         how = {"mask": mask, "version": version, "timeout_s": timeout_s}
-        how |= {"allow_stale": allow_stale or None, "group": group or None}
+        how |= {"allow_stale": allow_stale or None, "group": group or None, "places": places}
         run = FolderRun(name, folder, results, how)
         return self._folder(run, checked(concurrency, order), progress, order)
 
-    def send(self, call: Call[T]) -> T:
+    def send(self, call: Request[T]) -> T:
         """Send a request, again where that helps and does no harm; return what came of it.
 
         Raises:
             ProblemError: if the server says what is wrong.
             ServerUnreachableError: if no answer came.
         """
+        while isinstance(call, After):
+            call = call.then(self.send(call.first))
         return self._send(call, Event())
 
     def submit(self, submission: Submission[R]) -> Job[R]:
@@ -195,6 +198,8 @@ class Client(Api):
         pending: set[Future[FileScore]] = set()
         stopped = Event()
         with run.opened(), bar(progress, run.name) as shown:
+            if run.look is not None:
+                run.find(self.send(run.look))
             files, done = iter(run.todo), len(run.kept)
             turns = InOrder(run.paths, order, run.kept)
             shown.at(done, len(run.paths))

@@ -17,8 +17,14 @@ Both means run over the whole clip. A waveform that is a times as loud has a^2 t
 which leaves y as it is: loudness must not tell one speaker, or one microphone, from another. The
 floor is relative to the clip's own level for the same reason.
 
+Where loudness is to count, the level is the waveform's full scale instead, and nothing is taken
+off afterwards::
+
+    y = log10(E / window + QUIET)
+
 Source: O'Shaughnessy, "Speech communication: human and machine", 1987, p. 150 (the mel scale).
-Ours: floor and normalisation per clip. Silence, which has no level, becomes 0 everywhere.
+Ours: floors and normalisation per clip. Silence, which has no level, becomes 0 everywhere where
+loudness does not count.
 """
 
 from collections.abc import Sequence
@@ -36,6 +42,8 @@ from models.preprocess import THUMBNAIL_PX
 
 FLOOR = 1e-6
 """Least energy, of the clip's mean energy: 60 dB below it."""
+QUIET = 1e-10
+"""Least energy where loudness counts: about that of the rounding to 16 bits, full scale being 1."""
 _BLANK_FRAMES = 32
 
 Spectrogram = Float[np.ndarray, "mels frames"]
@@ -70,6 +78,26 @@ class LogMel:
         """Return the normalised log-mel spectrogram, float32, of a waveform (t,); thread-safe.
 
         Raises:
+            ValueError: as ``energies``.
+        """
+        energies = self.energies(waveform, rate_hz)
+        level = max(energies.mean(), np.finfo(np.float64).tiny)
+        bels = np.log10(energies / level + FLOOR)
+        prepared: np.ndarray = (bels - bels.mean()).astype(np.float32)
+        return prepared
+
+    def loud(self, waveform: Float[np.ndarray, "..."], rate_hz: int) -> Spectrogram:
+        """Return the log-mel spectrogram with its loudness, float32; else as ``prepare``."""
+        energies = self.energies(waveform, rate_hz) / self.window
+        prepared: np.ndarray = np.log10(energies + QUIET).astype(np.float32)
+        return prepared
+
+    def energies(
+        self, waveform: Float[np.ndarray, "..."], rate_hz: int
+    ) -> Float[np.ndarray, "mels frames"]:
+        """Return the energy in every band of every frame, float64; thread-safe.
+
+        Raises:
             ValueError: if the rate is another, or the waveform is not one-dimensional, shorter
                 than a frame, or not finite.
         """
@@ -83,11 +111,10 @@ class LogMel:
             )
         if not np.isfinite(waveform).all():
             raise ValueError("the waveform must be finite, got NaN or infinity")
-        energies = mel_bank(self.mels, self.window, self.rate_hz) @ self._power(waveform)
-        level = max(energies.mean(), np.finfo(np.float64).tiny)
-        bels = np.log10(energies / level + FLOOR)
-        prepared: np.ndarray = (bels - bels.mean()).astype(np.float32)
-        return prepared
+        energies: np.ndarray = mel_bank(self.mels, self.window, self.rate_hz) @ self._power(
+            waveform
+        )
+        return energies
 
     def _power(self, waveform: np.ndarray) -> np.ndarray:
         """Return |STFT|^2 (bins, frames), float64."""

@@ -3,13 +3,24 @@
 from collections.abc import Callable
 from functools import partial
 
-from reference import client, commands, http, metrics, problems, readme, schemas, settings
+from reference import (
+    client,
+    commands,
+    http,
+    kinds,
+    metrics,
+    problems,
+    readme,
+    schemas,
+    settings,
+)
 
 PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings.page,
     "reference/commands.md": commands.page,
     "reference/http.md": http.page,
     "reference/schemas.md": schemas.page,
+    "reference/kinds.md": kinds.page,
     "reference/problems.md": problems.page,
     "reference/metrics.md": metrics.page,
     "reference/client.md": client.page,

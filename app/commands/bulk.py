@@ -16,7 +16,7 @@ from app.bulk.work import Work
 from app.commands.common import Name, Reason, settings_of_environment
 from app.commands.large import Asked, Finish, how_of, shard_of
 from app.commands.learning import Parameter, warn
-from app.commands.making import finished, part_here, part_on_ray, tell
+from app.commands.making import finished, part_here, part_on_ray, require_images, tell
 from app.commands.target import failures, refuse_key_file
 from app.errors import StorageUnavailableError
 
@@ -48,6 +48,7 @@ def fit(
     refuse_key_file(key_file)
     with _told():
         settings = settings_of_environment()
+        require_images(name, asked, settings)
         plan, how = asked.plan, how_of(asked, settings)
         asked.finish.check()
         with tqdm(desc="list", unit=" found", delay=1.0) as bar:

@@ -1,21 +1,19 @@
-"""The command ``gatewatch fit``: a folder of images by a job, anything larger by ``bulk``."""
+"""The command ``gatewatch fit``: a folder of samples by a job, any more of images by ``bulk``."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.commands import bulk, option_text
+from app.commands import bulk
 from app.commands.common import Name, Reason
+from app.commands.creating import check, complete, described, kind_named, made
 from app.commands.following import followed
 from app.commands.large import Asked, Finish
 from app.commands.learning import Parameter, report, say
+from app.commands.samples import Samples, noun
 from app.commands.sent import MaskFile, Pattern, Sent
-from app.commands.target import NOT_THERE, KeyFile, Target, Url, limits, opened
-from app.images import masks
-from detector.errors import InvalidSpecError
-from detector.spec import Spec
+from app.commands.target import KeyFile, Url, failures, opened
 
 LARGE = "Fit at large"
 """Panel of the options that belong to it, in the help."""
@@ -34,10 +32,17 @@ def fit(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Folder of images, or an image; at large also several, tar and Parquet files, and "
-            "s3://BUCKET/... of all these."
+            help="Folder of samples, or one; of images at large also several, tar and Parquet "
+            "files, and s3://BUCKET/... of all these."
         ),
     ],
+    kind: Annotated[
+        str | None, typer.Option(help="For a new detector: what its samples are, if not images.")
+    ] = None,
+    view: Annotated[
+        list[str] | None,
+        typer.Option(help="For a new detector of such: KEY=VALUE, as rate_hz=16000."),
+    ] = None,
     scorer: Annotated[str | None, typer.Option(help="For a new detector.")] = None,
     descriptor: Annotated[str | None, typer.Option(help="For a new detector.")] = None,
     image_size: Annotated[int | None, typer.Option(help="For a new detector.")] = None,
@@ -91,9 +96,9 @@ def fit(
     url: Url = None,
     key_file: KeyFile = None,
 ) -> None:
-    """Fit a detector to normal images; create it if there is none of that name."""
-    chosen = {"scorer": scorer, "descriptor": descriptor, "image_size": image_size}
-    what: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
+    """Fit a detector to normal samples; create it if there is none of that name."""
+    with failures():
+        what = described(kind, view, scorer, descriptor, image_size)
     asked = Asked(
         sources,
         what,
@@ -121,33 +126,14 @@ def fit(
     if not folder.exists():
         raise typer.BadParameter(f"Path {str(folder)!r} does not exist.", param_hint="'SOURCES...'")
     with opened(url, key_file) as there:
-        sent = Sent.of(folder, mask, group_pattern)
-        if option:
-            what["options"] = asdict(option_text.parse(option))
-        if roi and mask:
-            raise InvalidSpecError("--roi fixes the mask for good, --mask sends one: choose")
-        if roi:
-            most = limits(there)["max_image_pixels"]
-            what["mask"] = masks.from_upload(roi.read_bytes(), max_pixels=most)
-        _made(there, name, what, asks_mask=mask is not None, reason=reason)
+        check(name, what)
+        samples = Samples.of(there, kind_named(there, name, what))
+        sent = Sent.of(folder, mask, group_pattern, samples=samples)
+        complete(there, what, roi, option, asks_mask=mask is not None)
+        made(there, name, what, asks_mask=mask is not None, reason=reason)
         begin = there.extend if extend else there.fit
-        done = followed(begin(name, sent.images, reason=reason, **sent.about), "fit")
+        job = begin(name, sent.images, reason=reason, **sent.about)
+        done = followed(job, "fit", samples.noun)
         report(done.rejected)
-        say(done.detector, f"{done.fitted} image(s) fitted now", done.warnings)
+        say(done.detector, f"{done.fitted} {noun(samples.kind)}(s) fitted now", done.warnings)
         typer.echo(f"Next: gatewatch calibrate {name} FOLDER")
-
-
-def _made(target: Target, name: str, what: dict[str, Any], *, asks_mask: bool, reason: str) -> None:
-    """Create a detector, unless there is one; then nothing may be asked of a new one."""
-    told = {key: value for key, value in what.items() if key not in ("mask", "options")}
-    Spec(name, "", "", **told)  # refuse what cannot be, in the same words wherever it is asked
-    try:
-        target.detector(name)
-    except NOT_THERE:
-        mask = what.pop("mask", "request" if asks_mask else None)
-        target.create(name, mask=mask, reason=reason, **what)
-    else:
-        if what:
-            raise InvalidSpecError(
-                f"detector {name!r} exists: {', '.join(what)} can only be given to a new one"
-            )

@@ -15,17 +15,24 @@ INTERRUPTED = 130
 """What a shell makes of a program that Ctrl-C has ended."""
 
 
-def followed(job: LocalJob[R] | Job[R], what: str) -> R:
+def followed(job: LocalJob[R] | Job[R], what: str, noun: str = "image") -> R:
     """Return what came of a job; one of a server goes on when it is not waited for any more.
+
+    Where a network learns first, its steps are counted with the samples.
 
     Raises:
         GatewatchError: if it failed, or the server is lost meanwhile; then its id was said.
     """
     if isinstance(job, LocalJob):
-        with tqdm(total=job.images or None, unit="image", desc=what) as bar:
-            return job.run(bar.update)
+        with tqdm(total=job.images or None, unit=noun, desc=what) as bar:
+
+            def expect(more: int) -> None:
+                bar.total = (bar.total or 0) + more
+                bar.refresh()
+
+            return job.run(bar.update, expect)
     try:
-        with tqdm(total=job.info.images or None, unit="image", desc=what) as bar:
+        with tqdm(total=job.info.images or None, unit=noun, desc=what) as bar:
             for info in job.events():
                 bar.total = info.images or None
                 bar.update(info.images_done - bar.n)

@@ -1,8 +1,8 @@
-"""The commands that judge images: ``score`` and ``map``."""
+"""The commands that judge samples: ``score`` and ``map``."""
 
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -10,6 +10,7 @@ from rich.table import Table
 from app.commands.common import Name, console
 from app.commands.local.base import name_of
 from app.commands.parts import in_parts, joined
+from app.commands.samples import Samples
 from app.commands.sent import MaskFile, content, files, print_json
 from app.commands.target import KeyFile, Url, limits, opened
 from app.intake.grouping import check_group
@@ -24,50 +25,61 @@ Group = Annotated[
 
 def score(
     name: Name,
-    paths: Annotated[list[Path], typer.Argument(exists=True, help="Images or folders.")],
+    paths: Annotated[list[Path], typer.Argument(exists=True, help="Files or folders.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers.")] = False,
+    places: Annotated[
+        bool | None,
+        typer.Option(help="With --json: where each score comes from, of other kinds than images."),
+    ] = None,
     group: Group = "",
     mask: MaskFile = None,
     url: Url = None,
     key_file: KeyFile = None,
 ) -> None:
-    """Score images: a table, or JSON."""
+    """Score images, or samples of the detector's kind: a table, or JSON."""
     with opened(url, key_file, name) as target:
         check_group(group)
-        images, drawn = files(paths), content(mask)
+        samples = Samples.of_detector(target, name)
+        images, drawn = files(paths, samples), content(mask)
+
+        def ask(images: Sequence[tuple[str, Any]]) -> Scores:
+            sent = samples.sent(images)
+            return target.score_batch(name, sent, mask=drawn, group=group, places=places)
+
         most = limits(target)
         room = most["max_body_bytes"] - len(drawn or b"")
         scored: list[Scores] = []
         try:
             for scores in in_parts(
-                partial(target.score_batch, name, mask=drawn, group=group),
+                ask,
                 images,
-                min(most["max_request_images"], AT_ONCE),
+                min(samples.at_once(most["max_request_images"]), AT_ONCE),
                 room,
             ):
                 scored.append(scores)
         finally:  # whatever comes of the rest
             if scored:
                 whole = joined(scored)
-                print_json(whole) if as_json else console().print(_table(whole))
+                print_json(whole) if as_json else console().print(_table(whole, samples.noun))
 
 
 def draw_map(
     name: Name,
-    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Image.")],
+    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="File of one.")],
     out: Annotated[Path, typer.Option(help="Where the picture goes: .png or .npy.")],
     group: Group = "",
     mask: MaskFile = None,
     url: Url = None,
     key_file: KeyFile = None,
 ) -> None:
-    """Draw where an image is odd, on a scale tied to the threshold."""
+    """Draw where an image, or another sample, is odd, on a scale tied to the threshold."""
     kind = out.suffix.lower()
     if kind not in {".png", ".npy"}:
         raise typer.BadParameter("--out must end in .png or .npy")
     with opened(url, key_file, name) as target:
         check_group(group)
-        one, drawn = (name_of(image), image), content(mask)
+        one = Samples.of_detector(target, name).alone((name_of(image), image))
+        drawn = content(mask)
         told = target.explain(name, one, mask=drawn, group=group)
         picture = target.map(
             name,
@@ -82,10 +94,10 @@ def draw_map(
         typer.echo(f"{one[0]}: {result.verdict}, score {result.score:.4g}; map in {name_of(out)}")
 
 
-def _table(scores: Scores) -> Table:
+def _table(scores: Scores, noun: str) -> Table:
     table = Table(title=f"{scores.detector}, version {scores.version}")
-    for heading in ("image", "score", "threshold", "p-value", "verdict"):
-        table.add_column(heading, justify="left" if heading in {"image", "verdict"} else "right")
+    for heading in (noun, "score", "threshold", "p-value", "verdict"):
+        table.add_column(heading, justify="left" if heading in {noun, "verdict"} else "right")
     for result in scores.results:
         numbers = (result.score, result.threshold, result.p_value)
         reason = f": {result.problem.detail}" if result.problem else ""

@@ -9,6 +9,7 @@ import typer
 
 from app.commands.common import Name, Reason
 from app.commands.following import followed
+from app.commands.samples import Samples, noun
 from app.commands.sent import Folder, MaskFile, Pattern, Sent
 from app.commands.target import KeyFile, Url, opened
 from app.intake.grouping import check_group
@@ -29,7 +30,7 @@ def calibrate(
     method: Annotated[str, typer.Option(help="See docs/thresholds.md.")] = "conformal",
     parameter: Parameter = None,
     anomalies: Annotated[
-        Path | None, typer.Option(exists=True, help="Known anomalies: image or folder.")
+        Path | None, typer.Option(exists=True, help="Known anomalies: file or folder.")
     ] = None,
     by_group: Annotated[bool, typer.Option(help="A line for every group.")] = False,
     review_target: Annotated[
@@ -43,7 +44,8 @@ def calibrate(
 ) -> None:
     """Set the threshold from normal images that were not fitted."""
     with opened(url, key_file, name) as there:
-        sent = Sent.of(folder, mask, group_pattern, anomalies)
+        samples = Samples.of_detector(there, name)
+        sent = Sent.of(folder, mask, group_pattern, anomalies, samples=samples)
         job = there.calibrate(
             name,
             sent.images,
@@ -52,7 +54,7 @@ def calibrate(
             reason=reason,
             **sent.about,
         )
-        done = followed(job, "calibrate")
+        done = followed(job, "calibrate", samples.noun)
         report(done.rejected)
         say(done.detector, f"threshold {done.threshold.value:.6g}", done.warnings)
         typer.echo(done.threshold.statement)
@@ -82,7 +84,8 @@ def forget(
             check_group(each)
         job = target.forget(name, sha256=digests, groups=groups, reason=reason)
         done = followed(job, "forget")
-        say(done.detector, f"{done.forgotten} image(s) forgotten", done.warnings)
+        what = f"{done.forgotten} {noun(done.detector.kind)}(s) forgotten"
+        say(done.detector, what, done.warnings)
 
 
 def threshold(

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from threadpoolctl import threadpool_limits
@@ -18,24 +18,28 @@ from app.bulk.fragments import Fragment
 from app.bulk.part import IS_REST, Part
 from app.bulk.plan import HoldOut
 from app.bulk.work import Work
+from app.catalogue import kind_of_entry
 from app.commands import option_text
 from app.commands.common import by
 from app.commands.large import Asked, Finish
-from app.errors import UnknownDetectorError
+from app.errors import UnknownDetectorError, WrongKindError
 from app.images import masks
 from app.learning.order import Order
 from app.main import create_service, open_storage
 from app.scoring.ingest import Ingest
 from app.settings import Settings
 from app.storage.database import SQLITE
+from app.storage.versions import Versions
 from app.telemetry import Telemetry
 from detector.detector import Detector
 from detector.embedder import Embedder
 from detector.errors import InvalidSpecError
+from detector.kinds import DEFAULT_KIND
 from detector.spec import Mask as MaskKind
 from detector.spec import Spec
 
 TOLD_AT_MOST = 5
+T = TypeVar("T")
 
 
 def part_here(name: str, asked: Asked, settings: Settings, plan: HoldOut, work: Work) -> Part:
@@ -123,13 +127,36 @@ def _detector(name: str, asked: Asked, settings: Settings, embedder: Embedder) -
     return Detector(spec, known.mask)
 
 
+def require_images(name: str, asked: Asked, settings: Settings) -> None:
+    """Refuse a fit at large of another kind, whose network is to learn from all samples first.
+
+    Raises:
+        WrongKindError: if the detector that is there, or is asked for, is of one.
+    """
+    kind = asked.what.get("kind", DEFAULT_KIND)
+    known = _looked_up(settings, lambda versions: kind_of_entry(versions.entry(name)).name)
+    if (known or kind) != DEFAULT_KIND:
+        raise WrongKindError(
+            f"a fit at large is of images, and detector {name!r} is of kind {known or kind!r}: "
+            f"give one folder and none of the options of a fit at large, gatewatch fit {name} "
+            f"FOLDER, and then gatewatch calibrate {name} FOLDER"
+        )
+
+
 def _stored(name: str, settings: Settings) -> Detector | None:
-    """Return the detector that a fit builds on, if there is one; no database is made to look."""
+    """Return the detector that a fit builds on, if there is one."""
+    return _looked_up(
+        settings, lambda versions: versions.get(name, versions.entry(name).tip).detector
+    )
+
+
+def _looked_up(settings: Settings, find: Callable[[Versions], T]) -> T | None:
+    """Return what is found of a detector, if there is one; no database is made to look."""
     if settings.database is None and not (settings.data_dir / SQLITE).exists():
         return None
     storage = open_storage(settings)
     try:
-        return storage.versions.get(name, storage.versions.entry(name).tip).detector
+        return find(storage.versions)
     except UnknownDetectorError:
         return None
     finally:

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from app.commands.common import Name, Reason, console
+from app.commands.samples import noun
 from app.commands.sent import print_json
 from app.commands.target import KeyFile, Url, opened
 from gatewatch import DetectorInfo, VersionInfo
@@ -97,18 +98,23 @@ def delete(
 def _tell(serving: DetectorInfo) -> None:
     line = serving.threshold
     typer.echo(
-        f"{serving.name} version {serving.version} is in service: {serving.fitted_images} image(s) "
+        f"{serving.name} version {serving.version} is in service: {serving.fitted_images} "
+        f"{noun(serving.kind)}(s) "
         f"fitted, {'no threshold' if line is None else f'threshold {line.value:.6g}'}"
         + ("; calibrate it, for its threshold is stale" if serving.stale else "")
     )
 
 
 def _table(listed: Sequence[DetectorInfo]) -> Table:
-    table = _headed("name", "state", "version", "fitted", "threshold", "stale")
+    table = _headed("name", "kind", "state", "version", "fitted", "threshold", "stale")
     for one in listed:
         value = None if one.threshold is None else one.threshold.value
         table.add_row(
-            one.name, one.state, str(one.in_service), *_learned(one.fitted_images, value, one.stale)
+            one.name,
+            one.kind,
+            one.state,
+            str(one.in_service),
+            *_learned(one.fitted_images, value, one.stale),
         )
     return table
 

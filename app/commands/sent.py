@@ -1,4 +1,4 @@
-"""What a command sends of this machine: images by path, groups, a mask; the JSON it prints."""
+"""What a command sends of this machine: samples by path, groups, a mask; the JSON it prints."""
 
 import json
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import typer
 from pydantic_core import to_jsonable_python
 
 from app.commands.local.base import File, name_of
+from app.commands.samples import IMAGES, Samples
 from app.intake.grouping import Grouping, pattern_of
 from app.intake.local_images import files_in
 
@@ -17,7 +18,7 @@ MaskFile = Annotated[
     Path | None,
     typer.Option(help="Image or polygons (JSON), for a detector that takes a mask per request."),
 ]
-Folder = Annotated[Path, typer.Argument(exists=True, help="Image, or folder of images.")]
+Folder = Annotated[Path, typer.Argument(exists=True, help="File, or folder of files.")]
 Pattern = Annotated[
     str | None,
     typer.Option(
@@ -29,7 +30,7 @@ Pattern = Annotated[
 
 @dataclass(frozen=True)
 class Sent:
-    """Images, and what a job is told with them."""
+    """Samples, and what a job is told with them."""
 
     images: Sequence[File]
     anomalies: Sequence[File]
@@ -38,28 +39,35 @@ class Sent:
 
     @classmethod
     def of(
-        cls, folder: Path, mask: Path | None, pattern: str | None, anomalies: Path | None = None
+        cls,
+        folder: Path,
+        mask: Path | None,
+        pattern: str | None,
+        anomalies: Path | None = None,
+        *,
+        samples: Samples = IMAGES,
     ) -> "Sent":
-        """Return the images of a folder, before anything is changed because of them.
+        """Return the samples of a folder, before anything is changed because of them.
 
         Raises:
             NoImagesError, OSError: if there are none, or no such mask.
             InvalidSpecError: if the pattern is none.
             InvalidGroupError: if what it finds is no group.
         """
-        normal = files([folder])
-        odd = files([anomalies]) if anomalies else []
+        normal = files([folder], samples)
+        odd = files([anomalies], samples) if anomalies else []
         groups = None if pattern is None else _groups(pattern, [*normal, *odd])
-        return cls(normal, odd, {"mask": content(mask), "groups": groups})
+        about = {"mask": content(mask), "groups": groups}
+        return cls(samples.sent(normal), samples.sent(odd), about)
 
 
-def files(paths: Sequence[Path]) -> list[File]:
-    """Return images, and those of folders, under the names by which they are known.
+def files(paths: Sequence[Path], samples: Samples = IMAGES) -> list[File]:
+    """Return samples, and those of folders, under the names by which they are known.
 
     Raises:
         NoImagesError: if a folder has none.
     """
-    return [(name_of(file), file) for path in paths for file in files_in(path)]
+    return [(name_of(file), file) for path in paths for file in files_in(path, samples.suffixes)]
 
 
 def content(mask: Path | None) -> bytes | None:

@@ -20,6 +20,7 @@ POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' blob: data:",  # pictures of the user's own, and thumbnails in answers
+        "media-src blob:",  # sound and film of the user's own
         "connect-src 'self'",
         "form-action 'none'",
         "base-uri 'none'",

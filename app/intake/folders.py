@@ -1,17 +1,19 @@
-"""Images that lie in a folder of the server: listed for a job, read in place when their turn comes.
+"""Samples that lie in a folder of the server: listed for a job, read in place at their turn.
 
 Only folders below the operator's ``import_roots`` are read, wherever links lead: every path is
 resolved, when it is listed and again when it is read. A link to an image inside the roots counts as
 the image; one that leads out of them, and a link to a folder, which could lead in a circle or give
-images twice, refuse the whole import by name. Other files than images, by their suffix, and the
-clutter of desktops are left alone.
+images twice, refuse the whole import by name. Files that are no sample of the detector's kind, by
+their suffix, and the clutter of desktops are left alone; so are, where a sample is a file with a
+text, texts without a file.
 
 A listing is a spool without images (``app.intake.spool``), so any process can take the job up.
 """
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
@@ -22,18 +24,24 @@ from app.errors import (
     UndecodableImageError,
     UnknownFolderError,
 )
-from app.images.sources import SUFFIXES
 from app.intake.archives import is_clutter
 from app.intake.grouping import Grouping
 from app.intake.limits import Limits, quoted
-from app.intake.spool import Entry, Spooled, SpoolFile, seal
+from app.intake.matching import TEXT_SUFFIX, by_name, is_text, text_of
+from app.intake.spool import Entry, ListedText, Spooled, SpoolFile, seal
 from app.intake.spool_writer import check_name
+from detector.kinds import Kind, image, kind_of
 
 
 def from_allowed_folder(
-    folder: Path, roots: Sequence[Path], limits: Limits, path: Path, grouping: Grouping
+    folder: Path,
+    roots: Sequence[Path],
+    limits: Limits,
+    path: Path,
+    grouping: Grouping,
+    kind: Kind = image.KIND,
 ) -> Spooled:
-    """List the images below a folder in a new file, sorted by their path; it blocks.
+    """List the samples below a folder in a new file, sorted by their path; it blocks.
 
     Names are paths relative to the folder. Nothing is read but names, sizes and times.
 
@@ -42,7 +50,8 @@ def from_allowed_folder(
         roots: The folders that may be imported.
         limits: Of the job.
         path: Of the file; nothing may be there yet, and on any failure nothing is.
-        grouping: Which group each image belongs to.
+        grouping: Which group each sample belongs to.
+        kind: Of the samples.
 
     Raises:
         ForbiddenFolderError: if it, or a link in it, lies outside of the roots.
@@ -59,17 +68,13 @@ def from_allowed_folder(
         )
     roots = [root.resolve() for root in roots]
     top = _allowed(folder, roots, str(folder))
-    entries: list[Entry] = []
-    total = 0
-    for name, file, found in sorted(_walk(top, roots, limits), key=lambda item: _key(item[0])):
-        total += found.st_size
-        limits.check_total(total)
-        group = grouping.of(name)
-        entries.append(
-            Entry(name, group, "normal", found.st_size, None, str(file), found.st_mtime_ns)
-        )
+    suffixes = {*kind.suffixes, *([TEXT_SUFFIX] if kind.pairs else [])}
+    most = replace(limits, images=2 * limits.images) if kind.pairs else limits
+    listed = sorted(_walk(top, roots, most, suffixes), key=lambda item: _key(item[0]))
+    entries, total = _entries(listed, limits, grouping, kind)
     if not entries:
-        raise NoImagesError(f"no image in {folder}; looked for {', '.join(sorted(SUFFIXES))}")
+        looked_for = ", ".join(sorted(suffixes))
+        raise NoImagesError(f"no {kind.sample} in {folder}; looked for {looked_for}")
     grouping.check([entry.name for entry in entries])
     with open(path, "xb") as listing:
         try:
@@ -78,6 +83,33 @@ def from_allowed_folder(
             path.unlink()
             raise
     return Spooled(path, len(entries), total, digest)
+
+
+def _entries(
+    listed: Sequence[tuple[str, Path, os.stat_result]],
+    limits: Limits,
+    grouping: Grouping,
+    kind: Kind,
+) -> tuple[list[Entry], int]:
+    """Return what is known of every sample, and the bytes of all."""
+    texts = by_name([name for name, _, _ in listed]) if kind.pairs else {}
+    entries: list[Entry] = []
+    total = 0
+    for at, (name, file, found) in enumerate(listed):
+        if kind.pairs and is_text(name):
+            continue
+        text = None
+        if at in texts:
+            _, beside, state = listed[texts[at]]
+            text = ListedText(kind.name, str(beside), state.st_size, state.st_mtime_ns)
+            total += text.size
+        total += found.st_size
+        limits.check_count(len(entries) + 1)
+        limits.check_total(total)
+        mtime_ns, group = found.st_mtime_ns, grouping.of(name)
+        entry = Entry(name, group, "normal", found.st_size, None, str(file), mtime_ns, text)
+        entries.append(entry)
+    return entries, total
 
 
 def open_images(path: Path, roots: Sequence[Path]) -> SpoolFile:
@@ -94,33 +126,45 @@ def open_images(path: Path, roots: Sequence[Path]) -> SpoolFile:
 
 
 class FolderImages(SpoolFile):
-    """The images of a listing, read where they lie."""
+    """The samples of a listing, read where they lie."""
 
     def __init__(self, path: Path, roots: Sequence[Path]) -> None:
         super().__init__(path)
         self._roots = [root.resolve() for root in roots]
 
     def read(self, index: int) -> bytes:
-        """Return the bytes of the image at this place, counted from 0.
+        """Return the bytes of the sample at this place, counted from 0.
 
         Raises:
             UndecodableImageError: if the file has gone, was changed since it was listed, cannot
                 be read or now leads out of the roots; other images are not concerned.
         """
         entry = self.entries[index]
+        content = self._listed(entry.name, entry.file or "", entry.size, entry.mtime_ns)
+        if entry.text is None:
+            return content
+        said = entry.text
+        text = self._listed(entry.name, said.file, said.size, said.mtime_ns)
         try:
-            file = _allowed(Path(entry.file or ""), self._roots, entry.name)
+            return kind_of(said.kind).pair(content, text_of(text))
+        except UnicodeDecodeError as error:
+            raise UndecodableImageError(f"its text is no UTF-8: {error}") from error
+
+    def _listed(self, name: str, listed: str, size: int, mtime_ns: int | None) -> bytes:
+        """Return the bytes of a file, if it is the one that was listed."""
+        try:
+            file = _allowed(Path(listed), self._roots, name)
             # Not a link that has just been put here; and a pipe would wait for its other end.
             handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(handle, "rb") as stream:
-                if _state(os.fstat(handle)) != (True, entry.size, entry.mtime_ns):
+                if _state(os.fstat(handle)) != (True, size, mtime_ns):
                     raise UndecodableImageError("the file was changed after it was listed")
-                content = stream.read(entry.size + 1)
+                content = stream.read(size + 1)
         except (ForbiddenFolderError, UnknownFolderError) as error:
             raise UndecodableImageError(str(error)) from error
         except OSError as error:
             raise UndecodableImageError(f"the file cannot be read: {error.strerror}") from error
-        if len(content) != entry.size:
+        if len(content) != size:
             raise UndecodableImageError("the file was changed while it was read")
         return content
 
@@ -134,9 +178,9 @@ def _key(name: str) -> tuple[str, ...]:
 
 
 def _walk(
-    top: Path, roots: Sequence[Path], limits: Limits
+    top: Path, roots: Sequence[Path], limits: Limits, suffixes: Collection[str]
 ) -> Iterator[tuple[str, Path, os.stat_result]]:
-    """Yield name, resolved path and state of every image below a folder."""
+    """Yield name, resolved path and state of every file below a folder with these suffixes."""
     count = 0
     for folder, below, files in os.walk(top, onerror=_unreadable):
         for name in below:
@@ -147,7 +191,7 @@ def _walk(
                     f"{shown} is a link to a folder: import that folder itself, or remove the link"
                 )
         for file in files:
-            if PurePosixPath(file).suffix.lower() not in SUFFIXES or is_clutter([file]):
+            if PurePosixPath(file).suffix.lower() not in suffixes or is_clutter([file]):
                 continue
             name = os.path.relpath(os.path.join(folder, file), top)
             target = Path(folder, file)

@@ -1,7 +1,8 @@
 """Multipart forms of any size: each part goes into a spool as it arrives, none stays in memory.
 
-Fields: files ``images``; at most one ``mask``, a file or text; at most one ``groups``, JSON, a file
-or text (``app.intake.grouping``); and, where a route takes them, files ``anomalies``.
+Fields: files ``images`` or ``samples``, which is the same; at most one ``mask``, a file or text; at
+most one ``groups``, JSON, a file or text (``app.intake.grouping``); where a route takes them, files
+``anomalies``; and, where samples are pairs, a text ``texts`` for every file (``app.intake.pairs``).
 """
 
 from typing import IO, TYPE_CHECKING
@@ -10,10 +11,11 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.errors import MalformedUploadError, UploadTooLargeError
-from app.images.sources import FIELD, MASK_FIELD
+from app.images.sources import FIELD, FIELDS, MASK_FIELD, TEXTS_FIELD
 from app.intake.archives import CHUNK
 from app.intake.grouping import Grouping
 from app.intake.limits import quoted
+from app.intake.pairs import Halves
 from app.intake.spool_writer import SpoolWriter
 
 if TYPE_CHECKING:
@@ -71,7 +73,8 @@ class _Form:
             "on_end": self._finish,
         }
         self._writer = writer
-        self._files = {FIELD, ANOMALIES_FIELD} if anomalies else {FIELD}
+        self._halves = writer if isinstance(writer, Halves) else None
+        self._files = {*FIELDS, ANOMALIES_FIELD} if anomalies else set(FIELDS)
         self._once = {MASK_FIELD, GROUPS_FIELD}
         """Fields that may still come."""
         self._field = self._value = b""
@@ -100,7 +103,9 @@ class _Form:
         name = _text(options[b"name"])
         file = options.get(b"filename")
         if name in self._files and file is not None:
-            self._writer.begin(_text(file), "normal" if name == FIELD else "anomaly")
+            self._writer.begin(_text(file), "anomaly" if name == ANOMALIES_FIELD else "normal")
+        elif name == TEXTS_FIELD and file is None and self._halves is not None:
+            self._halves.begin_text()
         elif name in self._once:
             self._once.remove(name)
             if name == MASK_FIELD:
@@ -116,7 +121,9 @@ class _Form:
             raise MalformedUploadError(f"field {name!r} has no file name: send files")
         if name in {MASK_FIELD, GROUPS_FIELD}:
             raise MalformedUploadError(f"field {name!r} comes twice: one counts for all images")
-        files = " or ".join(repr(field) for field in sorted(self._files, reverse=True))
+        files = repr(FIELD)
+        if ANOMALIES_FIELD in self._files:
+            files += f" or {ANOMALIES_FIELD!r}"
         raise MalformedUploadError(
             f"unexpected field {quoted(name)}: send files, named {files}, and at most one "
             f"{MASK_FIELD!r} and one {GROUPS_FIELD!r}"

@@ -1,6 +1,6 @@
-"""The images of a request that is answered at once, whatever carried them.
+"""The samples of a request that is answered at once, whatever carried them.
 
-One image as it is; a form; a zip file, which lies on the disk until the request is answered, by
+One as it is; a form; a zip file, which lies on the disk until the request is answered, by
 the rules of ``app.intake.archives``, no more of them unpacked at the same time than there are
 threads that decode; JSON or NDJSON, parsed on a thread.
 """
@@ -18,12 +18,13 @@ from starlette.requests import Request
 
 from app.errors import TooManyImagesError, UploadTooLargeError
 from app.images import documents, sources
-from app.images.sources import JSON, NDJSON, Upload, media_type
+from app.images.sources import JSON, NDJSON, KindOf, Upload, media_type
 from app.intake.limits import Limits
 from app.intake.spool import SpoolFile, as_sources
 from app.intake.spooling import ZIP, spool
 from app.middleware import unpacked
 from app.settings import Settings
+from detector.kinds import image
 
 
 def _nothing(_: int) -> None:
@@ -85,30 +86,37 @@ def unpacking(most: int) -> threading.BoundedSemaphore:
 
 
 @asynccontextmanager
-async def from_request(request: Request, settings: Settings) -> AsyncIterator[Upload]:
-    """Give the images of a request, and the mask that came with them.
+async def from_request(
+    request: Request, settings: Settings, kind_of: KindOf
+) -> AsyncIterator[Upload]:
+    """Give the samples of a request, and the mask that came with them.
+
+    What they are is asked only where the body alone does not say how it is to be read.
 
     Raises:
+        UnknownDetectorError, WrongKindError: if it has to be known, and there is no one answer.
         RequestValidationError: if JSON is not as described.
         RefusedMemberError: if a zip file holds what it may not.
         TooManyImagesError, UploadTooLargeError, CompressionRatioError: if it is over a limit.
         OverloadedError: if a zip file unpacks to more than there is room for now.
         as ``app.images.sources.from_request``.
     """
-    kind = media_type(request)
+    sent = media_type(request)
     limits = RequestLimits.of(settings, partial(unpacked, request.scope))
-    if kind in ZIP:
+    if sent in ZIP:
+        kind = await kind_of() or image.KIND
         incoming = settings.data_dir / "incoming"
         incoming.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=incoming) as folder:
             path, slot = Path(folder) / "images.zip", unpacking(settings.decode_threads)
-            spooled = await spool(request, limits, path, unpacking=slot)
+            spooled = await spool(request, limits, path, kind=kind, unpacking=slot)
             with await asyncio.to_thread(SpoolFile, spooled.path) as images:
                 yield Upload(as_sources(images))
-    elif kind in {JSON, NDJSON}:
+    elif sent in {JSON, NDJSON}:
+        asked = await kind_of()
         body = await sources.whole_body(request)
-        parse = documents.parse if kind == JSON else documents.parse_lines
-        yield await asyncio.to_thread(partial(parse, body, limits))
+        parse = documents.parse if sent == JSON else documents.parse_lines
+        yield await asyncio.to_thread(parse, body, limits, asked)
     else:
-        async with sources.from_request(request, limits.images) as upload:
+        async with sources.from_request(request, limits.images, kind_of) as upload:
             yield upload

@@ -8,10 +8,11 @@ its header is one if its checksum holds (POSIX.1-1988, ustar), which no image's 
 import tarfile
 
 HEAD_BYTES = tarfile.BLOCKSIZE
+ZIP_ARCHIVE = "a zip archive"
 _MAGIC = {
-    b"PK\x03\x04": "a zip archive",
-    b"PK\x05\x06": "a zip archive",
-    b"PK\x07\x08": "a zip archive",
+    b"PK\x03\x04": ZIP_ARCHIVE,
+    b"PK\x05\x06": ZIP_ARCHIVE,
+    b"PK\x07\x08": ZIP_ARCHIVE,
     b"\x1f\x8b\x08": "a gzip file",
     b"\x1f\x9d\x90": "a compress (.Z) file",
     b"BZh": "a bzip2 file",

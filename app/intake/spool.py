@@ -1,4 +1,4 @@
-"""One file that holds a job's images: read by any process, any time after it was written.
+"""One file that holds a job's samples: read by any process, any time after it was written.
 
 It is a ZIP whose members lie in it as they came, uncompressed: ``0``, ``1``, ... are the images in
 order of arrival, ``mask`` is what was sent as mask, and ``manifest.json``, written last, says of
@@ -30,8 +30,18 @@ Role = Literal["normal", "anomaly"]
 
 
 @dataclass(frozen=True, slots=True)
+class ListedText:
+    """The text that belongs to a listed file, in a file of its own, and what makes them one."""
+
+    kind: str
+    file: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One image: its name as sent, and what is known of its bytes."""
+    """One sample: its name as sent, and what is known of its bytes."""
 
     name: str
     group: str
@@ -43,6 +53,8 @@ class Entry:
     """The path of a listed file; None where the bytes lie in the spool."""
     mtime_ns: int | None = None
     """When a listed file was last changed."""
+    text: ListedText | None = None
+    """Of a listed file that is a sample together with a text only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +110,26 @@ def as_sources(images: Images) -> list[Source]:
 def seal(archive: ZipFile, entries: Sequence[Entry], mask: Mask | None = None) -> str:
     """Write the manifest of an archive and close it; return the digest of what it holds."""
     content: dict[str, Any] = {
-        "images": [asdict(entry) for entry in entries],
+        "images": [_said(entry) for entry in entries],
         "mask": asdict(mask) if mask else None,
     }
     digest = _digest(content)
     archive.writestr(MANIFEST, json.dumps({"format": FORMAT, "digest": digest} | content))
     archive.close()
     return digest
+
+
+def _said(entry: Entry) -> dict[str, Any]:
+    """Return what a manifest says of a sample; the same of those without a text as ever."""
+    said = asdict(entry)
+    if entry.text is None:
+        del said["text"]
+    return said
+
+
+def _entry(said: dict[str, Any]) -> Entry:
+    text = said.get("text")
+    return Entry(**{**said, "text": ListedText(**text) if text else None})
 
 
 class SpoolFile:
@@ -172,7 +197,7 @@ def _parsed(archive: ZipFile) -> tuple[tuple[Entry, ...], Mask | None, str]:
     """Return what a manifest says, if the members that it speaks of are there."""
     manifest = json.loads(archive.read(MANIFEST))
     digest = str(manifest["digest"])
-    entries = tuple(Entry(**image) for image in manifest["images"])
+    entries = tuple(_entry(said) for said in manifest["images"])
     mask = None if manifest["mask"] is None else Mask(**manifest["mask"])
     if manifest["format"] != FORMAT or digest != _digest(manifest):
         raise ValueError("the manifest is of another format or was changed")

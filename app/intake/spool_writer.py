@@ -1,4 +1,4 @@
-"""Writes a job's images into one file as they arrive, and counts them against the limits."""
+"""Writes a job's samples into one file as they arrive, and counts them against the limits."""
 
 import hashlib
 import re
@@ -6,14 +6,15 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from app.errors import MalformedUploadError, NoImagesError, RefusedMemberError
 from app.intake.grouping import Grouping
 from app.intake.limits import Limits, quoted
-from app.intake.signatures import HEAD_BYTES, archive_kind
+from app.intake.signatures import HEAD_BYTES, ZIP_ARCHIVE, archive_kind
 from app.intake.spool import MASK, Entry, Mask, Role, Spooled, seal
+from detector.kinds import Kind, image
 
 MAX_NAME = 1000
 """Longest name of an image, in characters."""
@@ -43,20 +44,29 @@ class _Member:
     """Of an image; None for the mask."""
     stream: IO[bytes]
     text: bool = False
+    group: str = ""
     size: int = 0
     head: bytes = b""
     sha256: Any = field(default_factory=hashlib.sha256)
 
 
 class SpoolWriter:
-    """``begin``, ``write`` and ``end`` for each image, then ``finish``; see ``app.intake.spool``.
+    """``begin``, ``write`` and ``end`` for each sample, then ``finish``; see ``app.intake.spool``.
 
+    What is an archive is refused, but for a zip file where the kind's samples may be that.
     Used as a context manager it leaves no file behind unless it was finished. It blocks: keep it
     off the event loop. Once ``stopped`` is set, by another thread, nothing more is written.
     """
 
-    def __init__(self, path: Path, limits: Limits, stopped: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits,
+        stopped: threading.Event | None = None,
+        kind: Kind = image.KIND,
+    ) -> None:
         self.path = path
+        self.kind = kind
         self._stopped = stopped or threading.Event()
         self.limits = limits
         self.total_bytes = 0
@@ -67,7 +77,7 @@ class SpoolWriter:
         self._member: _Member | None = None
         self._finished = False
 
-    def __enter__(self) -> "SpoolWriter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,8 +91,8 @@ class SpoolWriter:
         finally:
             self.path.unlink(missing_ok=True)
 
-    def begin(self, name: str, role: Role = "normal") -> None:
-        """Begin an image.
+    def begin(self, name: str, role: Role = "normal", group: str = "") -> None:
+        """Begin a sample; with a group it is of that, whatever is said later of all.
 
         Raises:
             TooManyImagesError: if it is one more than a job may have.
@@ -90,7 +100,8 @@ class SpoolWriter:
         """
         self.limits.check_count(len(self._entries) + 1)
         check_name(name)
-        self._member = _Member(name, role, self._open(str(len(self._entries))))
+        stream = self._open(str(len(self._entries)))
+        self._member = _Member(name, role, stream, group=group)
 
     def begin_mask(self, *, text: bool) -> None:
         """Begin the mask: a file, or text in UTF-8."""
@@ -124,16 +135,19 @@ class SpoolWriter:
         member = self._begun
         member.stream.close()
         self._member = None
-        if kind := archive_kind(member.head):
+        found = archive_kind(member.head)
+        if found and not (member.role and self.kind.archives and found == ZIP_ARCHIVE):
             raise RefusedMemberError(
-                f"{quoted(member.name)} is {kind}, not an image: send the images themselves, or "
-                "one zip or tar as the request's body with its own Content-Type, none in another"
+                f"{quoted(member.name)} is {found}, not one {self.kind.sample}: send the "
+                f"{self.kind.sample}s themselves, or one zip or tar as the request's body with "
+                "its own Content-Type, none in another"
             )
         sha256 = member.sha256.hexdigest()
         if member.role is None:
             self._mask = Mask(member.text, member.size, sha256)
         else:
-            self._entries.append(Entry(member.name, "", member.role, member.size, sha256))
+            entry = Entry(member.name, member.group, member.role, member.size, sha256)
+            self._entries.append(entry)
 
     def finish(self, grouping: Grouping) -> Spooled:
         """Give every image its group and close the file.
@@ -143,9 +157,12 @@ class SpoolWriter:
             InvalidGroupError: if one cannot be given its group.
         """
         if not self._entries:
-            raise NoImagesError("the upload holds no image: send at least one")
+            raise NoImagesError(f"the upload holds no {self.kind.sample}: send at least one")
         grouping.check([entry.name for entry in self._entries])
-        entries = [replace(entry, group=grouping.of(entry.name)) for entry in self._entries]
+        entries = [
+            entry if entry.group else replace(entry, group=grouping.of(entry.name))
+            for entry in self._entries
+        ]
         digest = seal(self._zip, entries, self._mask)
         self._finished = True
         return Spooled(self.path, len(entries), sum(entry.size for entry in entries), digest)

@@ -1,4 +1,4 @@
-"""The images of a request that begins a job, whatever carried them, into one spool on the disk.
+"""The samples of a request that begins a job, whatever carried them, into one spool on the disk.
 
 The body is taken as it arrives: reading, unpacking, hashing and writing run on a thread of the
 upload's own, which asks the event loop for the next bytes when it wants them. So memory stays the
@@ -18,16 +18,19 @@ from pathlib import Path
 from starlette.requests import ClientDisconnect, Request
 
 from app.errors import MalformedUploadError, UnsupportedMediaTypeError
-from app.images.sources import MULTIPART, OCTETS, media_type
+from app.images.sources import JSON, MULTIPART, NDJSON, ONE_SAMPLE, is_sample, media_type
 from app.intake.archives import CHUNK
 from app.intake.forms import read_form
 from app.intake.grouping import Grouping
 from app.intake.limits import Limits
+from app.intake.lines import read_document, read_lines
+from app.intake.pairs import Halves
 from app.intake.spool import Spooled
 from app.intake.spool_writer import SpoolWriter
 from app.intake.untar import read_tar
 from app.intake.unzip import read_zip
 from app.middleware import allow_body
+from detector.kinds import Kind, image
 
 ZIP = ("application/zip", "application/x-zip-compressed")
 TAR = (
@@ -44,19 +47,22 @@ async def spool(
     limits: Limits,
     path: Path,
     *,
+    kind: Kind = image.KIND,
     grouping: Grouping | None = None,
     anomalies: bool = False,
     unpacking: AbstractContextManager[object] | None = None,
 ) -> Spooled:
-    """Write the images of a request's body to a new file; on any failure there is none.
+    """Write the samples of a request's body to a new file; on any failure there is none.
 
-    A body is one image (``image/*`` or octets), a multipart form (``app.intake.forms``), or a zip
-    or tar file, the latter gzipped or not (``app.intake.archives``).
+    A body is one sample, by its media type or because the kind's are JSON, a multipart form
+    (``app.intake.forms``), a sample a line (``app.intake.lines``), or a zip or tar file, the latter
+    gzipped or not (``app.intake.archives``).
 
     Args:
         request: Its body must not have been read.
         limits: Of the job; the limit on the body is raised to theirs.
         path: Of the file; nothing may be there yet.
+        kind: Of the samples.
         grouping: Which group each image belongs to; none unless given.
         anomalies: Whether a form may bring known anomalies.
         unpacking: What is held, on the upload's thread, while a zip file is unpacked.
@@ -68,28 +74,31 @@ async def spool(
         TooManyImagesError, UploadTooLargeError, CompressionRatioError: if it is over a limit.
         RefusedMemberError: if an archive holds what it may not.
         InvalidGroupError: if the groups are contradictory or not readable.
+        RequestValidationError: if a line is not as described.
     """
-    kind = media_type(request)
-    if kind not in {MULTIPART, OCTETS, *ZIP, *TAR} and not kind.startswith("image/"):
+    sent = media_type(request)
+    known = {MULTIPART, NDJSON, *ZIP, *TAR, *([JSON] if kind.json else [])}
+    if sent not in known and not is_sample(sent):
         raise UnsupportedMediaTypeError(
-            f"send Content-Type image/*, {OCTETS}, {MULTIPART}, {ZIP[0]} or {TAR[0]}; "
-            + (f"got {kind!r}" if kind else "got none")
+            f"send Content-Type {', '.join(ONE_SAMPLE)}, {MULTIPART}, {NDJSON}, {ZIP[0]} or "
+            f"{TAR[0]}; " + (f"got {sent!r}" if sent else "got none")
         )
     allow_body(request.scope, limits.body_bytes)
     content_type = request.headers["content-type"]
     read = partial(
         _read,
-        kind,
+        sent,
         content_type,
         grouping=grouping or Grouping(),
         anomalies=anomalies,
         unpacking=unpacking or nullcontext(),
     )
-    return await _on_thread(request, partial(_fill, path, limits, read))
+    has_halves = kind.pairs and sent in {MULTIPART, *ZIP, *TAR}
+    return await _on_thread(request, partial(_fill, path, limits, kind, has_halves, read))
 
 
 def _read(
-    kind: str,
+    sent: str,
     content_type: str,
     body: io.BufferedReader,
     writer: SpoolWriter,
@@ -98,13 +107,17 @@ def _read(
     anomalies: bool,
     unpacking: AbstractContextManager[object],
 ) -> Grouping:
-    """Write a body's images; return the grouping with what the body says of groups."""
-    if kind == MULTIPART:
+    """Write a body's samples; return the grouping with what the body says of groups."""
+    if sent == MULTIPART:
         return read_form(body, content_type, writer, grouping, anomalies=anomalies)
-    if kind in ZIP:
+    if sent in ZIP:
         read_zip(body, writer, unpacking)
-    elif kind in TAR:
+    elif sent in TAR:
         read_tar(body, writer)
+    elif sent == NDJSON:
+        read_lines(body, writer)
+    elif sent == JSON:
+        read_document(body, writer)
     else:
         writer.begin("")
         while content := body.read(CHUNK):
@@ -116,11 +129,20 @@ def _read(
 def _fill(
     path: Path,
     limits: Limits,
+    kind: Kind,
+    has_halves: bool,
     read: Callable[[io.BufferedReader, SpoolWriter], Grouping],
     body: "_Body",
 ) -> Spooled:
-    with SpoolWriter(path, limits, body.stopped) as writer:
-        grouping = read(io.BufferedReader(body, CHUNK), writer)
+    stream: io.BufferedReader = io.BufferedReader(body, CHUNK)
+    with SpoolWriter(path, limits, body.stopped, kind) as writer:
+        if has_halves:
+            beside = path.with_name(f"{path.name}.halves")
+            with Halves(beside, limits, body.stopped, kind) as halves:
+                grouping = read(stream, halves)
+                halves.join(writer)
+        else:
+            grouping = read(stream, writer)
         return writer.finish(grouping)
 
 

@@ -1,4 +1,4 @@
-"""From a request to a job: its images are kept first, then the job that goes through them."""
+"""From a request to a job: its samples are kept first, then the job that goes through them."""
 
 import asyncio
 import tempfile
@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.catalogue import kind_of_entry
 from app.errors import IdempotencyConflictError
 from app.intake.folders import from_allowed_folder
 from app.intake.grouping import Grouping
@@ -23,6 +24,8 @@ from app.service import Service
 from app.storage.audit import By
 from app.storage.jobs import Job, Kind
 from detector.errors import NotFittedError
+from detector.kinds import Kind as SampleKind
+from detector.kinds import image
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Submission:
             NotFittedError: if what was never fitted is to be changed.
             as ``app.intake.spooling.spool`` and ``app.intake.folders.from_allowed_folder``.
         """
-        await self._check(kind, name, parameters.get("base"))
+        samples = await self._check(kind, name, parameters.get("base"))
         if coming is None:
             return await self._kept(kind, name, parameters, None)
         settings = self._service.settings
@@ -84,32 +87,36 @@ class Submission:
         incoming.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=incoming) as folder:
             path = Path(folder) / "images.zip"
-            spooled = await self._spooled(path, coming, Limits.of(settings))
+            spooled = await self._spooled(path, coming, Limits.of(settings), samples)
             return await self._kept(kind, name, parameters, spooled)
 
-    async def _spooled(self, path: Path, coming: Coming, limits: Limits) -> Spooled:
+    async def _spooled(
+        self, path: Path, coming: Coming, limits: Limits, samples: SampleKind
+    ) -> Spooled:
         if coming.folder is None:
             return await spool(
                 self._request,
                 limits,
                 path,
+                kind=samples,
                 grouping=coming.grouping,
                 anomalies=coming.anomalies,
             )
         roots = self._service.settings.import_roots
-        listed = (coming.folder, roots, limits, path, coming.grouping)
+        listed = (coming.folder, roots, limits, path, coming.grouping, samples)
         return await asyncio.to_thread(from_allowed_folder, *listed)
 
-    async def _check(self, kind: Kind, name: str, base: int | None) -> None:
-        """Refuse before the body is read what could not be done with it."""
+    async def _check(self, kind: Kind, name: str, base: int | None) -> SampleKind:
+        """Refuse before the body is read what could not be done with it; say what it brings."""
         if kind == "adapt":
             require_adaptable(self._service.settings)
-            return
+            return image.KIND
         read = self._service.storage.versions.entry
         entry = await asyncio.to_thread(read, name)
         built_on = await asyncio.to_thread(read, name, base or entry.tip)
         if kind not in ("fit", "extend") and not built_on.version.summary["fitted_images"]:
             raise NotFittedError(f"detector {name!r} is not fitted: fit it first")
+        return kind_of_entry(entry)
 
     async def _kept(
         self, kind: Kind, name: str, parameters: Mapping[str, Any], spooled: Spooled | None

@@ -8,7 +8,7 @@ from app.access.credentials import Role
 from app.access.guard import ERRORS as ACCESS_ERRORS
 from app.access.guard import needs
 from app.dependencies import AllowStale, ScoreAnswerDep, ServiceDep, UploadDep
-from app.errors import InvalidGroupError, StorageUnavailableError
+from app.errors import InvalidGroupError, StorageUnavailableError, WrongKindError
 from app.parameters import made
 from app.problems import docs
 from app.routes.score import IMAGE_ERRORS
@@ -24,7 +24,7 @@ router = APIRouter(
     responses=docs(*ACCESS_ERRORS),
 )
 
-ERRORS = (*IMAGE_ERRORS, InvalidGroupError, StorageUnavailableError)
+ERRORS = (*IMAGE_ERRORS, InvalidGroupError, StorageUnavailableError, WrongKindError)
 
 
 @router.post("/score", responses=docs(*ERRORS, body=True), openapi_extra=IMAGES_BODY)

@@ -50,6 +50,7 @@ async def score_many(
     allow_stale: bool = False,
     group: str = "",
     false_discovery_rate: float | None = None,
+    places: bool | None = None,
 ) -> list[Scored | Refused]:
     """Score images by the versions in service of many detectors, in their order.
 
@@ -60,6 +61,7 @@ async def score_many(
         allow_stale: whether a calibration of other moments will do.
         group: lot, session or camera of the images, for a line of its own.
         false_discovery_rate: with one, each detector judges the images together, too.
+        places: whether it is told where scores come from; None if the kind is to decide.
 
     Raises:
         InvalidMaskError: if a mask was sent that no detector could use.
@@ -90,13 +92,14 @@ async def score_many(
     async def judge(each: _Pass, stored: Stored) -> Scored | Refused:
         try:
             async with turns:
-                return await service.verdicts.of(
+                scored = await service.verdicts.of(
                     stored,
                     sources,
                     each.arrivals,
                     group=group,
                     false_discovery_rate=false_discovery_rate,
                 )
+                return await service.located(stored, sources, scored, asked=places)
         except DetectorError as error:
             return _refused(stored.entry.name, error)
 

@@ -2,9 +2,9 @@
 
     python -m benchmarks.console OUT [--url URL] [--width 1440 --width 360] [--only PAGE]
 
-Fills a service of its own (``line.py``), opens every page of the console in Debian's Chromium and
-writes OUT/PAGE-WIDTH.png: wide ones light, narrow ones dark. With --url the service is one that
-was filled before.
+Fills a service of its own (``line.py``, ``sounds.py``), opens every page of the console in Debian's
+Chromium and writes OUT/PAGE-WIDTH.png: wide ones light, narrow ones dark. With --url the service is
+one that was filled before.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.console.line import populate
+from benchmarks.console import line, sounds
 from benchmarks.console.pictures import PAGES, WIDTHS, take
 from demo.service import running
 
@@ -22,7 +22,8 @@ from demo.service import running
 def _filled() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as service:
         service.wait_until_ready()
-        populate(service.url)
+        line.populate(service.url)
+        sounds.populate(service.url)
         yield service.url
 
 

@@ -9,7 +9,9 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect, sync_playwright
 from tqdm import tqdm
 
-from benchmarks.console.line import BARE, DETECTOR, example
+from benchmarks.console import line, sounds
+from benchmarks.console.line import BARE, DETECTOR
+from benchmarks.console.sounds import SPINDLE
 
 WIDTHS = (1440, 360)
 NARROW_PX = 600
@@ -24,6 +26,7 @@ PAGES: Mapping[str, str] = {
     "fit": f"/detectors/{BARE}/learn",
     "threshold": f"/detectors/{DETECTOR}/threshold",
     "inspect": f"/detectors/{DETECTOR}/inspect",
+    "sound": f"/detectors/{SPINDLE}/inspect",
     "history": f"/detectors/{DETECTOR}/history",
     "drift": f"/detectors/{DETECTOR}/drift",
     "versions": f"/detectors/{DETECTOR}/versions",
@@ -38,7 +41,7 @@ def take(url: str, out: Path, widths: Sequence[int], pages: Iterable[str]) -> No
     """Write a picture of each page at each width.
 
     Args:
-        url: of a service that ``line.populate`` has filled.
+        url: of a service that ``line.populate`` and ``sounds.populate`` have filled.
         out: folder for the pictures.
         widths: of the window, in px.
         pages: names of ``PAGES``.
@@ -56,7 +59,9 @@ def take(url: str, out: Path, widths: Sequence[int], pages: Iterable[str]) -> No
             page.goto(f"{url}/console/#{PAGES[name]}")
             page.locator("main h1").first.wait_for()
             if name == "inspect":
-                _inspect(page)
+                _inspect(page, line.example(), "image/png")
+            elif name == "sound":
+                _inspect(page, sounds.example(), "audio/wav")
             expect(page.locator(".spinner")).to_have_count(0)
             page.wait_for_load_state("networkidle")
             _write(page.screenshot(full_page=True), out / f"{name}-{width}.png")
@@ -64,10 +69,10 @@ def take(url: str, out: Path, widths: Sequence[int], pages: Iterable[str]) -> No
         browser.close()
 
 
-def _inspect(page: Page) -> None:
-    """Drop pictures, and wait until the first, a defective one, is shown in full."""
+def _inspect(page: Page, dropped: Mapping[str, bytes], media_type: str) -> None:
+    """Drop files, and wait until the first, an odd one, is shown in full."""
     files: list[FilePayload] = [
-        {"name": name, "mimeType": "image/png", "buffer": png} for name, png in example().items()
+        {"name": name, "mimeType": media_type, "buffer": file} for name, file in dropped.items()
     ]
     page.locator("main input[type=file]").first.set_input_files(files)
     page.get_by_text("Anomalous").first.wait_for()

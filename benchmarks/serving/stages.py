@@ -23,11 +23,11 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from app.images import imaging
 from app.main import open_storage
 from app.settings import Settings
 from benchmarks.serving.load import ROOT
 from benchmarks.serving.processes import plain_environment
+from detector import imaging
 from detector.detector import Detector
 from detector.embedder import Embedder
 from models.cores import cores

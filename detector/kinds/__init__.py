@@ -3,10 +3,11 @@
 from typing import Any
 
 from detector.errors import InvalidSpecError
-from detector.kinds import image
+from detector.kinds import audio, graph, image, image_text, sequence, video
 from detector.kinds.kind import Kind, LearnedKind
 
-KINDS: dict[str, Kind] = {each.KIND.name: each.KIND for each in (image,)}
+_FILES = (image, audio, video, graph, sequence, image_text)
+KINDS: dict[str, Kind] = {each.KIND.name: each.KIND for each in _FILES}
 DEFAULT_KIND = image.KIND.name
 
 __all__ = ["DEFAULT_KIND", "KINDS", "Kind", "LearnedKind", "kind_of", "learned_kind"]

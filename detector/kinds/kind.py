@@ -68,6 +68,8 @@ class Kind:
         suffixes: of a file that is one sample, in lower case, with their dots.
         json: whether a sample is a JSON value (its bytes are the text).
         archives: whether a sample may be a zip file itself.
+        pairs: whether a sample may come as a file and a text, which ``pair`` makes one; then
+            ``suffixes`` has those of the files as well.
         limits: most (or fewest) of what one may have; shown by ``GET /v1/info``.
     """
 
@@ -77,7 +79,12 @@ class Kind:
     suffixes: ClassVar[tuple[str, ...]]
     json: ClassVar[bool] = False
     archives: ClassVar[bool] = False
+    pairs: ClassVar[bool] = False
     limits: ClassVar[Mapping[str, float]] = {}
+
+    def pair(self, file: bytes, text: str) -> bytes:
+        """Return the bytes of the one sample that a file and its text are, if ``pairs``."""
+        raise NotImplementedError(self.name)
 
 
 class LearnedKind(Kind, ABC, Generic[SampleT, ViewT]):
@@ -104,6 +111,7 @@ class LearnedKind(Kind, ABC, Generic[SampleT, ViewT]):
             InvalidSpecError: if there is no such value, or it is of another type or out of range.
         """
         known = {field.name: field.type for field in fields(self.View)}
+        plain = dict(values)
         for name, value in values.items():
             if name not in known:
                 raise InvalidSpecError(
@@ -111,10 +119,11 @@ class LearnedKind(Kind, ABC, Generic[SampleT, ViewT]):
                 )
             wanted: Any = known[name]
             if wanted is float and type(value) is int:
+                plain[name] = float(value)
                 continue
             if type(value) is not wanted:
                 raise InvalidSpecError(f"view {name!r} must be {wanted.__name__}, got {value!r}")
-        view: ViewT = self.View(**values)
+        view: ViewT = self.View(**plain)
         return view
 
     def require_installed(self) -> None:

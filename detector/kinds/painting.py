@@ -20,7 +20,8 @@ def ratios(values: Float[np.ndarray, "..."], threshold: float | None) -> Float[n
         return values
     whole = values * values.size
     line = threshold if threshold is not None else float(whole.max()) / 2
-    result: np.ndarray = whole / max(line, np.finfo(float).tiny)
+    # A line at 0 or below makes all of it odd: the least share that is told from 0 will do for it.
+    result: np.ndarray = whole / max(line, 1e-9 * float(np.abs(whole).max()), np.finfo(float).tiny)
     return result
 
 

@@ -49,6 +49,15 @@ class Places:
     """Row by row: the last axis runs fastest. The shares of all maps of a sample sum to its
     score."""
 
+    def to_numpy(self) -> Any:
+        """Return the shares as an array, float64, with as many axes; raises ImportError without
+        NumPy."""
+        import numpy
+
+        return numpy.array(self.shares, numpy.float64).reshape(
+            [len(axis.values) for axis in self.axes]
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageResult:

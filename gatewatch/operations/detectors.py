@@ -15,6 +15,8 @@ from gatewatch.reading import read
 def create(
     name: str,
     *,
+    kind: str | None = None,
+    view: Mapping[str, Any] | None = None,
     scorer: str | None = None,
     image_size: int | None = None,
     descriptor: str | None = None,
@@ -25,12 +27,16 @@ def create(
 ) -> Call[DetectorInfo]:
     """Create a detector; it must be fitted before it can score. What is None is as by default.
 
+    A kind says what its samples are: images unless told otherwise; ``info().kinds`` has those there
+    are, and of each what a view may say of how samples are looked at.
     A mask is ``"request"`` (one comes with every image), polygons, or an image, white where the
     picture counts.
     """
     body = {
         "name": name,
         "backbone": backbone,
+        "kind": kind,
+        "view": None if view is None else dict(view),
         "scorer": scorer,
         "descriptor": descriptor,
         "image_size": image_size,

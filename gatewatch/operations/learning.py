@@ -1,11 +1,13 @@
 """Jobs: fit, extend, forget, calibrate, recalibrate, adapt; and what is known of jobs.
 
-Images come from this machine (``images``: a folder, an archive, or images one by one) or lie in a
-folder of the server (``server_folder``). Each submission has an Idempotency-Key of its own: it
-makes one job, however often it has to be sent.
+Images, or samples of another kind, come from this machine (``images``: a folder, an archive, or
+one by one) or lie in a folder of the server (``server_folder``). Each submission has an
+Idempotency-Key of its own: it makes one job, however often it has to be sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +22,10 @@ from gatewatch.answers import (
 )
 from gatewatch.bodies import Body, Mask, many
 from gatewatch.calls import Call, Listing, Submission, answers, idempotent
+from gatewatch.folders import OF_IMAGES, Looked
 from gatewatch.images import Images, Path_, given
 from gatewatch.lines import Line, as_query
+from gatewatch.operations.looking import looking
 
 Promote = Literal["auto", "always", "never"]
 PAGE = 100
@@ -42,8 +46,8 @@ def fit(
 ) -> Submission[Fitted]:
     """Fit to normal images, in place of what was fitted."""
     query = _grouped(group, group_from, server_folder) | _change(base, promote, reason)
-    body = _body(images, server_folder, mask, groups=groups)
-    return _submitted("fit", name, Fitted, {"mode": "replace"} | query, body=body)
+    body = partial(_body, images, server_folder, mask, groups=groups)
+    return _sent("fit", name, Fitted, {"mode": "replace"} | query, (images,), body)
 
 
 def extend(
@@ -61,8 +65,8 @@ def extend(
 ) -> Submission[Fitted]:
     """Fit to normal images, in addition to what was fitted; calibrate again after it."""
     query = _grouped(group, group_from, server_folder) | _change(base, promote, reason)
-    body = _body(images, server_folder, mask, groups=groups)
-    return _submitted("fit", name, Fitted, {"mode": "extend"} | query, body=body)
+    body = partial(_body, images, server_folder, mask, groups=groups)
+    return _sent("fit", name, Fitted, {"mode": "extend"} | query, (images,), body)
 
 
 def forget(
@@ -100,8 +104,9 @@ def calibrate(
     A threshold is a ``NewThreshold``, or the highest false-alarm rate of a conformal one.
     """
     query = _grouped(group, group_from, server_folder) | _change(base, promote, reason)
-    body = _body(images, server_folder, mask, groups=groups, anomalies=anomalies)
-    return _submitted("calibrate", name, Calibrated, query | as_query(threshold), body=body)
+    query |= as_query(threshold)
+    body = partial(_body, images, server_folder, mask, groups=groups, anomalies=anomalies)
+    return _sent("calibrate", name, Calibrated, query, (images, anomalies), body)
 
 
 def recalibrate(
@@ -186,18 +191,32 @@ def _submitted(
     query: Mapping[str, Any],
     *,
     document: Any = None,
-    body: Body | None = None,
 ) -> Submission[Any]:
-    call = Call(
+    return Submission(_call(verb, name, query, document), result)
+
+
+def _sent(
+    verb: str,
+    name: str,
+    result: type[Any],
+    query: Mapping[str, Any],
+    samples: Sequence[Images | None],
+    body: Callable[[Looked], Body | None],
+) -> Submission[Any]:
+    """Return what begins a job with samples, of which there may be folders."""
+    call = _call(verb, name, query)
+    return Submission(looking([name], samples, lambda look: replace(call, body=body(look))), result)
+
+
+def _call(verb: str, name: str, query: Mapping[str, Any], document: Any = None) -> Call[JobInfo]:
+    return Call(
         ROUTES[verb],
         answers(JobInfo),
         parts={"name": name},
         query=query,
         headers=idempotent(),
         document=document,
-        body=body,
     )
-    return Submission(call, result)
 
 
 ROUTES = {
@@ -220,6 +239,7 @@ def _body(
     images: Images | None,
     server_folder: str | None,
     mask: Mask,
+    look: Looked = OF_IMAGES,
     *,
     groups: Mapping[str, str] | None = None,
     anomalies: Images = (),
@@ -228,7 +248,7 @@ def _body(
     if (images is None) == (server_folder is None):
         raise ValueError("give images of this machine, or server_folder: one of the two")
     if images is not None:
-        return many(images, mask, anomalies=anomalies, groups=groups)
+        return many(images, mask, anomalies=anomalies, groups=groups, look=look)
     if mask is not None or groups is not None or given(anomalies):
         raise ValueError("with server_folder no mask, groups or anomalies can come along")
     return None

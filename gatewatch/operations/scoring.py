@@ -4,13 +4,15 @@ Scoring is repeated when its answer is lost. The image may then be in the detect
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from gatewatch.answers import Comparison, Explanation, ImageResult, ManyScores, Scores
 from gatewatch.bodies import Mask, many, one
-from gatewatch.calls import Call, answers, as_it_is, document
+from gatewatch.calls import Call, Request, answers, as_it_is, document
 from gatewatch.errors.base import raised
 from gatewatch.images import Image, Images
+from gatewatch.operations.looking import looking
 from gatewatch.reading import read
 
 
@@ -22,6 +24,7 @@ def score(
     version: int | None = None,
     allow_stale: bool = False,
     group: str = "",
+    places: bool | None = None,
     timeout_s: float | None = None,
 ) -> Call[ImageResult]:
     """Score one image; one that cannot be scored raises its problem."""
@@ -36,7 +39,7 @@ def score(
         "POST /v1/detectors/{name}/score",
         only,
         parts={"name": name},
-        query={"version": version, "allow_stale": allow_stale, "group": group},
+        query={"version": version, "allow_stale": allow_stale, "group": group, "places": places},
         headers=within(timeout_s),
         body=one(image, mask),
         repeatable=True,
@@ -52,10 +55,11 @@ def score_batch(
     allow_stale: bool = False,
     group: str = "",
     false_discovery_rate: float | None = None,
+    places: bool | None = None,
     timeout_s: float | None = None,
-) -> Call[Scores]:
+) -> Request[Scores]:
     """Score images in one request; one that cannot be scored has its problem in its place."""
-    return Call(
+    call = Call(
         "POST /v1/detectors/{name}/score",
         answers(Scores),
         parts={"name": name},
@@ -64,11 +68,12 @@ def score_batch(
             "allow_stale": allow_stale,
             "group": group,
             "false_discovery_rate": false_discovery_rate,
+            "places": places,
         },
         headers=within(timeout_s),
-        body=many(images, mask),
         repeatable=True,
     )
+    return looking([name], [images], lambda look: replace(call, body=many(images, mask, look=look)))
 
 
 def score_many(
@@ -79,10 +84,11 @@ def score_many(
     allow_stale: bool = False,
     group: str = "",
     false_discovery_rate: float | None = None,
+    places: bool | None = None,
     timeout_s: float | None = None,
-) -> Call[ManyScores]:
+) -> Request[ManyScores]:
     """Score images by several detectors, which are seen by the backbone once."""
-    return Call(
+    call = Call(
         "POST /v1/score",
         answers(ManyScores),
         query={
@@ -90,10 +96,13 @@ def score_many(
             "allow_stale": allow_stale,
             "group": group,
             "false_discovery_rate": false_discovery_rate,
+            "places": places,
         },
         headers=within(timeout_s),
-        body=many(images, mask),
         repeatable=True,
+    )
+    return looking(
+        detectors, [images], lambda look: replace(call, body=many(images, mask, look=look))
     )
 
 
@@ -155,17 +164,17 @@ def divergence(
     version: int | None = None,
     allow_stale: bool = False,
     timeout_s: float | None = None,
-) -> Call[Comparison]:
+) -> Request[Comparison]:
     """Say how far images as a whole are from what was fitted."""
-    return Call(
+    call = Call(
         "POST /v1/detectors/{name}/divergence",
         answers(Comparison),
         parts={"name": name},
         query={"version": version, "allow_stale": allow_stale},
         headers=within(timeout_s),
-        body=many(images, mask),
         repeatable=True,
     )
+    return looking([name], [images], lambda look: replace(call, body=many(images, mask, look=look)))
 
 
 def within(timeout_s: float | None) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """A detector's versions: list, put in service, go back, compare, delete; the shadow."""
 
+from dataclasses import replace
+
 from gatewatch.answers import (
     DetectorInfo,
     FittedImage,
@@ -11,8 +13,9 @@ from gatewatch.answers import (
     VersionList,
 )
 from gatewatch.bodies import Mask, many
-from gatewatch.calls import Call, Listing, answers, document, nothing
+from gatewatch.calls import Call, Listing, Request, answers, document, nothing
 from gatewatch.images import Images
+from gatewatch.operations.looking import looking
 from gatewatch.operations.scoring import within
 from gatewatch.reading import read
 
@@ -109,17 +112,17 @@ def compare(
     mask: Mask = None,
     group: str = "",
     timeout_s: float | None = None,
-) -> Call[VersionComparison]:
+) -> Request[VersionComparison]:
     """Judge images by two versions, side by side."""
-    return Call(
+    call = Call(
         "POST /v1/detectors/{name}/compare",
         answers(VersionComparison),
         parts={"name": name},
         query={"first": first, "second": second, "group": group},
         headers=within(timeout_s),
-        body=many(images, mask),
         repeatable=True,
     )
+    return looking([name], [images], lambda look: replace(call, body=many(images, mask, look=look)))
 
 
 def shadow(name: str) -> Call[ShadowInfo]:

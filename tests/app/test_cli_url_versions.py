@@ -54,12 +54,12 @@ def test_detectors_are_listed(sides: Sides) -> None:
     with Client(sides.url) as client:
         line = client.threshold(NAME).value
     (row,) = rows(sides.both("detectors").stdout)
-    assert row == [NAME, "calibrated", "3", "40", f"{line:.6g}", "no"]
+    assert row == [NAME, "image", "calibrated", "3", "40", f"{line:.6g}", "no"]
     told = json.loads(sides.both("detectors", "--json").stdout)
     assert told["detectors"][0]["threshold"]["value"] == pytest.approx(line)
     sides.both("promote", NAME, "4", "--allow-stale")
     (row,) = rows(sides.both("detectors").stdout)
-    assert (row[2], row[3], row[5]) == ("4", "45", "yes")
+    assert (row[3], row[4], row[6]) == ("4", "45", "yes")
 
 
 def test_none_is_no_failure(sides: Sides) -> None:

@@ -18,10 +18,10 @@ import pytest
 from crash_life import NAME, PROBES, client_of, live, settled
 from stub_backbone import stub_embedder
 
-from app.images.imaging import decode
 from app.storage import Storage
 from app.storage.row_chunks import RowChunks
 from detector.embedding import Embedding
+from detector.imaging import decode
 
 KILLS = 100
 LONGEST_S = 1.2

@@ -19,7 +19,7 @@ from work_helpers import Pictures, Work, counting
 
 from app.errors import NothingLeftError, RowsNotKeptError, UnknownImageError
 from app.learning import fitting
-from app.learning.fitting import Order
+from app.learning.order import Order
 from app.results import Learned
 from app.storage.tables import VERSION_IMAGES
 from detector.errors import NotFittedError

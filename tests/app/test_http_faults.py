@@ -13,9 +13,9 @@ from job_helpers import Held, Life, life, until
 
 from app.errors import StorageUnavailableError
 from app.health import state
-from app.images import imaging
 from app.scoring import judging
 from app.storage.versions import Versions
+from detector import imaging
 from detector.errors import DeviceMemoryError
 
 NAME = "bolts"

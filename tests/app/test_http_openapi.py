@@ -46,6 +46,9 @@ for media_types, archive in ((ZIP, zipped(PACKED)), (TAR, tarred(PACKED))):
     for media_type in media_types:
         schemathesis.openapi.media_type(media_type, st.just(archive))
         schemathesis.serializer(media_type)(lambda _context, content: content)
+for media_type in ("audio/*", "video/*"):  # whatever it is, it is no image
+    schemathesis.openapi.media_type(media_type, st.binary())
+    schemathesis.serializer(media_type)(lambda _context, content: content)
 LINES = "\n".join(json.dumps({"name": n, "data": b64encode(c).decode()}) for n, c in PACKED)
 schemathesis.openapi.media_type(NDJSON, st.just(LINES))
 schemathesis.serializer(NDJSON)(lambda _context, content: str(content).encode())

@@ -139,7 +139,7 @@ def test_a_threshold_reads_no_image_and_judges_the_next_request(
 
         monkeypatch.setattr(bolts.service.storage.blobs, "get", counted)
         with monkeypatch.context() as blind:
-            blind.setattr("app.images.imaging.decode", refuse)
+            blind.setattr("detector.imaging.decode", refuse)
             blind.setattr(StubBackbone, "prepare", refuse)
             blind.setattr(StubBackbone, "embed", refuse)
             body = {"method": "quantile", "target": 0.25}

@@ -10,7 +10,7 @@ import pytest
 from image_helpers import LOSSLESS, Pixels, encode, exif
 from PIL import Image, ImageOps
 
-from app.images import imaging
+from detector import imaging
 
 FORMATS = list(imaging.FORMATS)
 
@@ -216,7 +216,7 @@ def test_damaged_metadata_prints_no_warnings(tmp_path: Path, photograph: Pixels)
     path = tmp_path / "damaged.jpg"
     path.write_bytes(encode(photograph, "JPEG", exif=DAMAGED["offset beyond the end"]))
     program = (
-        "import pathlib, sys; from app.images import imaging;"
+        "import pathlib, sys; from detector import imaging;"
         "imaging.decode(pathlib.Path(sys.argv[1]).read_bytes(), max_pixels=10**6, min_side=16)"
     )
     call = [sys.executable, "-W", "always", "-c", program, str(path)]

@@ -13,12 +13,12 @@ from image_helpers import LOSSLESS, Pixels, encode
 from PIL import Image
 
 from app.errors import (
-    ImageError,
     ImageTooLargeError,
     UndecodableImageError,
     UnsupportedImageError,
 )
-from app.images import imaging
+from detector import imaging
+from detector.errors import SampleError
 
 RNG = np.random.default_rng(5)
 SMALL = np.cumsum(RNG.integers(0, 9, (40, 48, 3)), axis=0).astype(np.uint8)
@@ -52,7 +52,7 @@ def outcome(content: bytes) -> Pixels | None:
     """Return a valid picture or None for a refusal; anything else is a failure of the test."""
     try:
         pixels = decode(content)
-    except ImageError:
+    except SampleError:
         return None
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
@@ -188,7 +188,7 @@ def test_truncation_is_noticed(name: str) -> None:
 def test_damage_is_refused_or_decoded(
     name: str, flips: list[tuple[float, int]], head: bool, kept: float
 ) -> None:
-    """Contract: flipped bits, in the header or anywhere, and cuts: an ImageError or a picture."""
+    """Contract: flipped bits, in the header or anywhere, and cuts: an SampleError or a picture."""
     content = bytearray(ENCODED[name])
     for place, bit in flips:
         content[int(place * (min(len(content), 200) if head else len(content)))] ^= 1 << bit

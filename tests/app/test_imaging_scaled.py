@@ -9,8 +9,8 @@ from PIL import Image
 
 from app.bench.images import Reader
 from app.errors import UndecodableImageError
-from app.images import imaging
 from app.settings import Settings
+from detector import imaging
 from models import preprocess
 from models.preprocess import LITE0
 

@@ -18,9 +18,9 @@ from app.errors import (
     UndecodableImageError,
     UnsupportedImageError,
 )
-from app.images import imaging
 from app.images.sources import Source, from_bytes, from_path
 from app.scoring.ingest import Arrived, Look
+from detector import imaging
 from detector.embedder import Embedder
 from detector.embedding import Embedding
 

@@ -17,9 +17,9 @@ from http_helpers import calibrated, running, strict, upload
 from image_helpers import Pixels, encode, exif
 from PIL import Image
 
-from app.errors import ImageError
-from app.images import imaging
+from detector import imaging
 from detector.embedder import Embedder
+from detector.errors import SampleError
 
 COUNT = 10_000
 HEAD_BYTES = 100
@@ -87,7 +87,7 @@ def outcome(content: bytes, side_px: int | None) -> str:
     """Return what became of an image, after a look at it."""
     try:
         pixels = imaging.decode(content, max_pixels=MAX_PIXELS, min_side=MIN_SIDE, side_px=side_px)
-    except ImageError as error:
+    except SampleError as error:
         return type(error).__name__
     height, width, channels = pixels.shape
     assert channels == 3
@@ -108,7 +108,7 @@ def test_damage_gives_pixels_or_an_image_error(originals: list[bytes]) -> None:
     before = 0
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # as app.images.imaging has it
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # as detector.imaging has it
         for number, content in enumerate(mutations(originals, COUNT, seed=1)):
             outcomes[outcome(content, (None, 8)[number % 2])] += 1
             if number == COUNT // 10:  # libraries are loaded, allocators have grown

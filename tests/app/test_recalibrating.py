@@ -12,7 +12,7 @@ from storage_helpers import BY
 from work_helpers import Pictures
 
 from app.learning import calibrating
-from app.learning.fitting import Order
+from app.learning.order import Order
 from app.lines import Line as Wanted
 from app.storage.tables import VERSION_IMAGES
 from detector.errors import MissingAnomaliesError

@@ -106,7 +106,7 @@ def request(body: bytes | Iterable[bytes], kind: str | None, piece: int = 65_536
     return Request({"type": "http", "headers": headers}, receive)
 
 
-def take(folder: Path, body: bytes | Iterable[bytes], kind: str | None, **options: Any) -> Spooled:
+def take(folder: Path, body: bytes | Iterable[bytes], media: str | None, **options: Any) -> Spooled:
     """Spool a body into a new file of a folder, and find nothing else there, come what may."""
     piece = options.pop("piece", 65_536)
     limits = options.pop("limits", LIMITS)
@@ -114,7 +114,7 @@ def take(folder: Path, body: bytes | Iterable[bytes], kind: str | None, **option
     path.unlink(missing_ok=True)
     spooled = None
     try:
-        spooled = run(spool(request(body, kind, piece), limits, path, **options))
+        spooled = run(spool(request(body, media, piece), limits, path, **options))
         return spooled
     finally:
         assert list(folder.iterdir()) == ([path] if spooled else [])

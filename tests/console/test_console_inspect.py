@@ -17,9 +17,9 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Locator, expect
 from real_server import Server
 
-from app.scoring.overlay import CLEAR, FULL
 from demo.scenes import scene
 from detector import heatmap
+from detector.kinds.painting import CLEAR, FULL
 
 NAME, DRAWN = "bricks", "drawn"
 REFUSED = "the server responded with a status of"

@@ -26,7 +26,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, seeds in counts.items():
         written(tmp_path / name, {f"{at}.png": png(seed) for at, seed in enumerate(seeds)})
     (tmp_path / "server").mkdir()
-    with Server(tmp_path / "server" / "data", {}, STUB).serving() as server:
+    settings = {"GATEWATCH_TRAINING_SECONDS": "5"}
+    with Server(tmp_path / "server" / "data", settings, STUB).serving() as server:
         monkeypatch.setenv("GATEWATCH_URL", f"http://127.0.0.1:{server.port}")
         monkeypatch.chdir(tmp_path)
         yield tmp_path

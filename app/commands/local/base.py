@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from app.catalogue import kind_of_entry
 from app.learning.collecting import Progress
 from app.schemas.base import Body
 from app.service import Service
+from detector.kinds import Kind
 from gatewatch.images import sendable
 from gatewatch.reading import read
 
@@ -21,9 +23,12 @@ Files = Sequence[File]
 
 @dataclass(frozen=True)
 class LocalJob(Generic[R]):
-    """Long work that is done when it is run, and tells how many of its images were just done."""
+    """Long work that is done when it is run.
 
-    run: Callable[[Progress], R]
+    It tells how many of its images were just done, and how much more there is to do than those.
+    """
+
+    run: Callable[[Progress, Progress], R]
     images: int = 0
 
 
@@ -33,6 +38,10 @@ class Base:
     def __init__(self, service: Service, runner: asyncio.Runner) -> None:
         self._service = service
         self._runner = runner
+
+    def _kind(self, name: str) -> Kind:
+        """Return what a detector's samples are. Raises UnknownDetectorError."""
+        return kind_of_entry(self._service.storage.versions.entry(name))
 
     def _wait(self, work: Awaitable[R]) -> R:
         async def waited() -> R:

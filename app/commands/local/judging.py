@@ -1,19 +1,21 @@
 """Scores and maps of images, and a detector as one file, in the words of the client."""
 
+import asyncio
 import os
 import uuid
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from app.commands.common import by
 from app.commands.local.base import Base, File, Files, answer
-from app.images import sources
-from app.images.sources import Upload
+from app.images.sources import Source, Upload
+from app.intake.local_images import content_of
 from app.moving import move
 from app.schemas.bundles import Imported
 from app.schemas.scores import Explanation, Scores
 from app.scoring import inspection
+from detector.kinds import Kind
 from gatewatch import answers
 
 
@@ -21,17 +23,24 @@ class Judging(Base):
     """Score, explain, map; export and import."""
 
     def score_batch(
-        self, name: str, images: Files, *, mask: bytes | None, group: str
+        self,
+        name: str,
+        images: Files,
+        *,
+        mask: bytes | None,
+        group: str,
+        places: bool | None = None,
     ) -> answers.Scores:
         """Score images; one that cannot be scored has its problem in its place."""
-        scored = self._wait(self._service.score(name, _upload(images, mask), group=group))
+        upload = self._upload(name, images, mask)
+        scored = self._wait(self._service.score(name, upload, group=group, places=places))
         return answer(answers.Scores, Scores.of(scored))
 
     def explain(
         self, name: str, image: File, *, mask: bytes | None, group: str
     ) -> answers.Explanation:
         """Say of one image where it is odd."""
-        upload = _upload([image], mask)
+        upload = self._upload(name, [image], mask)
         found = inspection.inspect(self._service, name, upload, needs_map=False, group=group)
         return answer(answers.Explanation, Explanation.of(self._wait(found)))
 
@@ -46,7 +55,7 @@ class Judging(Base):
         group: str,
     ) -> bytes:
         """Return where an image is odd: a picture, or values for NumPy."""
-        upload = _upload([image], mask)
+        upload = self._upload(name, [image], mask)
         drawn = inspection.draw(self._service, name, upload, format, version=version, group=group)
         return self._wait(drawn)
 
@@ -70,6 +79,10 @@ class Judging(Base):
         said = Imported.of(brought.stored, brought.worst_difference, brought.rows_kept)
         return answer(answers.Imported, said)
 
+    def _upload(self, name: str, images: Files, mask: bytes | None) -> Upload:
+        kind = self._kind(name)
+        return Upload([_source(called, path, kind) for called, path in images], mask)
 
-def _upload(images: Files, mask: bytes | None) -> Upload:
-    return Upload([replace(sources.from_path(path), name=name) for name, path in images], mask)
+
+def _source(name: str, path: Path, kind: Kind) -> Source:
+    return Source(name, partial(asyncio.to_thread, content_of, path, kind))

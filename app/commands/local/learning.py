@@ -48,13 +48,13 @@ class Learning(Base):
 
     def fit(self, name: str, images: Files, *, reason: str, **how: Any) -> LocalJob[answers.Fitted]:
         """Fit to normal images, in place of what was fitted."""
-        return self._fit(name, _sent(images, **how), reason, extend=False)
+        return self._fit(name, self._sent(name, images, **how), reason, extend=False)
 
     def extend(
         self, name: str, images: Files, *, reason: str, **how: Any
     ) -> LocalJob[answers.Fitted]:
         """Fit to normal images, in addition to what was fitted."""
-        return self._fit(name, _sent(images, **how), reason, extend=True)
+        return self._fit(name, self._sent(name, images, **how), reason, extend=True)
 
     def _fit(
         self, name: str, images: LocalImages, reason: str, *, extend: bool
@@ -69,7 +69,7 @@ class Learning(Base):
         self, name: str, images: Files, *, threshold: answers.NewThreshold, reason: str, **how: Any
     ) -> LocalJob[answers.Calibrated]:
         """Score normal images that were not fitted, and draw the line."""
-        sent, line = _sent(images, **how), line_of(threshold)
+        sent, line = self._sent(name, images, **how), line_of(threshold)
 
         async def work(order: Order) -> answers.Calibrated:
             learned = await calibrating.calibrate(self._service, name, sent, order, line)
@@ -103,26 +103,29 @@ class Learning(Base):
         return answer(answers.DrawnThreshold, DrawnThreshold.by(stored))
 
     def _job(self, work: Callable[[Order], Awaitable[R]], images: int, reason: str) -> LocalJob[R]:
-        def run(progress: Progress) -> R:
-            return self._wait(work(Order(by(reason), uuid.uuid4().hex, progress=progress)))
+        def run(progress: Progress, expect: Progress) -> R:
+            order = Order(by(reason), uuid.uuid4().hex, progress=progress, expect=expect)
+            return self._wait(work(order))
 
         return LocalJob(run, images)
 
-
-def _sent(
-    images: Files,
-    *,
-    groups: Mapping[str, str] | None,
-    mask: bytes | None,
-    anomalies: Files = (),
-) -> LocalImages:
-    return LocalImages.of(
-        [path for _, path in images],
-        mask=mask,
-        grouping=Grouping(named=groups or {}),
-        anomalies=[path for _, path in anomalies],
-        called=name_of,
-    )
+    def _sent(
+        self,
+        name: str,
+        images: Files,
+        *,
+        groups: Mapping[str, str] | None,
+        mask: bytes | None,
+        anomalies: Files = (),
+    ) -> LocalImages:
+        return LocalImages.of(
+            [path for _, path in images],
+            mask=mask,
+            grouping=Grouping(named=groups or {}),
+            anomalies=[path for _, path in anomalies],
+            called=name_of,
+            kind=self._kind(name),
+        )
 
 
 def line_of(threshold: answers.NewThreshold) -> Line:

@@ -64,7 +64,7 @@ class Past(Base):
         until: datetime | None,
         **_: Any,
     ) -> LocalJob[R]:
-        def run(progress: Progress) -> R:
+        def run(progress: Progress, _expect: Progress) -> R:
             return told(self._wait(again(progress=progress)))
 
         return LocalJob(run, self._wait(size(self._service, name, since, until)))

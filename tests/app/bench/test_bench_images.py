@@ -12,8 +12,8 @@ from app.bench.images import Reader, read_mask
 from app.bench.layouts import TestImage as Scored
 from app.bench.pixels import rank_pixels, upsample
 from app.errors import UndecodableImageError
-from app.images import imaging
 from app.settings import Settings
+from detector import imaging
 from detector.embedder import Embedder
 
 

@@ -20,7 +20,7 @@ from app.bulk.part_file import part_bytes, read_part
 from app.cli import cli
 from app.errors import RowsNotKeptError, StorageUnavailableError
 from app.learning import calibrating, fitting
-from app.learning.fitting import Order
+from app.learning.order import Order
 from app.main import create_service
 from app.settings import Settings
 from app.storage import Storage

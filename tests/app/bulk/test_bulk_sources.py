@@ -16,8 +16,11 @@ from app.bulk.listing import fragments
 from app.bulk.part import Allowed, Part
 from app.bulk.reading import items
 from app.bulk.sources import How
-from app.errors import ImageError, StorageUnavailableError, UndecodableImageError
-from detector.errors import InvalidSpecError
+from app.errors import (
+    StorageUnavailableError,
+    UndecodableImageError,
+)
+from detector.errors import InvalidSpecError, SampleError
 
 PATTERN = How(group_pattern="(lot-[^/]+)/")
 PICTURES = pictures(40)
@@ -131,7 +134,7 @@ def read(source: str, how: How | None = None) -> tuple[list[str], dict[str, str]
             try:
                 item.read()
                 whole.append(item.name)
-            except ImageError as error:
+            except SampleError as error:
                 refused[item.name] = str(error)
     return whole, refused
 

@@ -4,8 +4,8 @@ import pytest
 
 from app.doctor import advice, engines, pictures
 from app.doctor.advice import Costs, Point
-from app.images import imaging
 from app.settings import PREFIX, Settings
+from detector import imaging
 
 COSTS = Costs(decode_s=0.002, judge_s=0.004, http_s=0.001, engine_per_s=100.0)
 

@@ -9,7 +9,13 @@ const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 export const count = (value) => WHOLE.format(value);
 
 /** "1 image", "2 images" */
-export const counted = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+export const counted = (value, noun) => `${count(value)} ${value === 1 ? noun : plural(noun)}`;
+
+/** "images", "images with text"; "series" is both. */
+export const plural = (noun) => noun.replace(/^(.*?)(?= with |$)/, (word) => (word.endsWith("s") ? word : `${word}s`));
+
+/** "Images" */
+export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 
 /** A score or another measured value, with as many digits as tell it apart. */
 export function score(value, digits = 4) {

@@ -11,11 +11,12 @@ const HEIGHT = 40;
  * Return bars of equal parts of a time, oldest first.
  * @param {Array<{images: number, flagged: number}>} parts
  * @param {string} during what time it is, in words.
+ * @param {string} [one] what is counted.
  */
-export function sparkline(parts, during) {
+export function sparkline(parts, during, one = "image") {
   const most = Math.max(1, ...parts.map((part) => part.images));
   const total = parts.reduce((sum, part) => sum + part.images, 0);
-  const label = `${counted(total, "image")} in ${during}; at most ${count(most, total)} in one of ${parts.length} equal parts`;
+  const label = `${counted(total, one)} in ${during}; at most ${count(most, total)} in one of ${parts.length} equal parts`;
   const bars = parts.map((part, i) => [
     bar(i, part.images / most, 0, "seen"),
     bar(i, part.flagged / most, 0, "flagged"),

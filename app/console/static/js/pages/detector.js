@@ -2,6 +2,7 @@
 
 import { get, path } from "../api.js";
 import { h } from "../dom.js";
+import { isOfImages } from "../parts/kinds.js";
 import { badge } from "../parts/states.js";
 import { to } from "../router.js";
 import { can } from "../session.js";
@@ -38,6 +39,7 @@ export function ofDetector(here, content) {
 export function states(detector) {
   const state = { created: ["note", "not fitted"], fitted: ["warn", "not calibrated"], calibrated: ["good", "calibrated"] }[detector.state];
   return [
+    !isOfImages(detector) && badge("", detector.kind),
     badge(...state),
     detector.stale && badge("warn", "calibration is stale"),
     badge("", `version ${detector.in_service} in service`),

@@ -4,6 +4,7 @@ import { get, path, remove } from "../api.js";
 import { fill, h } from "../dom.js";
 import { ask } from "../parts/dialog.js";
 import { follow, hasEnded } from "../parts/job.js";
+import { kindOf } from "../parts/kinds.js";
 import { busy, say } from "../parts/messages.js";
 import { empty } from "../parts/states.js";
 import { go, to } from "../router.js";
@@ -17,11 +18,12 @@ const KINDS = ["fit", "extend", "forget", "calibrate"];
 
 export const learn = ofDetector("learn", async ({ signal, refresh }, detector) => {
   if (!can("fit")) return empty("Not for this role", "Fitting takes a key of role fit, calibrating one of role admin.");
-  const [{ limits }, tip, last] = await Promise.all([get("/v1/info", { signal }), latest(detector, signal), lastJob(detector, signal)]);
+  const [info, tip, last] = await Promise.all([get("/v1/info", { signal }), latest(detector, signal), lastJob(detector, signal)]);
+  const samples = kindOf(detector.kind, info);
   const above = h("div", { class: "stack" });
   const onJob = (job) => {
     steps.hidden = true;
-    fill(above, follow(job, { signal, onEnd }));
+    fill(above, follow(job, { signal, onEnd, unit: unitOf(job, samples) }));
     above.scrollIntoView({ block: "nearest" });
   };
 
@@ -32,15 +34,18 @@ export const learn = ofDetector("learn", async ({ signal, refresh }, detector) =
       return refresh();
     }
     steps.hidden = false;
-    return fill(above, outcome(job));
+    return fill(above, outcome(job, samples));
   }
 
-  const shared = { limits, signal, onJob };
+  const shared = { limits: info.limits, samples, signal, onJob };
   const steps = h("div", { class: "columns steps" }, fitStep(tip, shared), calibrateStep(tip, shared));
-  if (last && hasEnded(last)) fill(above, outcome(last));
+  if (last && hasEnded(last)) fill(above, outcome(last, samples));
   else if (last) onJob(last);
   return h("div", { class: "stack" }, above, ahead(detector, tip), steps, can("admin") && deletion(detector));
 });
+
+/** What a job counts: where a network learns first, the steps of that as well. */
+const unitOf = (job, { isImage, one }) => (job.kind === "fit" && !isImage ? "step" : one);
 
 /** Return the detector at its latest version, which fits and calibrations build on. */
 async function latest(detector, signal) {

@@ -1,4 +1,4 @@
-// Create a detector: its name, and if wanted what counts of an image and how it is judged.
+// Create a detector: its name, and if wanted what its samples are, how they are looked at and judged.
 
 import { get, post } from "../api.js";
 import { fill, h } from "../dom.js";
@@ -7,6 +7,7 @@ import { busy } from "../parts/messages.js";
 import { box, empty } from "../parts/states.js";
 import { go, to } from "../router.js";
 import { can } from "../session.js";
+import { kinds } from "./new_detector/kinds.js";
 import { recipe } from "./new_detector/recipe.js";
 import { region } from "./new_detector/region.js";
 
@@ -21,7 +22,10 @@ export async function newDetector({ signal }) {
   const wrong = h("p", { id: "name-error", class: "error", role: "alert" });
   const trouble = h("div", { role: "alert" });
   const area = region({ signal });
-  const how = recipe(info);
+  const kind = kinds(info, () => show());
+  const suits = h("span", {});
+  const judging = h("div", {});
+  let how = null;
   const create = h("button", { type: "submit", class: "primary" }, "Create");
 
   /** Say what is wrong with the name as it is typed; nothing while there is none. */
@@ -31,15 +35,29 @@ export async function newDetector({ signal }) {
     return wrong.textContent === "";
   }
 
+  /** What is of images alone is left out for another kind. */
+  function show() {
+    const samples = kind.samples();
+    fill(suits, samples.isImage ? "The defaults suit most cameras" : `The defaults suit most ${samples.many}`);
+    area.node.hidden = !samples.isImage;
+    how = recipe(info, samples);
+    fill(judging, how.node);
+  }
+
+  function asked() {
+    const { isImage, name: what } = kind.samples();
+    return { name: name.value, ...(isImage ? { mask: area.mask() } : { kind: what, view: kind.view() }), ...how.values() };
+  }
+
   async function submit(event) {
     event.preventDefault();
     fill(trouble);
-    const unready = area.problem();
+    const unready = kind.samples().isImage ? area.problem() : "";
     if (!check(true)) return name.focus();
     if (unready) return fill(trouble, box("bad", [unready]));
     return busy(create, async () => {
       try {
-        const made = await post("/v1/detectors", { json: { name: name.value, mask: area.mask(), ...how.values() }, signal });
+        const made = await post("/v1/detectors", { json: asked(), signal });
         go(to`/detectors/${made.name}/learn`.slice(1));
       } catch (error) {
         if (error.name === "AbortError") throw error;
@@ -51,9 +69,10 @@ export async function newDetector({ signal }) {
   const named = field("Name", name, "Of what it looks at, as lid-camera-2. Letters, digits, dot, dash and underscore.");
   named.append(wrong);
   name.setAttribute("aria-describedby", `${name.getAttribute("aria-describedby")} ${wrong.id}`);
+  show();
   return h("div", {}, head, h("form", { class: "form wide card", noValidate: true, on: { submit } },
-    h("p", { class: "muted" }, "The defaults suit most cameras: a name is enough. What is chosen here stays as it is; another choice is another detector."),
-    named, area.node, how.node, trouble,
+    h("p", { class: "muted" }, suits, ": a name is enough. What is chosen here stays as it is; another choice is another detector."),
+    named, kind.node, area.node, judging, trouble,
     h("div", { class: "row" }, create, h("a", { class: "button", href: "#/detectors" }, "Cancel"))));
 }
 

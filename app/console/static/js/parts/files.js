@@ -14,21 +14,24 @@ export function archiveType(file) {
   return ARCHIVES.find(([ending]) => ending.test(file.name))?.[1];
 }
 
-/** Return files as {images, archives, others}; what desktops leave in folders is in none of them. */
-export function sorted(files) {
+/**
+ * Return files as {images, archives, others}: samples of a kind, archives of them, and neither; what
+ * desktops leave in folders is in none of them.
+ */
+export function sorted(files, kind) {
   const found = { images: [], archives: [], others: [] };
   for (const each of files) {
     if (CLUTTER.test(each.path)) continue;
-    if (archiveType(each.file)) found.archives.push(each);
-    else if (each.file.type.startsWith("image/")) found.images.push(each);
+    if (kind.takes(each.file)) found.images.push(each);
+    else if (archiveType(each.file)) found.archives.push(each);
     else found.others.push(each);
   }
   return found;
 }
 
 /** Say which files are left out, if any: a list of no or one sentence. */
-export function leftOut(others) {
+export function leftOut(others, kind) {
   if (others.length === 0) return [];
   const some = others.slice(0, 3).map((each) => each.path).join(", ");
-  return [`${counted(others.length, "file")} left out, being no image: ${some}${others.length > 3 ? " and others" : ""}.`];
+  return [`${counted(others.length, "file")} left out, being no ${kind.one}: ${some}${others.length > 3 ? " and others" : ""}.`];
 }

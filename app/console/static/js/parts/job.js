@@ -3,7 +3,7 @@
 import { path, pause, remove } from "../api.js";
 import { fill, h } from "../dom.js";
 import { events } from "../events.js";
-import { count, counted, duration, score } from "../format.js";
+import { count, counted, duration, plural, score } from "../format.js";
 import { can } from "../session.js";
 import { ask } from "./dialog.js";
 import { busy } from "./messages.js";
@@ -30,10 +30,11 @@ export function stateOf(job) {
 /**
  * Return a card that follows a job until its end.
  * @param {Object} job as the service gave it.
- * @param {{signal: AbortSignal, onEnd: (job: Object) => void, onLost?: () => void}} what `onEnd` gets
- *   the ended job, its result included; `onLost` is called when the job can no longer be followed.
+ * @param {{signal: AbortSignal, onEnd: (job: Object) => void, onLost?: () => void, unit?: string}} what
+ *   `onEnd` gets the ended job, its result included; `onLost` is called when the job can no longer be
+ *   followed; `unit` is what its progress counts.
  */
-export function follow(job, { signal, onEnd, onLost = () => {} }) {
+export function follow(job, { signal, onEnd, onLost = () => {}, unit = "image" }) {
   const bar = h("progress", { aria: { label: `${kindOf(job)} of ${job.detector}` } });
   const far = h("span", {});
   const pace = h("span", { class: "muted" });
@@ -49,8 +50,8 @@ export function follow(job, { signal, onEnd, onLost = () => {} }) {
     } else {
       bar.removeAttribute("value");
     }
-    fill(far, now.images > 0 ? `${count(now.images_done)} of ${counted(now.images, "image")}` : "");
-    fill(pace, paceOf(now));
+    fill(far, now.images > 0 ? `${count(now.images_done)} of ${counted(now.images, unit)}` : "");
+    fill(pace, paceOf(now, unit));
     const [, word] = stateOf(now);
     if (state.textContent !== word) fill(state, word); // read out when it changes only
     if (stop) stop.disabled = now.cancel_requested || hasEnded(now);
@@ -115,9 +116,9 @@ export async function cancelled(button, job, onDone) {
   if (now) onDone(now);
 }
 
-function paceOf(job) {
+function paceOf(job, unit) {
   const pace = [];
-  if (job.images_per_second) pace.push(`${score(job.images_per_second, 2)} images a second`);
+  if (job.images_per_second) pace.push(`${score(job.images_per_second, 2)} ${plural(unit)} a second`);
   if (job.seconds_left !== null && job.seconds_left !== undefined) pace.push(`about ${duration(job.seconds_left)} left`);
   return pace.join(", ");
 }

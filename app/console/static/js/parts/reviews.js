@@ -19,15 +19,16 @@ export const reviewWord = (word) => WORDS[word];
 
 /**
  * Return the reviews of an image, latest first.
- * @param {{image: string, verdict: string, said: Array<Object>, onSaid?: (review: Object) => void}} what
- *   `image` is its id; `onSaid` is called with each review that is added.
+ * @param {{image: string, verdict: string, said: Array<Object>, one?: string,
+ *   onSaid?: (review: Object) => void}} what `image` is its id; `one` what it is called; `onSaid` is
+ *   called with each review that is added.
  */
-export function reviews({ image, verdict, said, onSaid = () => {} }) {
+export function reviews({ image, verdict, said, one: what = "image", onSaid = () => {} }) {
   const list = h("div", { role: "status" });
   let known = said;
   const show = () => fill(list, known.length
     ? h("ul", { class: "reviews" }, known.map((review, i) => one(review, known.length > 1 && i === 0)))
-    : h("p", { class: "muted small" }, "Nobody has reviewed this image yet."));
+    : h("p", { class: "muted small" }, `Nobody has reviewed this ${what} yet.`));
   show();
 
   const note = h("input", { maxLength: 1000, autocomplete: "off" });

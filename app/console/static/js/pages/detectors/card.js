@@ -2,7 +2,8 @@
 
 import { sparkline } from "../../charts/sparkline.js";
 import { h } from "../../dom.js";
-import { ago, count, moment, share } from "../../format.js";
+import { ago, count, moment, plural, share } from "../../format.js";
+import { wordFor } from "../../parts/kinds.js";
 import { badge } from "../../parts/states.js";
 import { to } from "../../router.js";
 import { can } from "../../session.js";
@@ -32,22 +33,23 @@ export function card(detector) {
   const { name, traffic } = detector;
   const isFitted = detector.state !== "created";
   const isAlarm = traffic?.drift === "alarm";
+  const one = wordFor(detector);
   return h("li", { class: `card detector ${isAlarm ? "alarm" : ""}` },
     h("h2", {}, h("a", { href: isFitted || !can("fit") ? to`/detectors/${name}/inspect` : to`/detectors/${name}/learn` }, name)),
     h("div", { class: "row badges" }, isAlarm && badge("bad", "drift alarm"), states(detector)),
-    traffic && isFitted && seen(traffic),
-    !isFitted && h("p", { class: "muted" }, can("fit") ? "It has seen no images yet: show it normal ones." : "It has seen no images yet. Somebody with role fit can show it normal ones."),
+    traffic && isFitted && seen(traffic, one),
+    !isFitted && h("p", { class: "muted" }, `It has seen no ${plural(one)} yet${can("fit") ? ": show it normal ones." : ". Somebody with role fit can show it normal ones."}`),
     h("div", { class: "row next" }, next(detector, isAlarm)));
 }
 
-function seen(traffic) {
+function seen(traffic, one) {
   return [
-    sparkline(traffic.buckets, "the last 24 hours"),
+    sparkline(traffic.buckets, "the last 24 hours", one),
     h("dl", { class: "figures" },
-      figure("images", count(traffic.images)),
+      figure(plural(one), count(traffic.images)),
       figure("flagged", traffic.images ? share(traffic.flagged / traffic.images) : "–"),
       figure("to review", count(traffic.to_review))),
-    h("p", { class: "muted small", title: moment(traffic.last_at) }, traffic.last_at ? `In the last 24 hours; last image ${ago(traffic.last_at)}` : "No image scored yet"),
+    h("p", { class: "muted small", title: moment(traffic.last_at) }, traffic.last_at ? `In the last 24 hours; last ${one} ${ago(traffic.last_at)}` : `No ${one} scored yet`),
   ];
 }
 

@@ -1,4 +1,4 @@
-// The place where images are looked at: the strip, the chosen one with its evidence, and the keys.
+// The place where samples are looked at: the strip, the chosen one with its evidence, and the keys.
 
 import { fill, h } from "../../dom.js";
 import { pause } from "../../api.js";
@@ -9,30 +9,34 @@ import { say } from "../../parts/messages.js";
 import { reviews } from "../../parts/reviews.js";
 import { box, failure, loading } from "../../parts/states.js";
 import { contributions, LOST, nearest, refused, timings, verdict } from "./details.js";
+import { Drawn } from "./drawn.js";
 import { Items } from "./items.js";
 import { Picture } from "./picture.js";
+import { places } from "./places.js";
 import { Region } from "./region.js";
 import { Strip } from "./strip.js";
 
 const SETTLE_S = 0.12;
 const SLICE = 50;
-const SHORTCUTS = [["← →", "the image before or after"], ["h", "heatmap on or off"], ["o", "outline on or off"]];
+const OF_IMAGES = [["h", "heatmap on or off"], ["o", "outline on or off"]];
 
 export class Bench {
   /**
    * @param {Object} detector
-   * @param {() => {group: string, allowStale: boolean}} how images are judged from now on.
+   * @param {Object} samples what it judges, as `kindOf` tells it.
+   * @param {() => {group: string, allowStale: boolean}} how samples are judged from now on.
    * @param {AbortSignal} signal
    */
-  constructor(detector, how, signal) {
+  constructor(detector, samples, how, signal) {
     this.detector = detector;
+    this.samples = samples;
     this.how = how;
     this.signal = signal;
     this.region = detector.mask === "request" ? new Region(() => this.useRegion()) : null;
     this.items = new Items(detector, () => ({ ...how(), points: this.region?.points }), signal, (item) => this.changed(item));
     this.items.hold(this.region !== null);
-    this.strip = new Strip((item) => this.choose(item));
-    this.picture = new Picture();
+    this.strip = new Strip((item) => this.choose(item), samples);
+    this.picture = samples.isImage ? new Picture() : new Drawn(samples);
     this.looking = new AbortController();
     this.side = h("section", { class: "card stack", aria: { label: "Verdict" } });
     this.evidence = h("div", { class: "columns" });
@@ -44,15 +48,15 @@ export class Bench {
       this.strip.list,
       h("div", { class: "bench" }, this.picture.element, this.side),
       this.evidence,
-      keysHelp());
+      keysHelp(samples));
     this.element = h("div", { class: "stack" }, this.region?.element, this.work);
     signal.addEventListener("abort", () => this.leave());
   }
 
   /** Add files, some at a time: a folder of thousands must not stop the page. */
   async add(files) {
-    const { images, archives, others } = sorted(files);
-    leftOut([...archives, ...others]).forEach((each) => say(each, "warn"));
+    const { images, archives, others } = sorted(files, this.samples);
+    leftOut([...archives, ...others], this.samples).forEach((each) => say(each, "warn"));
     const { list } = this.items;
     if (images.length > 0) this.region?.on(images[0].file);
     for (let start = 0; start < images.length && !list.aborted; start += SLICE) {
@@ -102,7 +106,7 @@ export class Bench {
     const wasLost = left.some((each) => each.wasLost);
     return tell(this.trouble,
       box("bad", [trouble.detail, wasLost && LOST].filter(Boolean), trouble.title),
-      h("div", {}, h("button", { type: "button", on: { click: again } }, `Try the ${counted(left.length, "image")} again`)));
+      h("div", {}, h("button", { type: "button", on: { click: again } }, `Try the ${counted(left.length, this.samples.one)} again`)));
   }
 
   choose(item) {
@@ -133,8 +137,11 @@ export class Bench {
       }
       const explanation = await this.items.explain(item, signal);
       if (signal.aborted) return;
-      this.picture.explain(explanation);
-      fill(this.evidence, contributions(item.result), nearest(item, this.picture.isShown && this.picture.address, explanation.nearest));
+      const drawing = this.samples.isImage ? null : await this.items.draw(item, signal);
+      if (signal.aborted) return;
+      this.picture.explain(explanation, drawing);
+      fill(this.evidence, places(explanation.result, this.samples), contributions(item.result, this.samples),
+        nearest(item, this.picture.isShown && this.picture.address, explanation.nearest, this.samples));
     } catch (error) {
       if (!signal.aborted) fill(this.evidence, failure(error, () => this.look(item)));
     }
@@ -143,8 +150,8 @@ export class Bench {
   showVerdict(item) {
     const { id, verdict: said } = item.result;
     fill(this.side, heading(item),
-      verdict(item, this.detector, item.asked.group),
-      said !== "uncalibrated" && id && reviews({ image: id, verdict: said, said: item.reviews, onSaid: (review) => item.reviews.unshift(review) }),
+      verdict(item, this.detector, item.asked.group, this.samples),
+      said !== "uncalibrated" && id && reviews({ image: id, verdict: said, said: item.reviews, one: this.samples.one, onSaid: (review) => item.reviews.unshift(review) }),
       timings(item.result));
   }
 
@@ -171,8 +178,9 @@ export class Bench {
 
 const heading = (item) => h("h2", {}, item.name);
 
-function keysHelp() {
+function keysHelp({ one, isImage }) {
+  const shortcuts = [["← →", `the ${one} before or after`], ...(isImage ? OF_IMAGES : [])];
   return h("details", { class: "small" }, h("summary", {}, "Keys"),
-    h("p", { class: "muted" }, "While the strip, the image's controls or the verdict have the focus:"),
-    h("dl", {}, SHORTCUTS.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])));
+    h("p", { class: "muted" }, `While the strip${isImage ? ", the image's controls" : ""} or the verdict have the focus:`),
+    h("dl", {}, shortcuts.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])));
 }

@@ -1,6 +1,8 @@
-// The images of this visit: each is scored by a request of its own, two at a time, in order.
+// The samples of this visit: each is scored by a request of its own, two at a time, in order.
 
 import { path, pause, post } from "../../api.js";
+import { h } from "../../dom.js";
+import { isOfImages } from "../../parts/kinds.js";
 import { Thumbnails } from "./thumbnails.js";
 
 const AT_ONCE = 2;
@@ -13,10 +15,10 @@ const REFUSED_AT_ONCE = 503;
 
 /** One file and what is known of it: waiting, scoring, done, failed, or unscored as its request failed. */
 export class Item {
-  constructor(file, name) {
+  constructor(file, name, isImage) {
     this.file = file;
     this.name = name;
-    this.thumbnail = document.createElement("canvas");
+    this.thumbnail = isImage ? document.createElement("canvas") : h("span", { class: "strip-name small" }, name.split("/").at(-1));
     this.reset();
   }
 
@@ -29,6 +31,7 @@ export class Item {
     this.wasLost = false;
     this.isOutdated = false;
     this.explanation = null;
+    this.drawing = null;
     this.reviews = [];
   }
 
@@ -66,10 +69,10 @@ export class Items {
   }
 
   add(files) {
-    const added = files.map(({ file, path: name }) => new Item(file, name));
+    const added = files.map(({ file, path: name }) => new Item(file, name, isOfImages(this.detector)));
     this.all.push(...added);
     this.queue.push(...added);
-    this.thumbnails.add(added);
+    if (isOfImages(this.detector)) this.thumbnails.add(added);
     this.next();
     return added;
   }
@@ -140,10 +143,17 @@ export class Items {
     else this.onChange(item);
   }
 
-  /** Return where an image is odd and what it is compared to; asked once. */
+  /** Return where a sample is odd and what it is compared to; asked once. */
   async explain(item, signal) {
     item.explanation ??= await this.ask("explain", item, signal);
     return item.explanation;
+  }
+
+  /** Return a picture of a sample that is no image, painted where it is odd; null if that cannot be told. */
+  async draw(item, signal) {
+    if (!item.explanation.result.places) return null;
+    item.drawing ??= await this.ask("map", item, signal);
+    return item.drawing;
   }
 
   async ask(what, item, signal = this.signal) {

@@ -1,7 +1,7 @@
-// The row of images: thumbnail, verdict and score of each; arrow keys go along it.
+// The row of samples: thumbnail, verdict and score of each; arrow keys go along it.
 
 import { fill, h } from "../../dom.js";
-import { count, counted, score } from "../../format.js";
+import { capital, count, counted, score } from "../../format.js";
 import { tell } from "../../parts/live.js";
 import { verdictBadge, word } from "../../parts/verdict.js";
 
@@ -9,12 +9,16 @@ const TELL_MS = 1000;
 const STATES = { waiting: "waiting", scoring: "being scored" };
 
 export class Strip {
-  /** @param {(item: Object) => void} onChoose */
-  constructor(onChoose) {
+  /**
+   * @param {(item: Object) => void} onChoose
+   * @param {{one: string, many: string}} samples what stands in it.
+   */
+  constructor(onChoose, { one, many }) {
     this.onChoose = onChoose;
+    this.one = one;
     this.entries = new Map();
     this.chosen = null;
-    this.list = h("ul", { class: "strip", aria: { label: "Images" } });
+    this.list = h("ul", { class: "strip", aria: { label: capital(many) } });
     this.told = h("p", { class: "small", role: "status" });
   }
 
@@ -59,7 +63,7 @@ export class Strip {
     const open = of(null);
     const parts = ["anomalous", "uncertain", "normal", "uncalibrated", "invalid", "unscored"].filter((each) => of(each)).map((each) => `${count(of(each))} ${word(each).toLowerCase()}`);
     this.told.setAttribute("aria-live", open ? "off" : "polite");
-    tell(this.told, items.length > 0 && `${counted(items.length, "image")}: ${[...parts, open && `${count(open)} to come`].filter(Boolean).join(", ")}.`);
+    tell(this.told, items.length > 0 && `${counted(items.length, this.one)}: ${[...parts, open && `${count(open)} to come`].filter(Boolean).join(", ")}.`);
   }
 
   choose(item, isFocused = false) {

@@ -1,7 +1,7 @@
 // What came of the last job, in words, and what to do next.
 
 import { h } from "../../dom.js";
-import { ago, count, counted, duration, moment, score, share } from "../../format.js";
+import { ago, capital, count, counted, duration, moment, score, share } from "../../format.js";
 import { kindOf, stateOf } from "../../parts/job.js";
 import { badge, box } from "../../parts/states.js";
 import { table } from "../../parts/table.js";
@@ -10,8 +10,8 @@ import { can } from "../../session.js";
 
 const REJECTED_SHOWN = 100;
 
-/** Return a card about a job that has ended, its result included. */
-export function outcome(job) {
+/** Return a card about a job that has ended, its result included; `samples` are what it was about. */
+export function outcome(job, samples) {
   const { result, problem } = job;
   return h("section", { class: "card stack job job-outcome", aria: { label: "Last job" } },
     h("div", { class: "row spread" },
@@ -19,30 +19,30 @@ export function outcome(job) {
       h("span", { class: "muted small", title: moment(job.ended_at) }, `${ago(job.ended_at)}, took ${duration((new Date(job.ended_at) - new Date(job.started_at ?? job.ended_at)) / 1000)}`)),
     problem && box("bad", [problem.detail || problem.title], problem.detail ? problem.title : ""),
     job.state === "cancelled" && h("p", {}, "It was cancelled: nothing was changed."),
-    result && done(job, result));
+    result && done(job, result, samples));
 }
 
-function done(job, result) {
+function done(job, result, samples) {
   const { detector } = result;
   return [
-    h("p", {}, sentence(job, result)),
+    h("p", {}, sentence(result, samples)),
     box("warn", result.warnings, "To know before it is relied on"),
     result.rejected?.length > 0 && rejected(result.rejected),
-    result.groups && groupReport(result.groups),
-    next(detector),
+    result.groups && groupReport(result.groups, samples),
+    next(detector, samples),
   ];
 }
 
-function sentence(job, { detector, fitted, calibrated, forgotten, threshold }) {
+function sentence({ detector, fitted, calibrated, forgotten, threshold }, { one }) {
   const serves = detector.in_service === detector.version ? "which is in service" : `while version ${detector.in_service} serves`;
   const made = `This made version ${detector.version}, ${serves}.`;
   if (calibrated !== undefined) {
     const beside = detector.known_anomalies > 0 ? `, with ${counted(detector.known_anomalies, "known defect")} beside` : "";
-    return `${counted(detector.calibration_images, "image")} drew the line at a score of ${score(threshold.value)}${beside}. ${threshold.statement} ${made}`;
+    return `${counted(detector.calibration_images, one)} drew the line at a score of ${score(threshold.value)}${beside}. ${threshold.statement} ${made}`;
   }
-  if (forgotten !== undefined) return `${counted(forgotten, "image")} forgotten. ${made}`;
+  if (forgotten !== undefined) return `${counted(forgotten, one)} forgotten. ${made}`;
   const total = detector.fitted_images > fitted ? ` It now knows ${count(detector.fitted_images)} in all.` : "";
-  return `${counted(fitted, "image")} fitted.${total} ${made}`;
+  return `${counted(fitted, one)} fitted.${total} ${made}`;
 }
 
 function rejected(items) {
@@ -56,33 +56,33 @@ function rejected(items) {
 }
 
 /** False alarms to expect of the next lot: each group judged as if it were new. */
-function groupReport(report) {
+function groupReport(report, { many }) {
   const { in_sample: inside, held_out: outside } = report;
   const rate = (each) => (each.of > 0 ? `${share(each.count / each.of)} (${count(each.count)} of ${count(each.of)})` : "–");
   return h("details", { open: true },
     h("summary", {}, "What to expect of the next lot, session or camera"),
     h("div", { class: "stack tight" },
-      h("p", {}, `With all groups known, ${rate(inside)} of the normal images are above the line. With each group in turn treated as new, it is ${rate(outside)}; the rate behind it lies between ${share(report.low)} and ${share(report.high)} (95 % interval). Aimed at: ${share(report.target)}.`),
+      h("p", {}, `With all groups known, ${rate(inside)} of the normal ${many} are above the line. With each group in turn treated as new, it is ${rate(outside)}; the rate behind it lies between ${share(report.low)} and ${share(report.high)} (95 % interval). Aimed at: ${share(report.target)}.`),
       h("p", { class: "muted small" }, report.refitted ? "Each group was left out of the fit and of the choice of the line. " : "Each group was left out of the choice of the line alone, not of the fit. ",
-        "Chance: how likely so many flagged images are, or more, if the group is like the others."),
+        `Chance: how likely so many flagged ${many} are, or more, if the group is like the others.`),
       table("Each group treated as new", [
         { name: "Group", of: (each) => each.group },
-        { name: "Images", number: true, of: (each) => count(each.held_out.of) },
+        { name: capital(many), number: true, of: (each) => count(each.held_out.of) },
         { name: "Flagged if known", number: true, of: (each) => count(each.in_sample.count) },
         { name: "Flagged if new", number: true, of: (each) => count(each.held_out.count) },
         { name: "Chance", number: true, of: (each) => score(each.p_value, 2) },
       ], report.groups)));
 }
 
-function next({ name, state, stale }) {
+function next({ name, state, stale }, { many }) {
   const link = (href, text, isFirst) => h("a", { class: `button${isFirst ? " primary" : ""}`, href }, text);
   if (state === "calibrated" && !stale) {
-    return h("div", { class: "row" }, link(to`/detectors/${name}/inspect`, "Inspect images", true), link(to`/detectors/${name}/threshold`, "Look at the threshold"));
+    return h("div", { class: "row" }, link(to`/detectors/${name}/inspect`, `Inspect ${many}`, true), link(to`/detectors/${name}/threshold`, "Look at the threshold"));
   }
   const toStep = h("button", { type: "button", class: "primary", on: { click: () => {
     const heading = document.getElementById("step-2-title");
     heading.scrollIntoView();
     heading.focus();
   } } }, "Next: calibrate");
-  return h("div", { class: "row" }, can("admin") ? toStep : "Next, somebody with role admin calibrates it.", link(to`/detectors/${name}/inspect`, "Inspect images"));
+  return h("div", { class: "row" }, can("admin") ? toStep : "Next, somebody with role admin calibrates it.", link(to`/detectors/${name}/inspect`, `Inspect ${many}`));
 }

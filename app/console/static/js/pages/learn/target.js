@@ -10,8 +10,9 @@ const STEPS = 200;
 /**
  * Return {node, value}: `value()` is the rate as a fraction, null if what stands there is none.
  * @param {number} rate to begin with.
+ * @param {string} many what it is a rate of.
  */
-export function target(rate) {
+export function target(rate, many) {
   const number = h("input", { type: "number", min: 0.001, max: 99, step: "any", required: true, value: rounded(100 * rate), on: { input: () => { slider.value = toStep(Number(number.value)); } } });
   const slider = h("input", { type: "range", min: 0, max: STEPS, step: 1, value: toStep(100 * rate), aria: { label: "False alarms aimed at, on a slider" }, on: { input: () => move() } });
 
@@ -23,7 +24,7 @@ export function target(rate) {
   slider.setAttribute("aria-valuetext", `${number.value} %`);
   return {
     node: h("div", { class: "stack tight" },
-      field("False alarms aimed at, in %", number, "Of normal images, how many may be flagged. 5 % needs at least 19 images, 1 % at least 99, 0.1 % at least 999."),
+      field("False alarms aimed at, in %", number, `Of normal ${many}, how many may be flagged. 5 % needs at least 19 ${many}, 1 % at least 99, 0.1 % at least 999.`),
       slider),
     value: () => (number.validity.valid ? Number(number.value) / 100 : null),
   };

@@ -1,6 +1,7 @@
 // How a detector judges, for those who have a reason to choose; every choice has a default.
 
 import { h } from "../../dom.js";
+import { capital } from "../../format.js";
 import { check, choice, field } from "../../parts/field.js";
 
 const SCORERS = {
@@ -19,10 +20,18 @@ const DESCRIPTORS = {
 };
 const SIZES = [128, 192, 256, 320, 384, 512];
 
-/** Return {node, values}: the choices, and those that are not the default as the API names them. */
-export function recipe({ scorers, descriptors }) {
-  const scorer = choice([["", "Default (fusion)"], ...scorers.map((each) => [each, SCORERS[each] ?? each])], "");
-  const descriptor = choice([["", "The scorer's own"], ...descriptors.map((each) => [each, DESCRIPTORS[each] ?? each])], "");
+// They look at the places of an image.
+const OF_IMAGES = { scorers: ["fusion", "regional", "kl"], descriptors: ["regional"] };
+
+/**
+ * Return {node, values}: the choices, and those that are not the default as the API names them.
+ * @param {{scorers: Array<string>, descriptors: Array<string>}} info what the service says of itself.
+ * @param {{many: string, isImage: boolean}} samples what is judged; some choices are of images alone.
+ */
+export function recipe({ scorers, descriptors }, { many, isImage }) {
+  const offered = (names, words, without) => names.filter((each) => isImage || !without.includes(each)).map((each) => [each, worded(words, each, isImage)]);
+  const scorer = choice([["", isImage ? "Default (fusion)" : "Default"], ...offered(scorers, SCORERS, OF_IMAGES.scorers)], "");
+  const descriptor = choice([["", "The scorer's own"], ...offered(descriptors, DESCRIPTORS, OF_IMAGES.descriptors)], "");
   const size = choice(SIZES.map((each) => [String(each), `${each} × ${each} pixels${each === 256 ? " (default)" : ""}`]), "256");
   const normalise = choice([["none", "As they are (default)"], ["l2", "l2: all of the same length"], ["zscore", "zscore: each channel by its spread"]], "none");
   const covariance = choice([["full", "full (default)"], ["diagonal", "diagonal: ignores how channels go together"]], "full");
@@ -34,27 +43,29 @@ export function recipe({ scorers, descriptors }) {
     node: h("details", {},
       h("summary", {}, "More: how it judges"),
       h("div", { class: "columns" },
-        field("Scorer", scorer, "How the distance from normal is measured. fusion and regional also say where in the image."),
+        field("Scorer", scorer, `How the distance from normal is measured.${isImage ? " fusion and regional also say where in the image." : ""}`),
         field("Descriptor", descriptor, "What of the network is looked at. Not every scorer takes every one: the service says which."),
-        field("Image size", size, "Images are resized to this. Small defects need more; twice the side takes four times the work."),
+        isImage && field("Image size", size, "Images are resized to this. Small defects need more; twice the side takes four times the work."),
         field("Scale of the rows", normalise, "How the measured values are scaled before they are compared."),
         field("Covariance", covariance, "Whether values that vary together count as such."),
-        field("Memory", memory, "Instead of statistics per place, so many remembered places to compare with, 0 to 20,000. 0: none."),
-        field("Images kept as evidence", evidence, "Thumbnails of fitted images, to show the nearest beside a flagged one. 0: none.")),
-      h("div", { class: "stack" },
+        isImage && field("Memory", memory, "Instead of statistics per place, so many remembered places to compare with, 0 to 20,000. 0: none."),
+        field(`${capital(many)} kept as evidence`, evidence, `Thumbnails of fitted ${many}, to show the nearest beside a flagged one. 0: none.`)),
+      isImage && h("div", { class: "stack" },
         check("Parts always lie the same way", aligned, "Each place of the image has its own normal. Untick it for parts that lie anyhow."),
         check("Mirrored images are normal, too", flips, "Fitting sees every image mirrored as well: four times the work."))),
     values: () => ({
       ...(scorer.value && { scorer: scorer.value }),
       ...(descriptor.value && { descriptor: descriptor.value }),
-      image_size: Number(size.value),
+      ...(isImage && { image_size: Number(size.value) }),
       options: {
-        normalise: normalise.value, covariance: covariance.value, aligned: aligned.checked, flips: flips.checked,
-        memory: whole(memory.value, 0), evidence: whole(evidence.value, 64),
+        normalise: normalise.value, covariance: covariance.value, evidence: whole(evidence.value, 64),
+        ...(isImage && { aligned: aligned.checked, flips: flips.checked, memory: whole(memory.value, 0) }),
       },
     }),
   };
 }
 
+/** Of other samples than images the name alone: what is said of it is said of images. */
+const worded = (words, name, isImage) => (isImage ? (words[name] ?? name) : name);
 const number = (value, max) => h("input", { type: "number", min: 0, max, step: 1, value });
 const whole = (text, otherwise) => (text === "" ? otherwise : Number(text));

@@ -1,0 +1,279 @@
+"""Untrusted bytes to the frames of a clip: mp4, webm and their like, or a zip file of pictures.
+
+Which of them is told by the first bytes, and only the reader of that container is asked: formats
+that name other files (play lists, say) are never read. What a file's outline says, how long its
+boxes are, is compared with what there is of it, so that one that was cut short is noticed; whatever
+a decoder could not make sense of is an error, never a guess. Frames are decoded one at a time,
+and those that are kept are resized to a square at once: memory is bounded by what is kept.
+"""
+
+import io
+import re
+import stat
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from detector import imaging
+from detector.errors import (
+    InvalidSpecError,
+    SampleError,
+    SampleTooLargeError,
+    UndecodableSampleError,
+    UnsupportedSampleError,
+)
+from models.clips import square
+
+CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mjpeg")
+INSTALL = "kind 'video' needs av: pip install 'gatewatch[video]'"
+_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}
+_EBML, _SEGMENT = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067")
+_ENTRY, _CLUTTER = b"PK\x01\x02", {".ds_store", "thumbs.db", "desktop.ini"}
+_CHUNK = 2**20
+_CUT = "the video is cut short: send all of it"
+
+Frame = UInt8[np.ndarray, "s s 3"]
+Limits = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Frames that are looked at, and when they are: seconds from the first, or their numbers."""
+
+    frames: UInt8[np.ndarray, "t s s 3"]
+    times: tuple[float, ...]
+    unit: str
+
+
+def require_av() -> None:
+    """Raise InvalidSpecError if PyAV is not installed."""
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise InvalidSpecError(INSTALL) from error
+
+
+def read(content: bytes, *, side_px: int, stride: int, limits: Limits) -> Clip:
+    """Return every ``stride``-th frame of a file, as a square of ``side_px``.
+
+    Args:
+        content: the file.
+        side_px: of what is kept of every frame; the aspect ratio is not kept.
+        stride: 1 for all frames.
+        limits: ``frames`` (kept), ``min_frames``, ``seconds``, ``pixels`` (of a frame),
+            ``pixels_in_all`` (of all frames decoded), ``zip_bytes`` (unpacked).
+
+    Raises:
+        UndecodableSampleError: if it is empty, damaged, cut short or no video.
+        UnsupportedSampleError: if its container, codec or something in it is not accepted.
+        SampleTooLargeError: if it is over a limit; decoding ends there.
+    """
+    if not content:
+        raise UndecodableSampleError("the video is empty (0 bytes)")
+    if content[:2] == b"PK":
+        found, unit = _zipped(content, side_px, stride, limits), ""
+    elif content[4:8] in _BOXES:
+        found, unit = _decoded(content, "mov", side_px, stride, limits), "s"
+    elif content[:4] == _EBML:
+        found, unit = _decoded(content, "matroska", side_px, stride, limits), "s"
+    else:
+        raise UndecodableSampleError("not a video: send mp4, webm, or a zip file of pictures")
+    try:
+        frames: list[Frame] = []
+        times: list[float] = []
+        for frame, time in found:
+            if len(frames) == limits["frames"]:
+                raise SampleTooLargeError(
+                    f"more than {limits['frames']} frames, at every {stride}: send shorter videos, "
+                    "or look at fewer frames (view stride)"
+                )
+            frames.append(frame)
+            times.append(time)
+    except (SampleError, MemoryError):
+        raise
+    except Exception as error:  # decoders fed by strangers fail in many ways, all of them theirs
+        said = f"{type(error).__name__}: {error}"
+        raise UndecodableSampleError(f"the video cannot be decoded: {said}") from error
+    if len(frames) < limits["min_frames"]:
+        raise UnsupportedSampleError(
+            f"{len(frames)} frame(s), at every {stride}: a clip needs {limits['min_frames']}"
+        )
+    return Clip(np.stack(frames), tuple(time - times[0] for time in times), unit)
+
+
+def _decoded(
+    content: bytes, container: str, side_px: int, stride: int, limits: Limits
+) -> Iterator[tuple[Frame, float]]:
+    """Yield frames and their times in seconds."""
+    try:
+        import av
+    except ImportError as error:
+        raise UnsupportedSampleError(INSTALL) from error
+    whole = _whole_boxes(content) if container == "mov" else _whole_segment(content)
+    if not whole:
+        raise UndecodableSampleError(_CUT)
+    with av.open(io.BytesIO(content), "r", container, metadata_errors="ignore") as opened:
+        if not opened.streams.video:
+            raise UnsupportedSampleError("there is no video in it")
+        stream = opened.streams.video[0]
+        codec = stream.codec_context
+        name = "unknown" if codec is None else codec.codec.canonical_name
+        if name not in CODECS:
+            raise UnsupportedSampleError(f"codec {name}: send one of {', '.join(CODECS)}")
+        _check_size(codec.width, codec.height, limits)
+        # What differs from the header's size later is refused where its memory would be taken.
+        most = str(int(limits["pixels"]))
+        codec.options = {"err_detect": "explode", "max_pixels": most}
+        codec.thread_count = 1
+        step = float(1 / (stream.average_rate or Fraction(25)))
+        total, time, first = 0, -step, 0.0
+        for number, frame in enumerate(opened.decode(stream)):
+            if frame.is_corrupt:
+                raise UndecodableSampleError(f"frame {number} is damaged: send the video again")
+            _check_size(frame.width, frame.height, limits)
+            total += frame.width * frame.height
+            _check_total(total, limits)
+            time = time + step if frame.time is None else float(frame.time)
+            first = time if number == 0 else first
+            if time - first > limits["seconds"]:
+                limit = f"longer than {limits['seconds']} s"
+                raise SampleTooLargeError(f"{limit}: send it in parts")
+            if number % stride == 0:
+                yield _square(frame, side_px), time
+
+
+def _square(frame: Any, side_px: int) -> Frame:
+    """Return an ``av.VideoFrame`` as a square, turned as its rotation says."""
+    small = frame.reformat(
+        width=side_px, height=side_px, format="rgb24", interpolation="BILINEAR"
+    ).to_ndarray()
+    return np.ascontiguousarray(np.rot90(small, round(frame.rotation / 90) % 4))
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
+    if width * height > limits["pixels"]:
+        raise SampleTooLargeError(
+            f"frames of {width} x {height} pixels exceed the limit of {limits['pixels']}: send "
+            "them smaller"
+        )
+
+
+def _check_total(total: int, limits: Limits) -> None:
+    if total > limits["pixels_in_all"]:
+        raise SampleTooLargeError(
+            f"its frames have more than {limits['pixels_in_all']} pixels in all: send a shorter "
+            "or smaller video"
+        )
+
+
+def _whole_boxes(content: bytes) -> bool:
+    """Whether an mp4 file's boxes end where the file does, or go to its end.
+
+    A box is its length (4 bytes, or 8 behind the type if that is 1; 0: to the end) and a type.
+    Source: ISO/IEC 14496-12, section 4.2.
+    """
+    at = 0
+    while at + 8 <= len(content):
+        length = int.from_bytes(content[at : at + 4])
+        if length == 1:
+            length = int.from_bytes(content[at + 8 : at + 16])
+        if length == 0:
+            return True
+        at += max(length, 8)
+    return at <= len(content)
+
+
+def _whole_segment(content: bytes) -> bool:
+    """Whether a webm file's header and segment end within the file; a live one's is not known.
+
+    An element is its identifier and its length; of a number's bytes, the zeros that lead the first
+    tell how many follow, and all ones is no length. Source: RFC 8794, sections 4 to 6.
+    """
+    at = 0
+    for identifier in (_EBML, _SEGMENT):
+        if content[at : at + 4] != identifier or at + 4 >= len(content):
+            return False
+        size = 9 - content[at + 4].bit_length()
+        number = int.from_bytes(content[at + 4 : at + 4 + size]) & ((1 << 7 * size) - 1)
+        if number == (1 << 7 * size) - 1:
+            return identifier == _SEGMENT
+        at += 4 + size + number
+    return at <= len(content)
+
+
+def _zipped(
+    content: bytes, side_px: int, stride: int, limits: Limits
+) -> Iterator[tuple[Frame, float]]:
+    """Yield the pictures of a zip file by the natural order of their names, and their numbers."""
+    most = int(limits["frames"]) * stride
+    if content.count(_ENTRY) > 2 * most + 100:  # before the list of members becomes objects
+        raise SampleTooLargeError(f"the zip file has more than {most} pictures: send fewer")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = [member for member in archive.infolist() if not _passed_over(member)]
+        if len({member.filename for member in members}) < len(members):
+            raise UnsupportedSampleError("the zip file has a name twice: rename one of them")
+        unpacked, total, size = 0, 0, None
+        for number, member in enumerate(sorted(members, key=_natural)):
+            picture = _member(archive, member, int(limits["zip_bytes"]) - unpacked)
+            unpacked += len(picture)
+            try:
+                pixels = imaging.decode(picture, max_pixels=int(limits["pixels"]), min_side=1)
+            except SampleError as error:
+                raise type(error)(f"{_quoted(member)}: {error}") from error
+            total += pixels.shape[0] * pixels.shape[1]
+            _check_total(total, limits)
+            size = size or pixels.shape
+            if pixels.shape != size:
+                raise UnsupportedSampleError(
+                    f"{_quoted(member)} has another size than the first picture: frames are alike"
+                )
+            if number % stride == 0:
+                yield square(pixels, side_px), float(number)
+
+
+def _passed_over(member: zipfile.ZipInfo) -> bool:
+    """Whether a member is a folder or clutter of desktops. Raises for what no packer makes."""
+    name = member.filename
+    if member.flag_bits & 1 or member.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+    ):
+        raise UnsupportedSampleError(f"{_quoted(member)} is encrypted, or not packed by deflate")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise UnsupportedSampleError(f"{_quoted(member)} is a link: pack the picture itself")
+    parts = name.split("/")
+    return (
+        member.is_dir()
+        or "__MACOSX" in parts
+        or parts[-1].startswith("._")
+        or parts[-1].lower() in _CLUTTER
+    )
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
+    """Return a member's bytes, counted as they unpack, for headers lie."""
+    parts: list[bytes] = []
+    size = 0
+    with archive.open(member) as file:
+        while part := file.read(_CHUNK):
+            size += len(part)
+            if size > most:
+                raise SampleTooLargeError("the zip file unpacks to too much: send fewer pictures")
+            parts.append(part)
+    return b"".join(parts)
+
+
+def _natural(member: zipfile.ZipInfo) -> list[tuple[int, int, str]]:
+    """Return a key by which frame2 comes before frame10."""
+    pieces = re.split(r"(\d{1,18})", member.filename)
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in pieces if p]
+
+
+def _quoted(member: zipfile.ZipInfo) -> str:
+    name = member.filename
+    return repr(name if len(name) <= 80 else name[:77] + "...")
