@@ -12,7 +12,6 @@ from app.intake.local_images import text_beside
 from app.intake.matching import TEXT_SUFFIX
 from detector.errors import InvalidSpecError
 from detector.kinds import DEFAULT_KIND, KINDS, Kind, kind_of
-from gatewatch.operations import looking
 
 FILES_OF_A_PAIR = 2
 """Files of a pair, which a request counts one by one."""
@@ -43,7 +42,7 @@ class Samples:
         if kind not in kinds:
             raise InvalidSpecError(f"no kind {kind!r}; there is: {', '.join(kinds)}")
         told = kinds[kind]
-        return cls(kind, told.sample, frozenset(told.suffixes), kind in looking.PAIRED)
+        return cls(kind, told.sample, frozenset(told.suffixes), told.pairs)
 
     @classmethod
     def _here(cls, kind: Kind) -> "Samples":

@@ -5,6 +5,7 @@ rows were made goes on with the network that made them.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import random
 from collections.abc import Callable, Mapping
@@ -55,7 +56,7 @@ async def trained(
     else:
         service.networks.keep(learned)
         return learned
-    places = _drawn(images, kind.most_samples)
+    places = await asyncio.to_thread(_drawn, images, kind.most_samples)
     most = len(places) + steps_of(kind)
     order.expect(most)
 
@@ -87,14 +88,17 @@ async def trained(
 
 
 def _drawn(images: Images, most: int) -> list[int]:
-    """Return the places of the samples to learn from; the order of arrival plays no part.
+    """Return the places of the samples to learn from, each content once, in order of digests.
 
-    They are known by name and by digest where one was taken on arrival.
+    So neither names nor the order and way of arrival play a part.
     """
-    keys = [(entry.sha256 or "", entry.name) for entry in images.entries]
-    places = sorted(range(len(keys)), key=keys.__getitem__)
-    picked = random.Random(SEED).sample(range(len(places)), min(most, len(places)))
-    return [places[at] for at in sorted(picked)]
+    known: dict[str, int] = {}
+    for place, entry in enumerate(images.entries):
+        with contextlib.suppress(SampleError):  # a file that has gone: the fit tells of it
+            digest = entry.sha256 or hashlib.sha256(images.read(place)).hexdigest()
+            known.setdefault(digest, place)
+    drawn = random.Random(SEED).sample(sorted(known), min(most, len(known)))
+    return [known[digest] for digest in sorted(drawn)]
 
 
 def _read(
@@ -104,19 +108,13 @@ def _read(
     places: list[int],
     tick: Callable[[int], None],
 ) -> tuple[list[Any], str]:
-    """Return the samples that can be read, each once, and what is wrong with the first other."""
+    """Return the samples that can be read, and what is wrong with the first other."""
     samples: list[Any] = []
-    seen: set[bytes] = set()
     wrong = ""
     for place in places:
         tick(1)
-        content = images.read(place)
-        digest = hashlib.sha256(content).digest()
-        if digest in seen:
-            continue
-        seen.add(digest)
         try:
-            samples.append(kind.decode(content, view))
+            samples.append(kind.decode(images.read(place), view))
         except SampleError as error:
             name = images.entries[place].name
             wrong = wrong or f"; the first that cannot be used, {name!r}: {error}"

@@ -84,6 +84,8 @@ class KindInfo(Body):
     """Of a body that is one sample."""
     suffixes: list[str]
     """Of files that are one sample."""
+    pairs: bool
+    """Whether a file and a text may be one sample: `texts` beside `images`, a.txt beside a.jpg."""
     limits: dict[str, float]
     """What one sample may have; of images see the service's own."""
     view: dict[str, View]
@@ -105,6 +107,7 @@ class KindInfo(Body):
             sample=kind.sample,
             media_types=[*kind.media_types],
             suffixes=[*kind.suffixes],
+            pairs=kind.pairs,
             limits=dict(kind.limits),
             view=view,
             missing=missing,

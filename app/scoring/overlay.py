@@ -17,7 +17,7 @@ from app.results import Inspected
 from detector import heatmap
 from detector.errors import NotCalibratedError
 from detector.imaging import Pixels
-from detector.kinds import painting
+from detector.kinds.pictures import painting
 from detector.verdict import Verdict
 
 MEDIA_TYPES = {"png": "image/png", "npy": "application/octet-stream"}

@@ -82,6 +82,8 @@ def _write(png: bytes, path: Path) -> None:
     """Write a picture in a palette: a third of the size, and looks the same."""
     with Image.open(io.BytesIO(png)) as image:
         top = image.convert("RGB").crop((0, 0, image.width, min(image.height, MOST_PX)))
-        top.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-            path, optimize=True
+        # Refined once: without it plain grounds are tinted where a picture has many colours.
+        palette = top.quantize(
+            COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
         )
+        palette.save(path, optimize=True)

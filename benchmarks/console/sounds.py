@@ -25,7 +25,7 @@ def populate(url: str) -> None:
         client.create(SPINDLE, kind="audio")
         client.fit(SPINDLE, _folder(here / "normal", range(FITTED))).wait(progress=True)
         held_out = _folder(here / "held-out", range(10_000, 10_000 + CALIBRATED))
-        client.calibrate(SPINDLE, held_out, threshold=0.05).wait(progress=True)
+        client.calibrate(SPINDLE, held_out, threshold=0.02).wait(progress=True)
 
 
 def example() -> dict[str, bytes]:

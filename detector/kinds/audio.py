@@ -24,17 +24,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.signal import resample_poly
 from torch import nn
 
 from detector.errors import DegenerateDataError, InvalidSpecError
-from detector.kinds import sound_file, spectrogram_picture
 from detector.kinds.kind import Axis, LearnedKind, Located, Shares
-from models.band_network import BandNetwork, group_sizes
+from detector.kinds.parsing import sound_file
+from detector.kinds.pictures import spectrogram_picture
+from models.kinds.band_network import BandNetwork, group_sizes
+from models.kinds.sound_changes import SoundChanges
+from models.kinds.standard_spectrogram import StandardLogMel, bels, levels
 from models.self_supervision import Plan, Task
-from models.sound_changes import SoundChanges
 from models.spectrogram import LogMel, hertz, mel
-from models.standard_spectrogram import StandardLogMel, bels, levels
 
 BOUNDS = sound_file.Bounds(least_s=0.1, most_s=30.0, least_hz=4000, most_hz=192_000, channels=16)
 GROUPS = 8
@@ -111,6 +111,7 @@ class Audio(LearnedKind[Waveform, AudioView]):
         "most_channels": BOUNDS.channels,
     }
     View = AudioView
+    most_samples = 500  # of the longest, 1 GB
     plan = Plan(batch=16, steps=40, rounds=12, patience=3)
 
     def require_installed(self) -> None:
@@ -128,6 +129,8 @@ class Audio(LearnedKind[Waveform, AudioView]):
         samples, rate_hz = sound_file.read(content, BOUNDS)
         shared = gcd(rate_hz, view.rate_hz)
         if rate_hz != view.rate_hz:
+            from scipy.signal import resample_poly  # takes a second to import
+
             samples = resample_poly(samples, view.rate_hz // shared, rate_hz // shared)
         waveform: Waveform = samples.astype(np.float32)
         return waveform

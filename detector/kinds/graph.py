@@ -10,7 +10,7 @@ with ``links`` for ``edges`` where it is older. Ids are strings or whole numbers
 their text, of at most 100 characters. Any other key is an attribute: a number, a string, a boolean
 (0 or 1), a list of numbers (``features[0]``, ...), or null, which is as if it were not there. An
 attribute with a string in it at fit is a category, and so is every ``label``; others are numbers.
-What a missing or a new value counts for, ``models.graph_columns`` says.
+What a missing or a new value counts for, ``models.kinds.graph_columns`` says.
 
 An edge from a node to itself is accepted: a node has so many, and they join nothing. An edge that
 is there twice is refused, unless ``multigraph`` is true: then both count as one, with the mean of
@@ -47,11 +47,12 @@ from jaxtyping import UInt8
 from torch import nn
 
 from detector.errors import DegenerateDataError
-from detector.kinds import graph_drawing, node_link
 from detector.kinds.kind import Axis, LearnedKind, Located, Shares
-from models.graph_columns import Column, Graph, text
-from models.graph_learning import GraphLearner, NoiseTask
-from models.packed_graphs import PackedGraphs
+from detector.kinds.parsing import node_link
+from detector.kinds.pictures import graph_drawing
+from models.kinds.graph_columns import Column, Graph, text
+from models.kinds.graph_learning import GraphLearner, NoiseTask
+from models.kinds.packed_graphs import PackedGraphs
 from models.self_supervision import Plan
 
 

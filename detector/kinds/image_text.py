@@ -40,10 +40,11 @@ from detector.errors import (
     SampleTooLargeError,
     UndecodableSampleError,
 )
-from detector.kinds import image, painting
+from detector.kinds import image
 from detector.kinds.kind import Axis, LearnedKind, Located, SamplePreparation, Shares
-from models.image_text_inputs import CHANNELS, ImageTextInputs, cells
-from models.image_text_learning import Matching, WordContrast
+from detector.kinds.pictures import painting
+from models.kinds.image_text_inputs import CHANNELS, ImageTextInputs, cells
+from models.kinds.image_text_learning import Matching, WordContrast
 from models.self_supervision import Plan, Task
 from models.tokens import Tokens, Vocabulary
 

@@ -2,15 +2,15 @@
 
 One sample is ``{"tokens": ["open", "read", "close"]}`` or the list alone, whose strings are taken
 as they are; or else plain text in UTF-8, such as a window of log lines, whose tokens are the words
-(``detector.kinds.log_lines``) or whole lines. The vocabulary is what two or more of the normal
+(``parsing.log_lines``) or whole lines. The vocabulary is what two or more of the normal
 samples have: a word that only one has is as unknown as any that comes later, so that the share of
 unknown words in normal samples is known too (that share is estimated by the words seen once: Good,
 "The population frequencies of species and the estimation of population parameters", Biometrika 40,
 1953).
 
-The network predicts each token from those around it (``models.sequence_learning``). Chosen by mean
-AUROC over two seeds, on windows of 5 and 10 lines of BGL (alerts against none, alternate hundreds
-of lines) and on generated sessions with two neighbours swapped:
+The network predicts each token from those around it (``models.kinds.sequence_learning``). Chosen by
+mean AUROC over two seeds, on windows of 5 and 10 lines of BGL (alerts against none, alternate
+hundreds of lines) and on generated sessions with two neighbours swapped:
 
 ==================================================  =======  ========  =======
 network, task                                       5 lines  10 lines  swapped
@@ -45,11 +45,12 @@ from detector.errors import (
     UndecodableSampleError,
     UnsupportedSampleError,
 )
-from detector.kinds import log_lines, log_picture
 from detector.kinds.kind import Axis, LearnedKind, Located, Shares
-from detector.kinds.log_lines import Span
+from detector.kinds.parsing import log_lines
+from detector.kinds.parsing.log_lines import Span
+from detector.kinds.pictures import log_picture
+from models.kinds.sequence_learning import Mend, SurpriseNetwork
 from models.self_supervision import Plan
-from models.sequence_learning import Mend, SurpriseNetwork
 from models.tokens import Tokens, Vocabulary
 
 BYTES, TOKENS, LINE, TOKEN = 1 << 20, 4096, 16_384, 1000

@@ -23,13 +23,13 @@ from jaxtyping import UInt8
 from torch import nn
 
 from detector.errors import DegenerateDataError, InvalidSpecError
-from detector.kinds import video_files
-from detector.kinds.filmstrip import filmstrip
 from detector.kinds.kind import Axis, LearnedKind, Located, Shares
-from detector.kinds.video_files import Clip
-from models.clips import MIN_FRAMES, ClipPreparation, channel_statistics
+from detector.kinds.parsing import video_files
+from detector.kinds.parsing.video_files import Clip
+from detector.kinds.pictures.filmstrip import filmstrip
+from models.kinds.clips import MIN_FRAMES, ClipPreparation, channel_statistics
+from models.kinds.video_learning import ClipNetwork, PaceOfTime
 from models.self_supervision import Plan, Task
-from models.video_learning import ClipNetwork, PaceOfTime
 
 _MOST_SIDE, _MOST_STRIDE, _MOST_PENALTY = 112, 60, 1000.0
 

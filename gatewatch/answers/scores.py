@@ -50,8 +50,7 @@ class Places:
     score."""
 
     def to_numpy(self) -> Any:
-        """Return the shares as an array, float64, with as many axes; raises ImportError without
-        NumPy."""
+        """Return the shares, float64, of as many axes. Raises ImportError without NumPy."""
         import numpy
 
         return numpy.array(self.shares, numpy.float64).reshape(

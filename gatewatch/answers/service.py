@@ -43,6 +43,8 @@ class KindInfo:
     """Of a body that is one sample."""
     suffixes: list[str]
     """Of files that are one sample."""
+    pairs: bool
+    """Whether a file and a text may be one sample: `texts` beside `images`, a.txt beside a.jpg."""
     limits: dict[str, float]
     """What one sample may have; of images see the service's own."""
     view: dict[str, bool | int | float | str]

@@ -17,8 +17,6 @@ from gatewatch.images import Images
 
 T = TypeVar("T")
 IMAGE = "image"
-PAIRED = frozenset({"image_text"})
-"""Kinds whose samples are a file and the text beside it."""
 
 
 def looking(
@@ -53,7 +51,7 @@ def _looked(kind: str, content: bytes) -> Looked:
         raise UnexpectedAnswerError(
             f"the detector is of kind {kind!r}, of which the server says nothing"
         )
-    return Looked(frozenset(kinds[kind].suffixes), kind in PAIRED)
+    return Looked(frozenset(kinds[kind].suffixes), kinds[kind].pairs)
 
 
 def _kind_of(detectors: Sequence[str]) -> Call[str]:

@@ -59,7 +59,6 @@ class Points(Series):
 def added(patch: pytest.MonkeyPatch) -> None:
     """Add the kinds to the registry."""
     patch.setattr(Series, "plan", BRIEF)
-    patch.setattr("gatewatch.operations.looking.PAIRED", frozenset({Scaled.name}))
     for each in (series, Scaled(), Points()):
         patch.setitem(kinds.KINDS, each.name, each)
 

@@ -32,7 +32,8 @@ def reference(client: TestClient, picture: Image.Image) -> float:
 
 
 @pytest.mark.parametrize(
-    "sent", ["application/pdf", "application/x-tar+json", "application/x-www-form-urlencoded", "x", ""]
+    "sent",
+    ["application/pdf", "application/x-tar+json", "application/x-www-form-urlencoded", "x", ""],
 )
 def test_another_content_type_is_415_and_names_the_right_ones(
     client: TestClient, picture: Image.Image, sent: str

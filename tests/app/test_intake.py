@@ -91,7 +91,9 @@ def test_raw_body_is_one_image_without_a_name(kind: str, tmp_path: Path) -> None
     assert (entry.name, entry.group, content) == ("", "lot", b"\x89PNG" * 50_000)
 
 
-@pytest.mark.parametrize("kind", [None, "", "application/pdf", "application/json", "application/x-7z"])
+@pytest.mark.parametrize(
+    "kind", [None, "", "application/pdf", "application/json", "application/x-7z"]
+)
 def test_other_types_are_refused(kind: str | None, tmp_path: Path) -> None:
     """Contract: saying what came and what would do."""
     with pytest.raises(UnsupportedMediaTypeError, match=r"send Content-Type image/\*.*zip.*tar"):

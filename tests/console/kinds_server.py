@@ -19,7 +19,7 @@ from detector import kinds  # noqa: E402
 from detector.errors import InvalidSpecError  # noqa: E402
 from models.self_supervision import Plan  # noqa: E402
 
-USED = ("audio", "graph", "sequence")
+USED = ("audio", "graph", "image_text", "sequence")
 MISSING = "install gatewatch[elsewhere]"
 
 
@@ -31,7 +31,7 @@ def register() -> None:
     kinds.KINDS["elsewhere"] = _Elsewhere()
 
 
-class _Elsewhere(type(documented_kind())):  # type: ignore[misc]
+class _Elsewhere(type(documented_kind())):
     """A kind that cannot be read here."""
 
     name = "elsewhere"

@@ -19,7 +19,7 @@ from real_server import Server
 
 from demo.scenes import scene
 from detector import heatmap
-from detector.kinds.painting import CLEAR, FULL
+from detector.kinds.pictures.painting import CLEAR, FULL
 
 NAME, DRAWN = "bricks", "drawn"
 REFUSED = "the server responded with a status of"

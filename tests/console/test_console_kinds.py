@@ -1,5 +1,6 @@
 """Detectors of other samples than images: created, taught, inspected and followed in the pages."""
 
+import base64
 import json
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from brick_pictures import HOSTILE
 from browsing import Window
 from console_checks import check, choose, region
 from http_helpers import followed
-from playwright.sync_api import FilePayload, expect
+from playwright.sync_api import FilePayload, Route, expect
 from real_server import Server
 
 sys.path.append(str(Path(__file__).parents[1] / "app" / "kinds"))  # tests are no packages
@@ -22,6 +23,7 @@ HERE = Path(__file__).parent
 FITTED, HELD_OUT = 24, 20
 TYPES = {"audio": (".wav", "audio/wav"), "graph": (".json", "application/json")}
 TYPES |= {"sequence": (".json", "application/json"), "series": (".csv", "text/csv")}
+TYPES |= {"image_text": (".json", "application/json")}
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +190,22 @@ def test_tokens_are_marked_in_their_text(window: Window) -> None:
     check(window)
 
 
+def test_marks_begin_where_the_picture_is_painted(window: Window) -> None:
+    """Contract: from 0.8 times the line, at it, and from 1.6 times; as the service paints."""
+    window.open()
+    marks = window.page.evaluate(
+        """async () => {
+          const { places } = await import("/console/js/pages/inspect/places.js");
+          const axes = [{ name: "token", unit: "", values: ["a", "b", "c", "d", "e", "f"] }];
+          const shares = [0.79, 0.8, 0.99, 1, 1.59, 1.6]; // times the line, as it is 1 a token
+          const result = { score: 6.77, threshold: 6, places: [{ name: "tokens", axes, shares }] };
+          const [card] = places(result, { one: "sequence" });
+          return [...card.querySelectorAll("mark")].map((each) => each.className);
+        }"""
+    )
+    assert marks == ["mark-near", "mark-near", "mark-at", "mark-at", "mark-far"]
+
+
 def test_nodes_are_a_list(window: Window) -> None:
     """Contract: the oddest first; a graph has no order to write its nodes in."""
     told = inspect_odd(window, "graph")["result"]
@@ -226,6 +244,46 @@ def test_what_is_no_sample_has_its_reason(window: Window) -> None:
     expect(window.page.get_by_text("1 file left out, being no clip: lid.png.")).to_be_visible()
     expect(window.page.get_by_text("1 clip: 1 invalid.")).to_be_visible()
     expect(region(window, "Verdict")).to_contain_text("Invalid")
+    check(window)
+
+
+def test_a_file_and_its_text_are_one(window: Window, server: Server, tmp_path: Path) -> None:
+    """Contract: fitted and inspected as two files of one name; the score is the pair's."""
+    page = window.page
+    made = server.client.post("/v1/detectors", json={"name": "pairs", "kind": "image_text"})
+    assert made.status_code == 201
+
+    def said(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        body["kinds"]["image_text"]["pairs"] = True
+        route.fulfill(response=answer, json=body)
+
+    page.route("**/v1/info", said)
+    for at, each in enumerate(contents("image_text", FITTED)):
+        pair = json.loads(each)
+        (tmp_path / f"{at}.png").write_bytes(base64.b64decode(pair["image"]))
+        (tmp_path / f"{at}.txt").write_text(pair["text"])
+    window.open("/detectors/pairs/learn")
+    fit = region(window, "Fit")
+    choose(fit, "Choose a folder", tmp_path)
+    fit.get_by_role("button", name="Fit", exact=True).click()
+    last = region(window, "Last job")
+    expect(last).to_contain_text(f"{FITTED} images with text fitted.", timeout=90_000)
+    check(window)
+    window.open("/detectors/pairs/inspect")
+    page.locator("input[type=file]").first.set_input_files(
+        [tmp_path / "3.txt", tmp_path / "3.png", tmp_path / "4.txt"]
+    )
+    page.get_by_role("heading", name="The most similar normal").wait_for()
+    expect(page.get_by_text("2 images with text: 1 no verdict, 1 invalid.")).to_be_visible()
+    expect(region(window, "Where: text")).to_be_visible()
+    sent = contents("image_text", FITTED)[3]
+    files = [("images", ("3.json", sent))]
+    told = server.client.post("/v1/detectors/pairs/score", files=files).json()["results"][0]
+    expect(
+        page.get_by_role("button", name=f"3.png: no verdict, score {told['score']:.3g}")
+    ).to_be_visible()
     check(window)
 
 

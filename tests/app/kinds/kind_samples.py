@@ -61,9 +61,11 @@ def _graph(rng: np.random.Generator, odd: bool) -> bytes:
 
 
 def _sequence(rng: np.random.Generator, odd: bool) -> bytes:
-    words = ["open", "read", "read", "write", "close"] * int(rng.integers(2, 5))
+    words: list[str] = []
+    for _ in range(int(rng.integers(2, 6))):
+        words += ["open", *["read"] * int(rng.integers(1, 4)), "write", "close"]
     if odd:
-        words[3:6] = ["panic", "panic", "halt"]
+        words[int(rng.integers(3)) : 6] = ["panic", "halt", "panic"]
     return json.dumps({"tokens": words}).encode()
 
 

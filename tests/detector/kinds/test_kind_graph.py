@@ -19,7 +19,7 @@ from detector.kinds.learned import Learned, learn, read
 from detector.metrics import auroc
 from detector.places import shares
 from detector.spec import Spec
-from models.graph_columns import Graph
+from models.kinds.graph_columns import Graph
 from models.self_supervision import Plan
 
 

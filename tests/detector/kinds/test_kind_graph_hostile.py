@@ -16,7 +16,7 @@ from detector.errors import (
     UndecodableSampleError,
     UnsupportedSampleError,
 )
-from detector.kinds import node_link
+from detector.kinds.parsing import node_link
 
 TWO: list[dict[str, Any]] = [{"id": "a"}, {"id": "b"}]
 

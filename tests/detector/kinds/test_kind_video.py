@@ -19,11 +19,11 @@ from detector.errors import (
     UnsupportedSampleError,
 )
 from detector.kinds.learned import Learned, learn, read
+from detector.kinds.parsing.video_files import Clip
 from detector.kinds.video import VideoView
-from detector.kinds.video_files import Clip
 from detector.metrics import auroc
 from detector.spec import Spec
-from models.clips import square
+from models.kinds.clips import square
 from models.preprocess import Preparation
 
 KIND = Quick()

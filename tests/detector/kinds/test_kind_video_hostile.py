@@ -16,7 +16,7 @@ from detector.errors import (
     UndecodableSampleError,
     UnsupportedSampleError,
 )
-from detector.kinds.video_files import read
+from detector.kinds.parsing.video_files import read
 
 KIND = Quick()
 VIEW = KIND.view({"side_px": 16})

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.kinds import log_lines, log_picture
-from detector.kinds.log_lines import Span
-from detector.kinds.painting import RED
+from detector.kinds.parsing import log_lines
+from detector.kinds.parsing.log_lines import Span
+from detector.kinds.pictures import log_picture
+from detector.kinds.pictures.painting import RED
 from detector.kinds.sequence import KIND
 
 VIEW = KIND.view({})

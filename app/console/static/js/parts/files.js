@@ -7,6 +7,8 @@ const ARCHIVES = [
   [/\.tar$/i, "application/x-tar"],
   [/\.(tar\.gz|tgz)$/i, "application/gzip"],
 ];
+/** The ending of a text that belongs to a file. */
+export const TEXT = ".txt";
 const CLUTTER = /(^|\/)(\._[^/]*|\.ds_store|thumbs\.db|desktop\.ini|__macosx\/.*)$/i;
 
 /** Return the media type of an archive; undefined if the file is none. */
@@ -27,6 +29,19 @@ export function sorted(files, kind) {
     else found.others.push(each);
   }
   return found;
+}
+
+/**
+ * Return files, each with its `text`, of the same folder and name but for the ending, if there is one;
+ * a text without a file stands for itself.
+ */
+export function paired(files) {
+  const stem = ({ path }) => path.replace(/\.[^./]*$/, "");
+  const isText = ({ path }) => path.toLowerCase().endsWith(TEXT);
+  const texts = new Map(files.filter(isText).map((each) => [stem(each), each.file]));
+  const others = new Set(files.filter((each) => !isText(each)).map(stem));
+  return files.filter((each) => !isText(each) || !others.has(stem(each)))
+    .map((each) => ({ ...each, text: isText(each) ? undefined : texts.get(stem(each)) }));
 }
 
 /** Say which files are left out, if any: a list of no or one sentence. */

@@ -2,12 +2,13 @@
 
 import { get } from "../api.js";
 import { plural } from "../format.js";
+import { TEXT } from "./files.js";
 
 const ARCHIVES = [".zip", ".tar", ".gz", ".tgz"];
 
 /** Images, which every page takes a detector's samples for unless it is told otherwise. */
 export const IMAGE = {
-  name: "image", one: "image", many: "images", isImage: true,
+  name: "image", one: "image", many: "images", isImage: true, pairs: false,
   accept: "image/*",
   archives: ARCHIVES,
   takes: (file) => file.type.startsWith("image/"),
@@ -15,23 +16,25 @@ export const IMAGE = {
 };
 
 /**
- * Return a kind of samples: {name, one, many, isImage, accept, archives, takes, inWords}.
+ * Return a kind of samples: {name, one, many, isImage, pairs, accept, archives, takes, inWords}.
  *
  * `one` and `many` are what they are called, `accept` what a chooser of files shows, `archives` the
- * endings of archives of them, `takes(file)` whether a file is one, by its ending.
+ * endings of archives of them, `takes(file)` whether a file is one, by its ending; `pairs` is whether a
+ * file and a text of the same name are one sample.
  * @param {string} name
  * @param {{kinds: Object}} info what the service says of itself.
  */
 export function kindOf(name, { kinds }) {
   const told = kinds[name];
   if (name === IMAGE.name || !told) return IMAGE;
-  const archives = ARCHIVES.filter((each) => !told.suffixes.includes(each)); // what is a sample is no archive
+  const suffixes = told.pairs ? [...told.suffixes, TEXT] : told.suffixes;
+  const archives = ARCHIVES.filter((each) => !suffixes.includes(each)); // what is a sample is no archive
   return {
-    name, one: told.sample, many: plural(told.sample), isImage: false,
-    accept: told.suffixes.join(","),
+    name, one: told.sample, many: plural(told.sample), isImage: false, pairs: Boolean(told.pairs),
+    accept: suffixes.join(","),
     archives,
-    takes: (file) => told.suffixes.some((each) => file.name.toLowerCase().endsWith(each)),
-    inWords: `files (${told.suffixes.join(", ")}), or one ${archives.includes(".zip") ? "zip or tar" : "tar"}`,
+    takes: (file) => suffixes.some((each) => file.name.toLowerCase().endsWith(each)),
+    inWords: `files (${told.suffixes.join(", ")})${told.pairs ? `, each with its ${TEXT} beside it` : ""}, or one ${archives.includes(".zip") ? "zip or tar" : "tar"}`,
   };
 }
 

@@ -3,7 +3,7 @@
 import { fill, h } from "../../dom.js";
 import { pause } from "../../api.js";
 import { counted } from "../../format.js";
-import { leftOut, sorted } from "../../parts/files.js";
+import { leftOut, paired, sorted } from "../../parts/files.js";
 import { tell } from "../../parts/live.js";
 import { say } from "../../parts/messages.js";
 import { reviews } from "../../parts/reviews.js";
@@ -55,7 +55,8 @@ export class Bench {
 
   /** Add files, some at a time: a folder of thousands must not stop the page. */
   async add(files) {
-    const { images, archives, others } = sorted(files, this.samples);
+    const { images: found, archives, others } = sorted(files, this.samples);
+    const images = this.samples.pairs ? paired(found) : found;
     leftOut([...archives, ...others], this.samples).forEach((each) => say(each, "warn"));
     const { list } = this.items;
     if (images.length > 0) this.region?.on(images[0].file);

@@ -13,11 +13,12 @@ const WAIT_S = 1.5;
 const OF_THE_REQUEST = [0, 401, 403, 404, 409, 429];
 const REFUSED_AT_ONCE = 503;
 
-/** One file and what is known of it: waiting, scoring, done, failed, or unscored as its request failed. */
+/** One file, its text if it has one, and what is known of it: waiting, scoring, done, failed, or unscored as its request failed. */
 export class Item {
-  constructor(file, name, isImage) {
+  constructor({ file, path: name, text = null }, isImage) {
     this.file = file;
     this.name = name;
+    this.text = text;
     this.thumbnail = isImage ? document.createElement("canvas") : h("span", { class: "strip-name small" }, name.split("/").at(-1));
     this.reset();
   }
@@ -69,7 +70,7 @@ export class Items {
   }
 
   add(files) {
-    const added = files.map(({ file, path: name }) => new Item(file, name, isOfImages(this.detector)));
+    const added = files.map((each) => new Item(each, isOfImages(this.detector)));
     this.all.push(...added);
     this.queue.push(...added);
     if (isOfImages(this.detector)) this.thumbnails.add(added);
@@ -162,6 +163,7 @@ export class Items {
     for (let tries = 1; ; tries += 1) {
       const body = new FormData();
       body.append("images", item.file, item.name);
+      if (item.text) body.append("texts", await item.text.text());
       if (points) body.append("mask", JSON.stringify([points]));
       try {
         return await post(`${path`/v1/detectors/${this.detector.name}`}/${what}`, { query, body, signal });

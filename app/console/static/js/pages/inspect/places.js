@@ -29,7 +29,7 @@ function card({ name, axes: [axis], shares }, { score: whole, threshold }, one) 
 }
 
 const meaning = (isNamed) => (isNamed
-  ? " Those in red, taken alone, lie above the threshold."
+  ? " Those on a coloured ground, taken alone, lie above the threshold."
   : " Where it is above the dashed line, that part alone lies above the threshold.");
 
 /** How many times over the line a sample would be all of whose places were like each. */

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.image_text_learning import LOCAL, Matching, WordContrast
+from models.kinds.image_text_learning import LOCAL, Matching, WordContrast
 from models.taps import Tapped
 from models.tokens import UNKNOWN
 

@@ -27,7 +27,7 @@ from detector.errors import (
     UndecodableSampleError,
     UnsupportedSampleError,
 )
-from models.clips import square
+from models.kinds.clips import square
 
 CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mjpeg")
 INSTALL = "kind 'video' needs av: pip install 'gatewatch[video]'"

@@ -3,7 +3,7 @@
 Columns of edges come to the nodes as their mean over the edges at v, 0 where there is none.
 Messages go both ways along every edge, also of directed graphs, whose direction shows in two
 columns. Edges from a node to itself carry none, and edges side by side count as one but in their
-columns. An attribute that was not fitted says nothing. ``models.graph_columns`` has what they are.
+columns. An attribute that was not fitted says nothing. ``graph_columns`` has what they are.
 
 A prepared graph is float32 (1 + n f + 2 m): n, the n rows of f columns, the sources and the targets
 of the m messages, whole numbers below 2^24.
@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Float32, Int, Int64, UInt8
 from torch import Tensor
 
-from models.graph_columns import Attributes, Column, Graph, Part, Value, fitted, structure
+from models.kinds.graph_columns import Attributes, Column, Graph, Part, Value, fitted, structure
 from models.preprocess import THUMBNAIL_PX
 
 MOST_COLUMNS = 160

@@ -1,7 +1,8 @@
 """A picture of text whose odd tokens are highlighted, as in an editor.
 
 Every line of the text is wrapped at the width. Of more rows than fit, those around the oddest are
-shown, and how many are left out. Colours are those of every map (``detector.kinds.painting``).
+shown, and how many are left out. Colours are those of every map
+(``detector.kinds.pictures.painting``).
 """
 
 import bisect
@@ -14,8 +15,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from detector.kinds import painting
-from detector.kinds.log_lines import Span
+from detector.kinds.parsing.log_lines import Span
+from detector.kinds.pictures import painting
 
 WIDTH_PX, ROW_PX, MARGIN_PX, TEXT_PX = 960, 24, 16, 15
 MOST_ROWS, MOST_CHARACTERS = 40, 600

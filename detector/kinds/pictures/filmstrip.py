@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
-from detector.kinds.painting import painted, ratios
+from detector.kinds.pictures.painting import painted, ratios
 
 STRIP, FRAME_PX, GAP = 8, 96, 4
 _LEFT, _CURVE, _BAR, _BELOW = 40, 150, 8, 20

@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from detector.kinds import painting
+from detector.kinds.pictures import painting
 
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 10, 24
 HEIGHT, LEAST_WIDTH, MOST_WIDTH = 320, 420, 940
@@ -30,7 +30,7 @@ def draw(
     sizes: Sequence[int],
     threshold: float | None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Return the picture: loud is light, and odd places are painted (``detector.kinds.painting``).
+    """Return the picture: loud is light, odd places are painted (``pictures.painting``).
 
     Args:
         spectrogram: in bels, low bands first.

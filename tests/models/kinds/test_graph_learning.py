@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.families.graph import rings
-from models.graph_learning import DEGREES, GraphLearner, NoiseTask
+from models.kinds.graph_learning import DEGREES, GraphLearner, NoiseTask
 from models.pooling import Packing
 from models.taps import Tapped
 

@@ -10,8 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.graph_columns import FARTHEST, MOST_CATEGORIES, Graph, fitted, structure, triangles
-from models.packed_graphs import PackedGraphs
+from models.kinds.graph_columns import (
+    FARTHEST,
+    MOST_CATEGORIES,
+    Graph,
+    fitted,
+    structure,
+    triangles,
+)
+from models.kinds.packed_graphs import PackedGraphs
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models.clips import ClipPreparation, channel_statistics, square
+from models.kinds.clips import ClipPreparation, channel_statistics, square
 
 CPU = torch.device("cpu")
 

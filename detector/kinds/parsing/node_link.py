@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from detector.errors import SampleTooLargeError, UndecodableSampleError, UnsupportedSampleError
-from models.graph_columns import Graph, Value, text
+from models.kinds.graph_columns import Graph, Value, text
 
 BYTES, NODES, EDGES, ATTRIBUTES, CHARACTERS = 4 << 20, 5000, 20_000, 64, 100
 LARGEST = 1e15

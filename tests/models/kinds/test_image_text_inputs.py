@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.image_text_inputs import CHANNELS, ENDS, ImageTextInputs, cells, trunk_digest
+from models.kinds.image_text_inputs import CHANNELS, ENDS, ImageTextInputs, cells, trunk_digest
 from models.preprocess import LITE0
 from models.se_lite0 import se_lite0
 from models.tokens import UNKNOWN, Tokens, Vocabulary

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.sequence_learning import Mend, SurpriseNetwork
+from models.kinds.sequence_learning import Mend, SurpriseNetwork
 from models.tokens import UNKNOWN
 
 KNOWN, SAMPLES = (2, 9, 5, 4, 3), 9

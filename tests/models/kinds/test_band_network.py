@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.band_network import BandNetwork, FrameNorm, group_sizes
-from models.sound_changes import CHANGES, MOST_FRAMES, SoundChanges, changed
+from models.kinds.band_network import BandNetwork, FrameNorm, group_sizes
+from models.kinds.sound_changes import CHANGES, MOST_FRAMES, SoundChanges, changed
+from models.kinds.standard_spectrogram import StandardLogMel, bels, levels
 from models.spectrogram import LogMel
-from models.standard_spectrogram import StandardLogMel, bels, levels
 
 CPU = torch.device("cpu")
 

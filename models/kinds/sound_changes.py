@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import pooling
-from models.band_network import BandNetwork
+from models.kinds.band_network import BandNetwork
 from models.self_supervision import Task
 
 CHANGES = ("none", "reversed", "raised", "lowered", "slowed", "hurried", "shuffled", "tilted")

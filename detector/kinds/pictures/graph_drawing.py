@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from detector.kinds import painting
+from detector.kinds.pictures import painting
 
 WIDTH_PX, MARGIN_PX, LEAST_PX = 768, 40, 320
 STEPS, PUSHING = 120, 200

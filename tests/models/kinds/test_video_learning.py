@@ -8,10 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.clips import ClipPreparation
-from models.self_supervision import Plan, train
-from models.taps import Tapped
-from models.video_learning import (
+from models.kinds.clips import ClipPreparation
+from models.kinds.video_learning import (
     WAYS,
     ClipNetwork,
     PaceOfTime,
@@ -21,6 +19,8 @@ from models.video_learning import (
     order,
     shown,
 )
+from models.self_supervision import Plan, train
+from models.taps import Tapped
 
 
 def drifting(speed: float, frames: int = 8, side: int = 32) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""Strangers' files to samples: sound, video, graphs as JSON, lines of logs."""

@@ -1,0 +1,1 @@
+"""Pictures of samples that show where their scores come from."""

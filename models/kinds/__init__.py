@@ -1,0 +1,1 @@
+"""What learns from normal samples, by kind: preparations, networks, and what trains them."""
