@@ -196,5 +196,10 @@ async def _recalled(
     # A file may hold anomalies alone.
     for blob in dict.fromkeys(image.rows_blob for image in known if image.rows_blob):
         chunk = await asyncio.to_thread(service.chunks.read, blob)
+        if chunk.backbone != base.detector.spec.backbone_fingerprint:
+            raise RowsNotKeptError(
+                f"the rows of earlier calibration images are of another network than detector "
+                f"{base.entry.name!r} has now: send images"
+            )
         progress(len(chunk.arrivals))
         yield chunk.without(fitted, why.model_dump())

@@ -131,7 +131,8 @@ def _chunk(
             rows, backbone = kept.rows(detector_id, chunk.id)
         except MissingBlobError:
             return Rejudged([], [np.zeros(0) for _ in judges])
-        if backbone != judges[0].detector.spec.backbone_fingerprint:
+        networks = {judge.detector.spec.backbone_fingerprint for judge in judges}
+        if networks != {backbone}:  # of kinds whose networks learn, each fit has its own
             return Rejudged([], [np.zeros(0) for _ in judges], left_out=len(images))
         rows = rows.take([image.row for image in images])
     said = np.array([image.score for image in images])

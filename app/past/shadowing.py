@@ -8,6 +8,7 @@ from app.service import Service
 from app.storage.audit import By
 from app.storage.shadows import Agreement
 from app.storage.version_rows import Entry
+from detector.errors import FingerprintMismatchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,13 @@ async def follow(service: Service, name: str, version: int, by: By) -> Shadowed:
     if version == other.entry.in_service:
         raise ShadowInServiceError(
             f"version {version} of {name!r} is in service, it would agree with itself: name another"
+        )
+    serving = (await asyncio.to_thread(service.catalogue.get, name)).detector
+    ours, theirs = (each.spec.backbone_fingerprint for each in (serving, other.detector))
+    if serving.statistics and theirs != ours:
+        raise FingerprintMismatchError(
+            f"version {version} of {name!r} has another network than version "
+            f"{other.entry.in_service}, which is in service: an image passes one of them alone"
         )
     await asyncio.to_thread(service.storage.versions.shadow, name, version, by)
     return await show(service, name)

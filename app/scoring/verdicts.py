@@ -104,4 +104,5 @@ class Verdicts:
         except DetectorError:
             log.exception("the shadow of %r cannot score", entry.name)
             return None
-        return other.detector
+        ours, theirs = (each.detector.spec.backbone_fingerprint for each in (stored, other))
+        return other.detector if ours == theirs else None  # since it was made the shadow

@@ -63,7 +63,8 @@ def _graph(rng: np.random.Generator, odd: bool) -> bytes:
 def _sequence(rng: np.random.Generator, odd: bool) -> bytes:
     words: list[str] = []
     for _ in range(int(rng.integers(2, 6))):
-        words += ["open", *["read"] * int(rng.integers(1, 4)), "write", "close"]
+        file = f"file{int(rng.integers(40))}"
+        words += ["open", file, *["read"] * int(rng.integers(1, 4)), "write", "close", file]
     if odd:
         words[int(rng.integers(3)) : 6] = ["panic", "halt", "panic"]
     return json.dumps({"tokens": words}).encode()
