@@ -19,7 +19,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 # ---------------------------------------------------------------- the environment
 FROM python:${PYTHON_VERSION}-slim AS environment
 ARG TORCH_VARIANT=cpu
-ARG EXTRAS=cluster,mqtt
+ARG EXTRAS=audio,cluster,mqtt,video
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_INPUT=1
 WORKDIR /build

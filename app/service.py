@@ -12,7 +12,7 @@ from app.health.canary import Canary
 from app.health.heartbeats import Heartbeats
 from app.health.state import Health
 from app.images import masks
-from app.images.sources import Source, Upload
+from app.images.sources import Upload
 from app.learning.collecting import Collector
 from app.lines import Line, decided
 from app.monitoring.watch import Watch
@@ -20,7 +20,7 @@ from app.past.history import History
 from app.past.traffic import TrafficCounts
 from app.results import CalibrationHistogram, Previewed, Scored
 from app.scoring.ingest import Arrived, Failure, Ingest, Look, R
-from app.scoring.locating import with_places
+from app.scoring.locating import asked_of, with_places
 from app.scoring.looking import look_of
 from app.scoring.networks import Networks
 from app.scoring.verdicts import Verdicts
@@ -190,20 +190,17 @@ class Service:
             FingerprintMismatchError, InvalidMaskError, MaskMismatchError, OverloadedError,
             UnavailableError
             NotCalibratedError: if images are to be judged together without p-values.
-            NoMapError: if places are asked for and cannot be told.
+            NoMapError, TooManyImagesError: if places are asked for and cannot be told.
         """
-        stored, arrivals = await self.embed(name, upload, version=version, allow_stale=allow_stale)
         images = upload.images
+        stored = await self.catalogue.usable(name, version, allow_stale=allow_stale)
+        network = await asked_of(self.networks, stored.detector, len(images), asked=places)
+        look = await self.look(stored.detector, upload.mask)
+        arrivals = await self.ingest.embed_now(images, look, upload.deadline_s)
         scored = await self.verdicts.of(
             stored, images, arrivals, group=group, false_discovery_rate=false_discovery_rate
         )
-        return await self.located(stored, images, scored, asked=places)
-
-    async def located(
-        self, stored: Stored, sources: Sequence[Source], scored: Scored, *, asked: bool | None
-    ) -> Scored:
-        """Return what was scored with where scores come from; see ``app.scoring.locating``."""
-        return await with_places(self.ingest, self.networks, stored, sources, scored, asked=asked)
+        return await with_places(self.ingest, network, stored, images, scored)
 
     async def embed(
         self,

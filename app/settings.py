@@ -102,8 +102,8 @@ class Settings(BaseSettings):
     """Detectors kept in memory, some 35 MB each with the default scorer; others are read again when
     they are asked, which takes some 200 ms."""
     training_seconds: PositiveFloat = 300
-    """Most seconds that a network learns from a detector's normal samples (kinds but images); it
-    usually has learned enough earlier."""
+    """Most seconds that a network learns from a detector's normal samples (kinds but images), once
+    they are read; it usually has learned enough earlier."""
     jobs_at_once: PositiveInt = 2
     """Jobs that one process works on at the same time."""
     history_bytes: NonNegativeInt = 2 * 1024**3

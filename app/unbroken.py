@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from app.priority import give_way
+
 T = TypeVar("T")
 
 
@@ -56,7 +58,7 @@ async def stoppable(work: Callable[[Callable[[], None]], T]) -> T:
         if stop.is_set():
             raise _StoppedError
 
-    thread = ThreadPoolExecutor(1, thread_name_prefix="work")
+    thread = ThreadPoolExecutor(1, thread_name_prefix="work", initializer=give_way)
     working = asyncio.get_running_loop().run_in_executor(thread, work, require_going)
     try:
         return await asyncio.shield(working)

@@ -30,6 +30,8 @@ from detector.embedder import Embedder
 from detector.errors import NoMapError
 from detector.projection import MAX_WIDTH
 
+SCORERS_WITH_PLACES = ("gaussian", "prototype")
+"""Scorers that are made of coordinates (``Scorer.coordinates``)."""
 STATISTICS = {"squeeze": 1, "squeeze_stats": 3}
 """Descriptor -> how many coordinates a channel has; of those that are made of places."""
 
@@ -49,6 +51,26 @@ def shares(
         NoMapError: if the detector's score is no sum over places; the message says which are.
         DeviceMemoryError, DeviceLostError, BackboneError: as ``Embedder.maps``.
     """
+    require_places(detector, embedder)
+    embedding, maps = embedder.maps(sample)
+    rows = detector.rows(embedding).blocks
+    slopes = detector._scorer.coordinates(rows)
+    if slopes is None:
+        raise _refused(f"scorer {detector.spec.scorer!r}")
+    return {
+        block: given_to_places(
+            maps[block].x, maps[block].share, rows[block][0], part.normal, part.slope[0]
+        )
+        for block, part in slopes.items()
+    }
+
+
+def require_places(detector: Detector, embedder: Embedder) -> None:
+    """Refuse what tells of no place, before a sample is seen.
+
+    Raises:
+        NotFittedError, NoMapError: as ``shares``.
+    """
     detector.require_fitted()
     spec = detector.spec
     statistics = STATISTICS.get(spec.descriptor)
@@ -56,6 +78,8 @@ def shares(
         raise _refused(f"descriptor {spec.descriptor!r}")
     if spec.options.normalise == "l2":
         raise _refused("normalise 'l2'")
+    if spec.scorer not in SCORERS_WITH_PLACES:
+        raise _refused(f"scorer {spec.scorer!r}")
     wide = [
         block
         for block, channels in embedder.channels.items()
@@ -67,17 +91,6 @@ def shares(
             "place: use other blocks (option 'blocks')"
             + (", or descriptor squeeze, a third as wide" if statistics > 1 else "")
         )
-    embedding, maps = embedder.maps(sample)
-    rows = detector.rows(embedding).blocks
-    slopes = detector._scorer.coordinates(rows)
-    if slopes is None:
-        raise _refused(f"scorer {spec.scorer!r}")
-    return {
-        block: given_to_places(
-            maps[block].x, maps[block].share, rows[block][0], part.normal, part.slope[0]
-        )
-        for block, part in slopes.items()
-    }
 
 
 def given_to_places(

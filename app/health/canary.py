@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import simplejpeg
 
-from app.catalogue import Catalogue
+from app.catalogue import Catalogue, kind_of_entry
 from app.errors import StorageUnavailableError
 from app.health.heartbeats import Heartbeats
 from app.images import sources
@@ -20,6 +20,7 @@ from app.scoring.looking import look_of
 from app.settings import Settings
 from app.storage.version_reader import Stored
 from detector.errors import DetectorError
+from detector.kinds.image import KIND as IMAGE
 from detector.spec import DEFAULT_IMAGE_SIZE
 
 
@@ -54,7 +55,7 @@ class Canary:
     async def _detector(self) -> Stored | None:
         """Return a detector in service that any image can be sent to, if there is one."""
         for entry in await asyncio.to_thread(self._catalogue.all):
-            if not entry.version.summary["fitted_images"]:
+            if not entry.version.summary["fitted_images"] or kind_of_entry(entry) is not IMAGE:
                 continue
             try:
                 stored = await self._catalogue.usable(entry.name, None, allow_stale=True)

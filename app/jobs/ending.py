@@ -8,6 +8,7 @@ from app import problems
 from app.errors import StorageUnavailableError, UnknownDetectorError
 from app.service import Service
 from app.storage.audit import By
+from app.storage.detector_files import network_blob
 from app.storage.jobs import MOST_ATTEMPTS, Job, State
 from detector.errors import DetectorError
 
@@ -111,6 +112,8 @@ def _drop(service: Service, job: Job, state: State) -> None:
         is_needed = service.settings.keep_fitted_rows and service.storage.jobs.made(job) is not None
         if job.detector_id and not is_needed:
             service.chunks.remove_run(job.detector_id, job.id)
+        if job.detector_id:
+            service.storage.blobs.delete(network_blob(job.detector_id, job.id))
         if job.spool_blob:
             service.storage.blobs.delete(job.spool_blob)
     except StorageUnavailableError as error:

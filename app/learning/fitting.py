@@ -28,6 +28,7 @@ from app.storage.row_chunks import Arrival
 from app.storage.version_reader import Stored
 from app.storage.version_rows import Change
 from detector.detector import Detector
+from detector.errors import MaskMismatchError
 from detector.kinds import learned_kind
 from detector.rows import Rows
 from detector.statistics import Statistics, merge
@@ -77,6 +78,8 @@ async def _afresh(service: Service, base: Stored, images: Images, order: Order) 
         ours = service.embedder
         spec = replace(old.spec, backbone=ours.name, backbone_fingerprint=ours.fingerprint)
         return replace(old, spec=spec)
+    if images.mask is not None:  # before minutes of training
+        raise MaskMismatchError(f"samples of kind {old.spec.kind!r} have no mask: send none")
     learned = await trained(service, kind, old.spec.view, images, base.entry.id, order)
     spec = replace(old.spec, backbone_fingerprint=learned.fingerprint)
     return replace(old, spec=spec, network=await asyncio.to_thread(learned.to_bytes))

@@ -59,6 +59,8 @@ async def report(
             "The groups were left out of the choice of the line alone, not of the fit, which may "
             f"flatter: {obstacle}."
         )
+    if refitted is not None and calibrated.network:
+        said.append("The network has learned from these groups too, which may flatter.")
     return Groups(found, refitted is not None, " ".join(said) or None)
 
 

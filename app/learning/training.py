@@ -16,13 +16,15 @@ from app.errors import MissingBlobError
 from app.intake.spool import Images
 from app.learning.order import Order
 from app.service import Service
-from app.storage.detector_files import folder
+from app.storage.detector_files import network_blob
 from app.unbroken import stoppable, unbroken
 from detector.errors import ArtefactError, DegenerateDataError, SampleError
 from detector.kinds import LearnedKind
 from detector.kinds.learned import Learned, learn, read, steps_of
 
 SEED = 0
+MOST_BYTES = 2**30
+"""Decoded samples in memory to learn from; of more, so many are drawn as there is room for."""
 
 
 async def trained(
@@ -47,7 +49,7 @@ async def trained(
         DegenerateDataError: if there are too few usable samples, or nothing to learn.
         StorageUnavailableError
     """
-    name = f"{folder(detector_id)}/networks/{order.run}/network.safetensors"
+    name = network_blob(detector_id, order.run)
     device, blobs = service.networks.device, service.storage.blobs
     try:
         learned = await asyncio.to_thread(lambda: read(kind, blobs.get(name), device))
@@ -108,13 +110,19 @@ def _read(
     places: list[int],
     tick: Callable[[int], None],
 ) -> tuple[list[Any], str]:
-    """Return the samples that can be read, and what is wrong with the first other."""
+    """Return samples that can be read, up to ``MOST_BYTES``; what is wrong with the first other.
+
+    They come in order of digests, so that those which are left out are anybody.
+    """
     samples: list[Any] = []
-    wrong = ""
+    wrong, size = "", 0
     for place in places:
         tick(1)
+        if size > MOST_BYTES:
+            continue
         try:
             samples.append(kind.decode(images.read(place), view))
+            size += kind.weight(samples[-1])
         except SampleError as error:
             name = images.entries[place].name
             wrong = wrong or f"; the first that cannot be used, {name!r}: {error}"

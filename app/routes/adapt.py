@@ -22,7 +22,7 @@ from app.parameters import made
 from app.problems import docs
 from app.routes.learning import UPLOAD_ERRORS
 from app.schemas.adapt import AdaptQuery
-from app.schemas.bodies import JOB_BODY
+from app.schemas.bodies import PICTURES_BODY
 from app.schemas.jobs import JobInfo
 
 router = APIRouter(
@@ -34,7 +34,7 @@ router = APIRouter(
     "/adapt",
     status_code=status.HTTP_202_ACCEPTED,
     responses=docs(CannotAdaptError, *UPLOAD_ERRORS, body=True),
-    openapi_extra=JOB_BODY,
+    openapi_extra=PICTURES_BODY,
 )
 async def adapt(
     submission: SubmissionDep,

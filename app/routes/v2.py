@@ -22,6 +22,7 @@ from app.errors import (
     UnknownVersionError,
     UnsupportedImageError,
     UnsupportedMediaTypeError,
+    WrongKindError,
 )
 from app.problems import docs
 from app.schemas.base import DetectorName
@@ -47,7 +48,7 @@ from detector.errors import (
 router = APIRouter(prefix="/v2", tags=["v2"])
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
-UNKNOWN = (*ACCESS_ERRORS, UnknownDetectorError, UnknownVersionError)
+UNKNOWN = (*ACCESS_ERRORS, UnknownDetectorError, UnknownVersionError, WrongKindError)
 UNUSABLE = (
     *UNKNOWN,
     NotFittedError,

@@ -12,7 +12,7 @@ from typing import Literal
 from app.errors import UnavailableError
 from app.images.sources import Upload
 from app.scoring.ingest import Arrived
-from app.scoring.looking import look_of
+from app.scoring.looking import look_of, require_images
 from app.service import Service
 from app.storage.version_reader import Stored
 from app.storage.version_rows import Version
@@ -45,9 +45,10 @@ async def model(service: Service, name: str, version: int | None = None) -> Mode
     """Return what a detector is as a model.
 
     Raises:
-        UnknownDetectorError, UnknownVersionError
+        UnknownDetectorError, UnknownVersionError, WrongKindError
     """
     stored = await asyncio.to_thread(service.catalogue.get, name, version)
+    require_images(stored.detector)
     known = await asyncio.to_thread(service.storage.versions.versions, name)
     return Modelled(name, known, outputs_of(stored.detector))
 

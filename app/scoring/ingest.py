@@ -182,7 +182,9 @@ class Ingest:
         usable = [item for item in decoded if isinstance(item, _Decoded)]
         images = [item.image for item in usable]
         futures = self.batcher.submit(images, deadline_s, look.embeds)
-        waits = [self._arrival(future, item) for future, item in zip(futures, usable, strict=True)]
+        waits = [
+            self._arrival(future, item, look) for future, item in zip(futures, usable, strict=True)
+        ]
         arrivals = iter(await together(waits))
         return [next(arrivals) if isinstance(item, _Decoded) else item for item in decoded]
 
@@ -225,7 +227,7 @@ class Ingest:
         while True:
             futures = [await self.batcher.submit_when_room(view, look.embeds) for view in views]
             try:
-                arrivals = await together(self._arrival(future, item) for future in futures)
+                arrivals = await together(self._arrival(future, item, look) for future in futures)
                 break
             except OverloadedError as error:  # no memory just now, or no engine yet
                 await asyncio.sleep(error.retry_after_s)
@@ -255,14 +257,15 @@ class Ingest:
         return _Decoded(image, sha256, time.perf_counter() - started_s)
 
     async def _arrival(
-        self, future: "asyncio.Future[Embedded]", item: "_Decoded"
+        self, future: "asyncio.Future[Embedded]", item: "_Decoded", look: Look
     ) -> Arrived | InferenceError:
         try:
             embedded = await future
         except InferenceError as error:
             self._heartbeats.doubt()
             return error
-        self._heartbeats.proved()
+        if look.network is None:  # another network says nothing of the backbone
+            self._heartbeats.proved()
         return Arrived(
             embedded.embedding, item.sha256, item.decode_s, embedded.queue_s, embedded.forward_s
         )

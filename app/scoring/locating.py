@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from app.errors import TooManyImagesError
 from app.images.sources import Source
 from app.results import Judged, Scored
 from app.scoring.ingest import Ingest
@@ -21,7 +22,10 @@ from detector.errors import NoMapError
 from detector.kinds import learned_kind
 from detector.kinds.kind import Located
 from detector.kinds.learned import Learned, prepared
-from detector.places import shares
+from detector.places import require_places, shares
+
+MOST_LOCATED = 32
+"""Samples of one request that are told where their scores come from: each may be 100,000 values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,34 +54,60 @@ def locate(detector: Detector, learned: Learned, content: bytes) -> Places:
     return Places(learned, sample, learned.kind.locate(sample, learned.view, found))
 
 
+async def asked_of(
+    networks: Networks, detector: Detector, samples: int, *, asked: bool | None
+) -> Learned | None:
+    """Return the network that tells where scores come from, None if none is to; before scoring.
+
+    Args:
+        networks: of detectors.
+        detector: that scores.
+        samples: how many.
+        asked: whether somebody wants it; None if the kind is to decide, which it does not for more
+            than ``MOST_LOCATED``.
+
+    Raises:
+        NoMapError: if it is asked for and cannot be told.
+        TooManyImagesError: if it is asked for of more than ``MOST_LOCATED``.
+    """
+    kind = learned_kind(detector.spec.kind)
+    if asked is False or (asked is None and not (kind and kind.located_always)):
+        return None
+    try:
+        if samples > MOST_LOCATED:
+            raise TooManyImagesError(
+                f"places are told of at most {MOST_LOCATED} samples in one request, got {samples}: "
+                "send fewer, or leave out places=true"
+            )
+        learned = await networks.of(detector)
+        if learned is None:
+            raise NoMapError("places are told of other kinds than images: ask for a map of one")
+        require_places(detector, learned.embedder)
+    except (NoMapError, TooManyImagesError):
+        if asked:
+            raise
+        return None
+    return learned
+
+
 async def with_places(
     ingest: Ingest,
-    networks: Networks,
+    learned: Learned | None,
     stored: Stored,
     sources: Sequence[Source],
     scored: Scored,
-    *,
-    asked: bool | None,
 ) -> Scored:
     """Return what was scored, each sample with where its score comes from.
 
     Args:
         ingest: whose threads do it.
-        networks: of detectors.
+        learned: the network, as ``asked_of`` gives it; None leaves all as it is.
         stored: the detector that scored.
         sources: of the samples, in order; they are read again.
         scored: what it said of them.
-        asked: whether somebody wants it; None if the kind is to decide.
-
-    Raises:
-        NoMapError: if it is asked for and cannot be told.
     """
-    kind = learned_kind(stored.detector.spec.kind)
-    if asked is False or (asked is None and not (kind and kind.located_always)):
-        return scored
-    learned = await networks.of(stored.detector)
     if learned is None:
-        raise NoMapError("places are told of other kinds than images: ask for a map of an image")
+        return scored
     call = partial(locate, stored.detector, learned)
     turns = asyncio.Semaphore(ingest.threads)  # others have samples to decode on them
 
@@ -89,9 +119,4 @@ async def with_places(
         return replace(judged, places=places.located)
 
     pairs = zip(sources, scored.results, strict=True)
-    try:
-        return replace(scored, results=await together(one(*pair) for pair in pairs))
-    except NoMapError:
-        if asked:
-            raise
-        return scored
+    return replace(scored, results=await together(one(*pair) for pair in pairs))

@@ -16,11 +16,13 @@ from app.errors import StorageUnavailableError, TooManyImagesError
 from app.images.sources import Source, Upload
 from app.results import Scored
 from app.scoring.ingest import Arrived, Failure, Look
+from app.scoring.locating import asked_of, with_places
 from app.scoring.looking import same
 from app.service import Service
 from app.storage.version_reader import Stored
 from app.unbroken import together
 from detector.errors import DetectorError
+from detector.kinds.learned import Learned
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +74,16 @@ async def score_many(
     await service.catalogue.look_up(names)
     answers: dict[str, Scored | Refused] = {}
     passes: dict[tuple[object, ...], _Pass] = {}
+    networks: dict[str, Learned | None] = {}
     for name in names:
         try:
             stored = await service.catalogue.usable(name, None, allow_stale=allow_stale)
             if false_discovery_rate is not None:
                 stored.detector.require_calibrated()
             look = await service.look_with(stored.detector, mask)
+            networks[name] = await asked_of(
+                service.networks, stored.detector, len(upload.images), asked=places
+            )
         except DetectorError as error:
             answers[name] = _refused(name, error)
         else:
@@ -99,7 +105,8 @@ async def score_many(
                     group=group,
                     false_discovery_rate=false_discovery_rate,
                 )
-                return await service.located(stored, sources, scored, asked=places)
+                network = networks[stored.entry.name]
+                return await with_places(service.ingest, network, stored, sources, scored)
         except DetectorError as error:
             return _refused(stored.entry.name, error)
 

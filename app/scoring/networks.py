@@ -4,6 +4,7 @@ They are small and run in the process that scores, on its device, beside the ser
 """
 
 import asyncio
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -42,7 +43,8 @@ class Networks:
 
     def _read(self, kind: LearnedKind[Any, Any], detector: Detector) -> Learned:
         learned = read(kind, detector.network, self.device)
-        if learned.fingerprint != detector.spec.backbone_fingerprint:
+        spec = detector.spec
+        if (learned.fingerprint, asdict(learned.view)) != (spec.backbone_fingerprint, spec.view):
             raise ArtefactError("the network in it is another than the detector was fitted on")
         return learned
 

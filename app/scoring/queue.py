@@ -27,6 +27,8 @@ from detector.embeds import Embeds
 SCORED_PER_FITTED = 9
 TURN = 4
 """Most images of one request that are taken before it is the next one's turn."""
+LARGE = 2**22
+"""Values of a sample, such as a long clip, that passes a network alone: larger than any picture."""
 Prepared = NDArray[np.generic]
 
 
@@ -50,9 +52,9 @@ class Item:
     fits: bool = False
     entered_s: float = field(default_factory=time.perf_counter)
 
-    def alike(self) -> tuple[int, tuple[int, ...]]:
-        """Return what images have in common that are embedded in one pass."""
-        return id(self.embeds), self.image.shape
+    def alike(self) -> tuple[int, tuple[int, ...], int]:
+        """Return what images have in common that are embedded in one pass; large ones nothing."""
+        return id(self.embeds), self.image.shape, id(self) * (self.image.size > LARGE)
 
     def fail(self, error: Exception) -> None:
         """Tell the caller, if there still is one."""

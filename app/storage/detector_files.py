@@ -30,6 +30,11 @@ def folder(detector_id: str) -> str:
     return f"detectors/{detector_id}"
 
 
+def network_blob(detector_id: str, run: str) -> str:
+    """Return the name of the network that a run has trained, until a version holds it."""
+    return f"{folder(detector_id)}/networks/{run}/network.safetensors"
+
+
 class DetectorFiles:
     """Writes and reads the files of versions; so many fits and versions stay at hand."""
 

@@ -9,8 +9,8 @@ One sample goes: bytes -> ``decode`` -> sample -> ``Preparation.prepare`` -> one
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -139,6 +139,13 @@ class LearnedKind(Kind, ABC, Generic[SampleT, ViewT]):
             SampleTooLargeError: if it is over a limit; found out before it is all in memory.
         """
 
+    def weight(self, sample: SampleT) -> int:
+        """Return about how many bytes a decoded sample takes in memory."""
+        return sum(
+            part.nbytes if isinstance(part, np.ndarray) else 50 * len(part)
+            for part in _parts(sample)
+        )
+
     @abstractmethod
     def settings(self, samples: Sequence[SampleT], view: ViewT) -> dict[str, Any]:
         """Return what preparation and network must know of the normal samples, as JSON values.
@@ -178,3 +185,11 @@ class LearnedKind(Kind, ABC, Generic[SampleT, ViewT]):
         threshold: float | None,
     ) -> UInt8[np.ndarray, "h w 3"]:
         """Return a picture of the sample that shows where its score comes from."""
+
+
+def _parts(sample: object) -> list[Any]:
+    """Return the arrays and the collections that a sample is, or a dataclass of them has."""
+    values = [sample]
+    if is_dataclass(sample):
+        values = [getattr(sample, field.name) for field in fields(sample)]
+    return [value for value in values if isinstance(value, np.ndarray | Sized)]

@@ -1,12 +1,18 @@
 """A kind's network that has learned from normal samples: trained, kept as a file, read again.
 
 The file holds the weights (safetensors) and, in its header, kind, view, settings and the report of
-the training. Its fingerprint is the backbone's (``models.backbone``): what was fitted on one is
-meaningless on another.
+the training. The fingerprint is a digest of the backbone's (``models.backbone``), the view and the
+settings: what was fitted on one is meaningless on another.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,10 +56,11 @@ class Learned:
     preparation: SamplePreparation
     weights: Mapping[str, np.ndarray]
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Digest of network, weights and preparation."""
-        return self.embedder.fingerprint
+        """Digest of network, weights, preparation and view."""
+        seen = json.dumps([asdict(self.view), self.settings], sort_keys=True)
+        return hashlib.sha256(f"{self.embedder.fingerprint}\n{seen}".encode()).hexdigest()
 
     def prepare(self, content: bytes) -> np.ndarray:
         """Return the prepared sample of a file; thread-safe.
@@ -75,10 +82,11 @@ class Learned:
 
 
 def device_of(name: str) -> str:
-    """Return where networks run: ``auto`` is CUDA when present."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
+    """Return where networks run: CUDA where it is present, unless the CPU is asked for.
+
+    A process that has none embeds on its CPU: its backbone may run elsewhere (``app.ray``).
+    """
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def backbone_of(kind: LearnedKind[Any, Any]) -> str:
@@ -116,8 +124,9 @@ def learn(
         view: how they are looked at.
         device: ``cpu`` or ``cuda``.
         seed: of weights, order and task.
-        seconds: most that training takes.
-        tick: called with 1 after every step, at most ``steps_of`` times; may raise, to stop it.
+        seconds: after which training ends, at the earliest with its first step.
+        tick: called with 0 after every sample that was prepared and with 1 after every step, at
+            most ``steps_of`` times; may raise, to stop it.
 
     Raises:
         DegenerateDataError: if there are too few samples, or nothing can be learned from them.
@@ -126,26 +135,40 @@ def learn(
         raise DegenerateDataError(
             f"{len(samples)} usable {kind.sample}(s): a network needs {MIN_SAMPLES} to learn from"
         )
+    end_s = time.monotonic() + seconds
     settings = kind.settings(samples, view)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with _drawn(seed):
         network, preparation = kind.network(view, settings)
         task = kind.task(network, view, settings)
-        arrays = [prepared(sample, preparation) for sample in samples]
-        try:
-            report = train(
-                task,
-                preparation,
-                arrays,
-                device=torch.device(device),
-                plan=kind.plan,
-                seed=seed,
-                seconds=seconds,
-                tick=tick,
-            )
-        except FloatingPointError as error:
-            raise DegenerateDataError(str(error)) from error
+    arrays = []
+    for sample in samples:
+        arrays.append(prepared(sample, preparation))
+        tick(0)
+    try:
+        report = train(
+            task,
+            preparation,
+            arrays,
+            device=torch.device(device),
+            plan=kind.plan,
+            seed=seed,
+            seconds=max(end_s - time.monotonic(), 0),
+            tick=tick,
+        )
+    except FloatingPointError as error:
+        raise DegenerateDataError(str(error)) from error
     return _ready(kind, view, settings, report, network, preparation, device)
+
+
+_drawing = threading.Lock()
+
+
+@contextmanager
+def _drawn(seed: int) -> Iterator[None]:
+    """Draw weights from torch's generator, seeded, which belongs to all threads of the process."""
+    with _drawing, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def steps_of(kind: LearnedKind[Any, Any]) -> int:
@@ -164,7 +187,8 @@ def read(kind: LearnedKind[Any, Any], content: bytes, device: str = "cpu") -> Le
         if header["name"] != kind.name:
             raise ArtefactError(f"it is a network of kind {header['name']!r}, not {kind.name!r}")
         view = kind.view(header["view"])
-        network, preparation = kind.network(view, header["settings"])
+        with _drawn(0):
+            network, preparation = kind.network(view, header["settings"])
         weights = {name: torch.from_numpy(values.copy()) for name, values in tensors.items()}
         network.load_state_dict(weights)
         report = Report(**{**header["report"], "losses": tuple(header["report"]["losses"])})

@@ -1,6 +1,8 @@
 """Networks that learn: stopped, resumed, replaced; what belongs to one is not judged by another."""
 
+import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from app.learning import training
 from app.learning.order import Order
 from detector import kinds
 from detector.embedder import Embedder
+from detector.kinds.learned import learn
 from models.self_supervision import Plan
 
 
@@ -95,3 +98,33 @@ def test_time_ends_training(tmp_path: Path, embedder: Embedder) -> None:
             fitted = served.send("fit", samples("series", 16))
             assert fitted.status_code == 200, fitted.text
             assert fitted.json()["detector"]["fitted_images"] == 16
+
+
+def test_fits_side_by_side_draw_their_own_weights() -> None:
+    """Law: whatever else draws from torch's generator meanwhile, a seed gives its network."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(type(documented), "plan", Plan(batch=8, steps=4, rounds=1))
+    view = documented.view({})
+    decoded = [documented.decode(each, view) for each in samples("series", 12)]
+    try:
+        expected = learn(documented, decoded, view).fingerprint
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: learn(documented, decoded, view).fingerprint, range(8)))
+    finally:
+        patch.undo()
+    assert set(found) == {expected}
+
+
+def test_a_gate_detector_refuses_places_before_it_judges(series: Served) -> None:
+    """Contract: a 409, and nothing is counted."""
+    body = {"name": "gates", "kind": "series", "scorer": "prototype", "descriptor": "gate"}
+    assert series.client.post("/v1/detectors", json=body).status_code == 201
+    assert series.send("fit", samples("series", 16), "gates").status_code == 200
+    answer = series.raw("score", samples("series", 1)[0], "gates", places=True)
+    assert answer.status_code == 409
+    counted = re.findall(
+        r'^gatewatch_images_scored_total\{model="gates".* (\S+)$',
+        series.client.get("/metrics").text,
+        re.M,
+    )
+    assert set(counted) == {"0.0"}

@@ -5,14 +5,17 @@ Contract and Law, through HTTP on a real service; what is particular to a kind h
 
 import io
 import json
+from dataclasses import asdict, make_dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
-from http_helpers import followed, running
+from http_helpers import encode, followed, running
 from kind_samples import samples
 from kind_service import OCTETS, Served
 from PIL import Image
+
+from detector.kinds.learned import read
 
 
 def problem_of(answer: Any, status: int) -> dict[str, Any]:
@@ -138,7 +141,7 @@ def test_the_same_samples_teach_the_same(served: Served) -> None:
     """Law: a fit to the same samples, sent in another order, gives the same network."""
     name = served.kind.name
     served.client.post("/v1/detectors", json={"name": "again", "kind": name})
-    fitted = served.send("fit", samples(name, 32), "again")
+    fitted = served.send("fit", samples(name, 32)[::-1], "again")
     first = served.fitted["detector"]["backbone_fingerprint"]
     assert fitted.json()["detector"]["backbone_fingerprint"] == first
 
@@ -250,16 +253,67 @@ def test_images_alone_have_what_is_of_images(served: Served) -> None:
         body = {"name": "x", "kind": name, **more}
         problem_of(served.client.post("/v1/detectors", json=body), 422)
     tensor = {"name": "images", "shape": [1], "datatype": "BYTES", "data": ["aGk="]}
-    answer = served.client.post("/v2/models/d/infer", json={"inputs": [tensor]})
-    assert 400 <= answer.status_code < 500
+    for asked in (
+        served.client.post("/v2/models/d/infer", json={"inputs": [tensor]}),
+        served.client.get("/v2/models/d"),
+        served.client.get("/v2/models/d/ready"),
+    ):
+        assert problem_of(asked, 409)["type"].endswith("wrong-kind")
 
 
 def test_an_image_detector_refuses_it(served: Served) -> None:
     """Contract: a sample sent to a detector of images is no image, and says so."""
     content = samples(served.kind.name, 1)[0]
-    served.client.post("/v1/detectors", json={"name": "pictures"})
+    fit_pictures(served)
     answer = served.client.post("/v1/detectors/pictures/score", content=content, headers=OCTETS)
-    assert 400 <= answer.status_code < 500
+    assert answer.status_code in (415, 422), answer.text
+
+
+def fit_pictures(served: Served) -> None:
+    """Fit a detector of images called ``pictures``."""
+    body = {"name": "pictures", "image_size": 64, "scorer": "gaussian"}
+    if served.client.post("/v1/detectors", json=body).status_code == 201:
+        noise = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+        files = [("images", (f"{i}.png", encode(each))) for i, each in enumerate(noise)]
+        sent = served.client.post("/v1/detectors/pictures/fit", files=files)
+        assert followed(served.client, sent).status_code == 200
+
+
+def test_unequal_samples_pass_together(served: Served) -> None:
+    """Law: padding and packing change nothing: a mixed batch of the network is as each alone."""
+    stored = served.client.app.state.service.catalogue.get("d")  # type: ignore[attr-defined]
+    learned = read(served.kind, stored.detector.network)
+    arrays = [learned.prepare(each) for each in samples(served.kind.name, 6, seed=13)]
+    together = learned.embedder.embed(arrays)
+    for place, array in enumerate(arrays):
+        alone = learned.embedder.embed([array])
+        for block, mean in alone.mean.items():
+            np.testing.assert_allclose(
+                together.mean[block][place], mean[0], rtol=1e-3, atol=1e-4, err_msg=block
+            )
+
+
+def test_a_view_is_part_of_the_network(served: Served) -> None:
+    """Law: the same weights looked at in another way are another network."""
+    stored = served.client.app.state.service.catalogue.get("d")  # type: ignore[attr-defined]
+    learned = read(served.kind, stored.detector.network)
+    other = replace(learned, settings={**learned.settings, "other": 1})
+    assert other.fingerprint != learned.fingerprint
+    values = asdict(learned.view)
+    name, value = next((n, v) for n, v in values.items() if isinstance(v, bool | int))
+    changed = make_dataclass("V", values)(**{**values, name: value + 1})
+    assert replace(learned, view=changed).fingerprint != learned.fingerprint
+    assert replace(learned).fingerprint == learned.fingerprint
+
+
+def test_places_of_too_many_are_refused_before_they_are_judged(served: Served) -> None:
+    """Contract: nothing is counted of a request that is refused."""
+    before = served.client.get("/v1/detectors/d/drift").json()["images"]
+    many = samples(served.kind.name, 33, seed=14)
+    assert served.send("score", many, places=True).status_code == 413
+    assert served.client.get("/v1/detectors/d/drift").json()["images"] == before
+    unset = served.send("score", many).json()["results"]
+    assert all(result["places"] is None for result in unset)
 
 
 def test_a_job_shows_steps_and_samples(served: Served) -> None:
