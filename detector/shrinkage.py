@@ -29,14 +29,14 @@ def oas(moments: Moments) -> tuple[Float[np.ndarray, "d d"], float]:
     """
     if moments.n < 2:
         raise DegenerateDataError(
-            f"{moments.n} image(s) fitted: a covariance needs at least 2 different ones"
+            f"{moments.n} sample(s) fitted: a covariance needs at least 2 different ones"
         )
     d = len(moments.mean)
     covariance = moments.scatter / moments.n
     level = float(np.trace(covariance)) / d
     if level <= RELATIVE_VARIANCE_FLOOR * float(np.mean(moments.mean**2)) or level == 0.0:
         raise DegenerateDataError(
-            f"the {moments.n} fitted rows do not vary: fit different pictures of the normal state"
+            f"the {moments.n} fitted rows do not vary: fit samples of the normal state that differ"
         )
     mean_square = float(np.mean(covariance**2))
     denominator = (moments.n + 1) * (mean_square - level**2 / d)

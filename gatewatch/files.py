@@ -22,7 +22,7 @@ from gatewatch.bodies import Mask, many
 from gatewatch.calls import Call, Request, document
 from gatewatch.errors.base import ProblemError, ResultsFileError, UnexpectedAnswerError
 from gatewatch.errors.images import ImageError
-from gatewatch.folders import OF_IMAGES, Looked, is_mixed, of_folder, walk
+from gatewatch.folders import OF_IMAGES, Looked, is_mixed, of_folder, texts_in, walk
 from gatewatch.images import Path_, piece
 from gatewatch.operations.looking import look_of
 from gatewatch.operations.scoring import within
@@ -77,7 +77,7 @@ class FolderRun:
         if not self._folder.is_dir():
             raise NotADirectoryError(f"{folder} is no folder")
         self.look: Request[Looked] | None = look_of([name]) if is_mixed(folder) else None
-        self._looked = OF_IMAGES
+        self._texts: dict[str, str] = {}
         self.paths: dict[str, Path] = {}
         self.todo: list[str] = []
         self.kept: list[FileScore] = []
@@ -86,7 +86,7 @@ class FolderRun:
 
     def find(self, look: Looked) -> None:
         """List the files that are samples, and those of them that are left."""
-        self._looked = look
+        self._texts = texts_in(self._folder, look)
         self.paths = dict(walk(self._folder, look.suffixes))
         self.kept = [score for score in self.kept if score.path in self.paths]
         done = {score.path for score in self.kept}
@@ -121,12 +121,13 @@ class FolderRun:
             raise problem
 
         how = dict(self.how)
+        files = of_folder(self.paths[path], path, self._texts.get(path))
         return Call(
             "POST /v1/detectors/{name}/score",
             meaning,
             parts={"name": self.name},
             headers=within(how.pop("timeout_s", None)),
-            body=many(of_folder(self.paths[path], path, self._looked), how.pop("mask", None)),
+            body=many(files, how.pop("mask", None)),
             query=how,
             repeatable=True,
             instead=instead,

@@ -1,6 +1,7 @@
 """Folders as they are handed to the client: which files below them are samples."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,8 +31,8 @@ class Looked:
 OF_IMAGES = Looked()
 
 
-def of_folder(path: Path, name: str, look: Looked) -> Iterator[Piece]:
-    """Yield a file of a folder, and the text beside it where one belongs to it.
+def of_folder(path: Path, name: str, text: str | None) -> Iterator[Piece]:
+    """Yield a file of a folder, and the text beside it that belongs to it, by its name.
 
     They are sent as two files, which the server makes a pair by their names; a file without a text
     fails there, alone.
@@ -40,9 +41,32 @@ def of_folder(path: Path, name: str, look: Looked) -> Iterator[Piece]:
         OSError: if it is not there.
     """
     yield of_path(path, name)
-    text = path.with_suffix(TEXT_SUFFIX)
-    if look.paired and text != path and text.is_file():
-        yield of_path(text, str(PurePosixPath(name).with_suffix(TEXT_SUFFIX)))
+    if text is not None:
+        yield of_path(path.with_name(PurePosixPath(text).name), text)
+
+
+def texts_in(folder: Path, look: Looked) -> dict[str, str]:
+    """Return name of a file -> name of the text that belongs to it, where samples are pairs.
+
+    As at the server: they lie in the same folder, are called the same but for the ending, and no
+    other file that may be a sample, or text, is.
+    """
+    if not look.paired:
+        return {}
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name, _ in walk(folder, look.suffixes | {TEXT_SUFFIX}):
+        alike[name.rpartition(".")[0]].append(name)
+    found: dict[str, str] = {}
+    for names in alike.values():
+        texts = [name for name in names if _is_text(name)]
+        files = [name for name in names if not _is_text(name)]
+        if len(texts) == len(files) == 1:
+            found[files[0]] = texts[0]
+    return found
+
+
+def _is_text(name: str) -> bool:
+    return name.lower().endswith(TEXT_SUFFIX)
 
 
 def walk(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> Iterator[tuple[str, Path]]:
@@ -98,9 +122,10 @@ def listed(images: Images, look: Looked = OF_IMAGES) -> Iterator[Piece]:
         yield piece(path)
         return
     empty = True
+    texts = texts_in(path, look)
     for name, file in walk(path, look.suffixes):
         empty = False
-        yield from of_folder(file, name, look)
+        yield from of_folder(file, name, texts.get(name))
     if empty:
         what = "image" if look == OF_IMAGES else "sample"
         raise ValueError(f"no {what} below {path}; looked for {', '.join(sorted(look.suffixes))}")

@@ -45,6 +45,8 @@ FLOOR = 1e-6
 QUIET = 1e-10
 """Least energy where loudness counts: about that of the rounding to 16 bits, full scale being 1."""
 _BLANK_FRAMES = 32
+_BLOCK_SAMPLES = 2**21
+"""Of the frames that are transformed at once, which bounds memory: 16 MiB, several times over."""
 
 Spectrogram = Float[np.ndarray, "mels frames"]
 
@@ -111,16 +113,20 @@ class LogMel:
             )
         if not np.isfinite(waveform).all():
             raise ValueError("the waveform must be finite, got NaN or infinity")
-        energies: np.ndarray = mel_bank(self.mels, self.window, self.rate_hz) @ self._power(
-            waveform
-        )
+        bank = mel_bank(self.mels, self.window, self.rate_hz)
+        frames = sliding_window_view(waveform, self.window)[:: self.hop]
+        energies = np.empty((self.mels, len(frames)))
+        block = max(_BLOCK_SAMPLES // self.window, 1)
+        for start in range(0, len(frames), block):
+            power = self._power(frames[start : start + block])
+            energies[:, start : start + block] = bank @ power
         return energies
 
-    def _power(self, waveform: np.ndarray) -> np.ndarray:
-        """Return |STFT|^2 (bins, frames), float64."""
-        frames = sliding_window_view(waveform.astype(np.float64), self.window)[:: self.hop]
+    def _power(self, frames: np.ndarray) -> np.ndarray:
+        """Return |STFT|^2 (bins, frames), float64, of frames (frames, window)."""
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / self.window)
-        power: np.ndarray = np.abs(np.fft.rfft(frames * hann, axis=1).T) ** 2
+        spectrum = np.fft.rfft(frames.astype(np.float64) * hann, axis=1)
+        power: np.ndarray = np.abs(spectrum.T) ** 2
         return power
 
     def blank(self) -> Spectrogram:

@@ -37,25 +37,22 @@ def score(
     key_file: KeyFile = None,
 ) -> None:
     """Score images, or samples of the detector's kind: a table, or JSON."""
+    if places and not as_json:
+        raise typer.BadParameter("--places goes with --json: the table has no room for them")
     with opened(url, key_file, name) as target:
         check_group(group)
         samples = Samples.of_detector(target, name)
         images, drawn = files(paths, samples), content(mask)
 
         def ask(images: Sequence[tuple[str, Any]]) -> Scores:
-            sent = samples.sent(images)
-            return target.score_batch(name, sent, mask=drawn, group=group, places=places)
+            return target.score_batch(name, images, mask=drawn, group=group, places=places)
 
         most = limits(target)
         room = most["max_body_bytes"] - len(drawn or b"")
         scored: list[Scores] = []
         try:
-            for scores in in_parts(
-                ask,
-                images,
-                min(samples.at_once(most["max_request_images"]), AT_ONCE),
-                room,
-            ):
+            at_once = min(most["max_request_images"], AT_ONCE)
+            for scores in in_parts(ask, images, at_once, room, samples.texts(images)):
                 scored.append(scores)
         finally:  # whatever comes of the rest
             if scored:

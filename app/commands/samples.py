@@ -8,13 +8,10 @@ from typing import Any
 from app.commands.local import Local
 from app.commands.local.base import File
 from app.commands.target import Target
-from app.intake.local_images import text_beside
+from app.intake.local_images import texts_beside, words_of
 from app.intake.matching import TEXT_SUFFIX
 from detector.errors import InvalidSpecError
 from detector.kinds import DEFAULT_KIND, KINDS, Kind, kind_of
-
-FILES_OF_A_PAIR = 2
-"""Files of a pair, which a request counts one by one."""
 
 
 @dataclass(frozen=True)
@@ -57,29 +54,34 @@ class Samples:
         """
         return cls.of(target, target.detector(name).kind)
 
-    def sent(self, files: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-        """Return samples as they are sent: each text after its file, by whose name it is known."""
+    def texts(self, files: Sequence[File]) -> dict[Path, Path]:
+        """Return file -> the text that has to be sent along with it."""
         if not self.texts_apart:
-            return list(files)
-        found: list[tuple[str, Any]] = []
+            return {}
+        return texts_beside([path for _, path in files], self.suffixes)
+
+    def sent(self, files: Sequence[File]) -> list[File]:
+        """Return samples of a job as they are sent: texts by the names of their files.
+
+        None is read now; there may be many.
+        """
+        texts = self.texts(files)
+        found: list[File] = []
         for name, file in files:
             found.append((name, file))
-            text = text_beside(file) if isinstance(file, Path) else None
-            if text is not None:
-                found.append((str(Path(name).with_suffix(TEXT_SUFFIX)), text))
+            if file in texts:
+                found.append((str(Path(name).with_suffix(TEXT_SUFFIX)), texts[file]))
         return found
 
     def alone(self, file: File) -> tuple[str, Any]:
-        """Return one sample as it is sent alone."""
-        name, path = file
-        text = text_beside(path) if self.texts_apart else None
-        if text is None:
-            return file
-        return name, {"image": path, "text": text.read_text(encoding="utf-8-sig")}
+        """Return one sample as it is sent alone.
 
-    def at_once(self, most: int) -> int:
-        """Return how many samples one request may bring that takes so many files."""
-        return max(most // FILES_OF_A_PAIR, 1) if self.texts_apart else most
+        Raises:
+            UndecodableImageError: if its text cannot be read, or is no UTF-8.
+        """
+        name, path = file
+        text = self.texts([file]).get(path)
+        return name, (path if text is None else {"image": path, "text": words_of(text)})
 
 
 IMAGES = Samples(DEFAULT_KIND, "image", frozenset(KINDS[DEFAULT_KIND].suffixes))

@@ -67,7 +67,11 @@ def files(paths: Sequence[Path], samples: Samples = IMAGES) -> list[File]:
     Raises:
         NoImagesError: if a folder has none.
     """
-    return [(name_of(file), file) for path in paths for file in files_in(path, samples.suffixes)]
+    return [
+        (name_of(file), file)
+        for path in paths
+        for file in files_in(path, samples.suffixes, samples.noun)
+    ]
 
 
 def content(mask: Path | None) -> bytes | None:

@@ -38,8 +38,11 @@ Bytes bound nothing here: so many values of the worst shape, objects in objects,
 190 MB when parsed, and 45 MB of them would take 5 GB. Files have no such bound: each kind has its
 own, of nodes or tokens."""
 _MARKS = (b",", b"[", b"{")
-_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
-"""A JSON string, or what is left of one at the end: it never has to be tried twice."""
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""A JSON string, or what is left of one at the end; it is never tried twice, nor remembered how."""
+_OBJECT, _COLON = re.compile(rb"[ \t\r\n]*+\{"), re.compile(rb"[ \t\r\n]*+:")
+_KEYS = {f'"{field}"'.encode() for field in FIELDS}
+_LONGEST_KEY = max(map(len, _KEYS))
 
 
 def check_size(body: bytes, most_images: int) -> None:
@@ -110,17 +113,27 @@ def _marks(body: bytes, start: int, end: int) -> int:
 def is_batch(body: bytes) -> bool:
     """Whether JSON is a document of many samples, not one that is JSON itself.
 
+    It is if it is an object that has one of ``FIELDS``. Nothing is parsed to see that: strings are
+    passed over in place, so that it takes no memory, however long they are.
+
     Raises:
         TooManyImagesError: as ``check_values``, if it may be.
     """
-    if not any(f'"{field}"'.encode() in body for field in FIELDS):
+    if not _OBJECT.match(body) or not any(key in body for key in _KEYS):
         return False
     check_values(body)
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and not found.keys().isdisjoint(FIELDS)
+    depth = at = 0
+    for number, text in enumerate(_TEXT.finditer(body)):
+        start, end = text.span()
+        depth += body.count(b"{", at, start) + body.count(b"[", at, start)
+        depth -= body.count(b"}", at, start) + body.count(b"]", at, start)
+        at = end
+        if number > 2 * JSON_VALUES:  # more strings than it can have: it is no JSON
+            return False
+        is_field = depth == 1 and end - start <= _LONGEST_KEY and body[start:end] in _KEYS
+        if is_field and _COLON.match(body, end):
+            return True
+    return False
 
 
 def parse(body: bytes, limits: Limits, kind: "Kind | None" = None) -> Upload:
@@ -139,7 +152,7 @@ def parse(body: bytes, limits: Limits, kind: "Kind | None" = None) -> Upload:
     if kind is not None and not kind.json:
         check_size(body, limits.images)
         document = checked(SentImages, body)
-    elif kind is not None and not is_batch(body):
+    elif not is_batch(body):
         return Upload([from_bytes("", body)], alone=True)
     else:
         check_values(body)
@@ -168,7 +181,7 @@ def parse_lines(body: bytes, limits: Limits, kind: "Kind | None" = None) -> Uplo
     samples = (line_of(form, line, number) for number, line in lines if line.strip())
     sources = _sources(samples, limits)
     if not sources:
-        raise NoImagesError('no image: send one on every line, {"name": ..., "data": base64}')
+        raise NoImagesError('no sample: send one on every line, {"name": ..., "data": base64}')
     return Upload(sources)
 
 
@@ -206,6 +219,6 @@ def _source(sample: SentImage | SentSample, limits: Limits) -> Source:
     try:
         content = content_of(sample.data)
     except (binascii.Error, ValueError) as error:
-        return from_error(sample.name, UndecodableImageError(f"the image is no base64: {error}"))
+        return from_error(sample.name, UndecodableImageError(f"its data is no base64: {error}"))
     limits.check_image(sample.name, len(content))
     return from_bytes(sample.name, content)

@@ -1,29 +1,21 @@
-"""Where samples come from, images or others: a name and a way to read the bytes.
+"""Where the samples of a request come from, images or others: its body, or the files of a form."""
 
-Bytes are read when they are needed, not before, so that a large upload need not fit in memory.
-"""
-
-import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 
-from app.errors import (
-    MalformedUploadError,
-    NoImagesError,
-    TooManyImagesError,
-    UndecodableImageError,
-    UnsupportedMediaTypeError,
-)
-from app.intake.matching import by_name, check_order, is_text, text_of
-from detector.errors import SampleError
+from app.errors import MalformedUploadError, NoImagesError, UnsupportedMediaTypeError
+from app.images.multipart import form_of, paired, too_many
+from app.images.samples import Source as Source
+from app.images.samples import from_bytes as from_bytes
+from app.images.samples import from_error as from_error
+from app.images.samples import from_path as from_path
+from app.intake.matching import is_text
 
 if TYPE_CHECKING:
     from detector.kinds import Kind
@@ -45,14 +37,6 @@ if none of the detectors exists."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One sample that has not been read yet; it can be read more than once."""
-
-    name: str
-    read: Callable[[], Awaitable[bytes]]
-
-
-@dataclass(frozen=True, slots=True)
 class Upload:
     """The images of one request, and the mask that was sent with them."""
 
@@ -63,36 +47,6 @@ class Upload:
     """Of ``time.perf_counter``; what is not embedded by then is refused."""
     alone: bool = False
     """Whether the body was one sample as it is: its failure is the request's."""
-
-
-def from_bytes(name: str, content: bytes) -> Source:
-    """Return bytes at hand as a source."""
-
-    async def read() -> bytes:
-        return content
-
-    return Source(name, read)
-
-
-def from_error(name: str, error: SampleError) -> Source:
-    """Return an image that is known not to be readable as a source, which says so when read."""
-
-    async def read() -> bytes:
-        raise error
-
-    return Source(name, read)
-
-
-def from_path(path: Path) -> Source:
-    """Return a file as a source."""
-
-    async def read() -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise UndecodableImageError(f"the file cannot be read: {error.strerror}") from error
-
-    return Source(str(path), read)
 
 
 def media_type(request: Request) -> str:
@@ -133,7 +87,7 @@ async def from_request(request: Request, max_images: int, kind_of: KindOf) -> As
     """
     sent = media_type(request)
     if sent == MULTIPART:
-        form = await _form(request, max_images)
+        form = await form_of(request, max_images)
         try:
             yield await _files(form, max_images, kind_of)
         finally:
@@ -146,37 +100,6 @@ async def from_request(request: Request, max_images: int, kind_of: KindOf) -> As
             f"send Content-Type {', '.join(ONE_SAMPLE)}, {MULTIPART}, application/zip, {JSON} or "
             f"{NDJSON}; {got}"
         )
-
-
-class _Parser(MultiPartParser):
-    """Starlette's, but a form that is cut short is an error, not a shorter form."""
-
-    def __init__(
-        self, headers: Headers, stream: AsyncGenerator[bytes, None], max_files: int
-    ) -> None:
-        fields = max_files + 16  # a text to each file
-        super().__init__(headers, self._whole(stream), max_files=max_files + 1, max_fields=fields)
-        self._ended = False
-
-    def on_end(self) -> None:
-        """Note the closing boundary."""
-        self._ended = True
-
-    async def _whole(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        async for chunk in stream:
-            yield chunk
-        if not self._ended:
-            raise MultiPartException("It ends before its closing boundary.")
-
-
-async def _form(request: Request, max_images: int) -> FormData:
-    try:
-        return await _Parser(request.headers, request.stream(), max_images).parse()
-    except (MultiPartException, ClientDisconnect, UnicodeError) as error:
-        reason = getattr(error, "message", str(error)) or "It ended early."
-        if "Too many files" in reason:
-            raise _too_many(max_images) from error
-        raise MalformedUploadError(f"the multipart body cannot be read: {reason}") from error
 
 
 async def _files(form: FormData, max_images: int, kind_of: KindOf) -> Upload:
@@ -194,12 +117,16 @@ async def _files(form: FormData, max_images: int, kind_of: KindOf) -> Upload:
             raise _unexpected(field)
     if not images:
         raise NoImagesError(f"the form has no image: send files as {FIELD!r}")
-    if len(images) > max_images:  # the parser leaves room for one more file, the mask
-        raise _too_many(max_images)
     if len(masks) > 1:
         raise MalformedUploadError(f"{len(masks)} masks: one counts for all images of the request")
     if texts or any(is_text(image.name) for image in images):
-        images = _paired(images, texts, await kind_of())
+        kind = await kind_of()
+        if texts and kind is not None and not kind.pairs:
+            raise _unexpected(TEXTS_FIELD)
+        if kind is not None and kind.pairs:  # else no detector will look at them, or at each alone
+            images = paired(images, texts, kind)
+    if len(images) > max_images:  # a pair is one; the parser leaves room for both, and the mask
+        raise too_many(max_images)
     return Upload(images, masks[0] if masks else None)
 
 
@@ -209,45 +136,9 @@ def _unexpected(field: str) -> MalformedUploadError:
     )
 
 
-def _paired(files: list[Source], texts: list[str], kind: "Kind | None") -> list[Source]:
-    """Return a source for every file with its text, and for whatever has none."""
-    if kind is None:
-        return files  # which no detector will look at
-    if not kind.pairs:
-        if texts:
-            raise _unexpected(TEXTS_FIELD)
-        return files
-    if texts:
-        check_order(len(files), len(texts))
-        said = [from_bytes("", text.encode()) for text in texts]
-        return [_from_pair(*each, kind.pair) for each in zip(files, said, strict=True)]
-    pairs = by_name([file.name for file in files])
-    used = set(pairs.values())
-    return [
-        _from_pair(file, files[pairs[at]], kind.pair) if at in pairs else file
-        for at, file in enumerate(files)
-        if at not in used
-    ]
-
-
-def _from_pair(file: Source, text: Source, pair: Callable[[bytes, str], bytes]) -> Source:
-    async def read() -> bytes:
-        try:
-            said = text_of(await text.read())
-        except UnicodeDecodeError as error:
-            raise UndecodableImageError(f"its text is no UTF-8: {error}") from error
-        return await asyncio.to_thread(pair, await file.read(), said)
-
-    return Source(file.name, read)
-
-
 def _from_file(file: UploadFile) -> Source:
     async def read() -> bytes:
         await file.seek(0)
         return await file.read()
 
     return Source(file.filename or "", read)
-
-
-def _too_many(max_images: int) -> TooManyImagesError:
-    return TooManyImagesError(f"at most {max_images} images in one request")

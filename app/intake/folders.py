@@ -27,7 +27,7 @@ from app.errors import (
 from app.intake.archives import is_clutter
 from app.intake.grouping import Grouping
 from app.intake.limits import Limits, quoted
-from app.intake.matching import TEXT_SUFFIX, by_name, is_text, text_of
+from app.intake.matching import TEXT_SUFFIX, by_name, check_sizes, is_text, whole
 from app.intake.spool import Entry, ListedText, Spooled, SpoolFile, seal
 from app.intake.spool_writer import check_name
 from detector.kinds import Kind, image, kind_of
@@ -137,18 +137,19 @@ class FolderImages(SpoolFile):
 
         Raises:
             UndecodableImageError: if the file has gone, was changed since it was listed, cannot
-                be read or now leads out of the roots; other images are not concerned.
+                be read or now leads out of the roots, or its text is no UTF-8; other images are
+                not concerned.
+            SampleTooLargeError: if file or text is too large for a pair.
         """
         entry = self.entries[index]
-        content = self._listed(entry.name, entry.file or "", entry.size, entry.mtime_ns)
-        if entry.text is None:
-            return content
         said = entry.text
+        if said is not None:
+            check_sizes(kind_of(said.kind), entry.size, said.size)
+        content = self._listed(entry.name, entry.file or "", entry.size, entry.mtime_ns)
+        if said is None:
+            return content
         text = self._listed(entry.name, said.file, said.size, said.mtime_ns)
-        try:
-            return kind_of(said.kind).pair(content, text_of(text))
-        except UnicodeDecodeError as error:
-            raise UndecodableImageError(f"its text is no UTF-8: {error}") from error
+        return whole(kind_of(said.kind), content, text)
 
     def _listed(self, name: str, listed: str, size: int, mtime_ns: int | None) -> bytes:
         """Return the bytes of a file, if it is the one that was listed."""

@@ -9,10 +9,17 @@ A file or a text that is left over is a sample as it is, so that it fails alone,
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from app.errors import MalformedUploadError
+from app.errors import MalformedUploadError, UndecodableImageError
+from detector.errors import SampleTooLargeError
+
+if TYPE_CHECKING:
+    from detector.kinds import Kind
 
 TEXT_SUFFIX = ".txt"
+TEXT_BYTES = 2**20
+"""Most bytes of a text: far more than a kind takes, and little beside its file."""
 
 
 def by_name(names: Sequence[str]) -> dict[int, int]:
@@ -46,10 +53,47 @@ def check_order(files: int, texts: int) -> None:
         )
 
 
+def check_sizes(kind: "Kind", file: int, text: int) -> None:
+    """Refuse halves that are too large, before they are read or made one.
+
+    Args:
+        kind: of the pair.
+        file: its bytes; at most the kind's limit of a whole sample, if it has one.
+        text: its bytes; at most ``TEXT_BYTES``.
+
+    Raises:
+        SampleTooLargeError: if either is.
+    """
+    if text > TEXT_BYTES:
+        raise SampleTooLargeError(f"its text has more than {TEXT_BYTES} bytes: send a shorter one")
+    most = kind.limits.get("bytes")
+    if most is not None and file > most:
+        raise SampleTooLargeError(f"it has more than {most:.0f} bytes: send a smaller file")
+
+
+def whole(kind: "Kind", file: bytes, text: bytes) -> bytes:
+    """Return the one sample that a file and its text are.
+
+    Args:
+        kind: of the pair.
+        file: as it is.
+        text: UTF-8, with or without a mark that says so.
+
+    Raises:
+        SampleTooLargeError: if either is too large.
+        UndecodableImageError: if the text is no UTF-8.
+    """
+    check_sizes(kind, len(file), len(text))
+    return kind.pair(file, text_of(text))
+
+
 def text_of(content: bytes) -> str:
     """Return the text in a file: UTF-8, with or without a mark that says so.
 
     Raises:
-        UnicodeDecodeError: if it is not.
+        UndecodableImageError: if it is not.
     """
-    return content.decode("utf-8-sig")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UndecodableImageError(f"its text is no UTF-8: {error}") from error

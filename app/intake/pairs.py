@@ -8,20 +8,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from app.errors import RefusedMemberError
+from app.errors import RefusedMemberError, UndecodableImageError
 from app.intake.grouping import Grouping
 from app.intake.limits import Limits, quoted
-from app.intake.matching import by_name, check_order, text_of
+from app.intake.matching import by_name, check_order, check_sizes, whole
 from app.intake.spool import Entry, SpoolFile
 from app.intake.spool_writer import SpoolWriter
+from detector.errors import SampleTooLargeError
 from detector.kinds import Kind
 
 
 class Halves(SpoolWriter):
     """Files and texts as they came, on the disk beside the spool that they become.
 
-    Memory holds one pair at a time, whatever their order. Bytes count against the limits as they
-    come, and again as what the pair makes of them.
+    Memory holds one pair at a time, whatever their order: its file, and what the two become, which
+    may be some times as large (base64 and its text). Bytes count against the limits as they come,
+    and again as what the pair makes of them. The anomalies of a form are paired among themselves.
 
     Args:
         path: of the file; gone in the end.
@@ -49,7 +51,7 @@ class Halves(SpoolWriter):
         Raises:
             NoImagesError: if nothing came.
             MalformedUploadError: if there are more texts than files, or fewer.
-            RefusedMemberError: if a text is not UTF-8.
+            RefusedMemberError: if a text is not UTF-8, or either half too large.
             TooManyImagesError, UploadTooLargeError: if they are over a limit.
         """
         self.finish(Grouping())
@@ -68,18 +70,31 @@ class Halves(SpoolWriter):
 
     def _pairs(self, entries: Sequence[Entry]) -> dict[int, int]:
         if not self._texts:
-            return by_name([entry.name for entry in entries])
+            return _by_role(entries)
         texts = set(self._texts)
         files = [at for at in range(len(entries)) if at not in texts]
         check_order(len(files), len(texts))
         return dict(zip(files, self._texts, strict=True))
 
     def _content(self, halves: SpoolFile, file: int, text: int | None) -> bytes:
-        content = halves.read(file)
         if text is None:
-            return content
+            return halves.read(file)
+        said = halves.entries[text]
         try:
-            return self.kind.pair(content, text_of(halves.read(text)))
-        except UnicodeDecodeError as error:
-            name = halves.entries[text].name or f"the text of {halves.entries[file].name}"
-            raise RefusedMemberError(f"{quoted(name)} is no text in UTF-8: {error}") from error
+            check_sizes(self.kind, halves.entries[file].size, said.size)
+            return whole(self.kind, halves.read(file), halves.read(text))
+        except SampleTooLargeError as error:
+            raise RefusedMemberError(f"{quoted(halves.entries[file].name)}: {error}") from error
+        except UndecodableImageError as error:
+            name = said.name or f"the text of {halves.entries[file].name}"
+            raise RefusedMemberError(f"{quoted(name)}: {error}") from error
+
+
+def _by_role(entries: Sequence[Entry]) -> dict[int, int]:
+    """Return place of a file -> place of its text; an anomaly's text is one of the anomalies."""
+    found: dict[int, int] = {}
+    for role in {entry.role for entry in entries}:
+        places = [at for at, entry in enumerate(entries) if entry.role == role]
+        matched = by_name([entries[at].name for at in places])
+        found |= {places[file]: places[text] for file, text in matched.items()}
+    return found

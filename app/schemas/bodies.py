@@ -4,6 +4,7 @@ from typing import Any
 
 from app.images.sources import (
     FIELD,
+    FIELDS,
     JSON,
     MASK_FIELD,
     MULTIPART,
@@ -16,31 +17,36 @@ from app.intake.spooling import TAR, ZIP
 from app.schemas.images import SentSamples
 from app.schemas.v2 import described
 
+_JSON_SAMPLE = {
+    "description": "For a detector whose samples are JSON any document is one sample as it is, "
+    f"but an object with {FIELD!r} or {SAMPLES_FIELD!r}."
+}
+
 
 def _binary(media_type: str) -> dict[str, object]:
     return {media_type: {"schema": {"type": "string", "format": "binary"}}}
 
 
-def _form_schema(**bounds: int) -> dict[str, object]:
+def _form_schema(*fields: str, **bounds: int) -> dict[str, Any]:
+    files: dict[str, Any] = {
+        "type": "array",
+        "minItems": 1,
+        **bounds,
+        "items": {"type": "string", "format": "binary"},
+        "description": f"Files, one a sample; {FIELD!r} and {SAMPLES_FIELD!r} are the same.",
+    }
     return {
         "type": "object",
-        "required": [FIELD],
+        "anyOf": [{"required": [field]} for field in fields],
         "additionalProperties": False,
         "properties": {
-            FIELD: {
-                "type": "array",
-                "minItems": 1,
-                **bounds,
-                "items": {"type": "string", "format": "binary"},
-                "description": f"Files, one a sample; the field may be called {SAMPLES_FIELD!r} "
-                "as well.",
-            },
+            **{field: files for field in fields},
             TEXTS_FIELD: {
                 "type": "array",
                 **bounds,
                 "items": {"type": "string"},
                 "description": "Where a sample is a file with a text: one for each file, in the "
-                "same order. Files a.jpg and a.txt belong together, too.",
+                "same order, in UTF-8. Files a.jpg and a.txt belong together, too.",
             },
             MASK_FIELD: {
                 "type": "string",
@@ -54,9 +60,13 @@ def _form_schema(**bounds: int) -> dict[str, object]:
 
 
 def _body(**bounds: int) -> dict[str, Any]:
-    content: dict[str, Any] = {MULTIPART: {"schema": _form_schema(**bounds)}}
+    names = (FIELD,) if bounds else FIELDS  # of one sample, for both together would be two
+    content: dict[str, Any] = {MULTIPART: {"schema": _form_schema(*names, **bounds)}}
     for media_type in ONE_SAMPLE:
         content |= _binary(media_type)
+    documents = described(SentSamples)["requestBody"]["content"][JSON]["schema"]
+    documents["properties"][FIELD] |= bounds
+    content[JSON] = {"schema": {"anyOf": [documents, _JSON_SAMPLE]}}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -65,10 +75,6 @@ def _many() -> dict[str, Any]:
     content = body["requestBody"]["content"]
     for media_type in ZIP:
         content |= _binary(media_type)
-    content |= described(SentSamples)["requestBody"]["content"]
-    content[JSON]["schema"]["description"] += (
-        " For a detector whose samples are JSON any other document is one sample as it is."
-    )
     content |= _lines(f'as in the member images of {JSON}: {{"name": "a.png", "data": "<base64>"}}')
     return body
 
@@ -77,8 +83,8 @@ def _lines(said: str) -> dict[str, object]:
     return {NDJSON: {"schema": {"type": "string", "description": f"One sample a line, {said}."}}}
 
 
-def _job_body(*, anomalies: bool = False) -> dict[str, object]:
-    form: dict[str, Any] = _form_schema()
+def _job_body(*, anomalies: bool = False, of_kinds: bool = True) -> dict[str, object]:
+    form: dict[str, Any] = _form_schema(*FIELDS)
     properties = form["properties"]
     properties["groups"] = {
         "type": "string",
@@ -87,6 +93,8 @@ def _job_body(*, anomalies: bool = False) -> dict[str, object]:
     if anomalies:
         properties["anomalies"] = properties[FIELD] | {"description": "Known anomalies."}
     content: dict[str, object] = {MULTIPART: {"schema": form}}
+    if of_kinds:
+        content[JSON] = {"schema": _JSON_SAMPLE}
     for media_type in (*ONE_SAMPLE, *ZIP, *TAR):
         content |= _binary(media_type)
     content |= _lines(
@@ -97,8 +105,10 @@ def _job_body(*, anomalies: bool = False) -> dict[str, object]:
 
 
 JOB_BODY, CALIBRATION_BODY = _job_body(), _job_body(anomalies=True)
-"""How OpenAPI describes what a job's images come in; ``app.intake.spooling`` reads it."""
+PICTURES_BODY = _job_body(of_kinds=False)
+"""How OpenAPI describes what a job's samples come in, those of a detector or images that have none;
+``app.intake.spooling`` reads it."""
 
 IMAGES_BODY, IMAGE_BODY = _many(), _body(maxItems=1)
 """How OpenAPI describes a body of images, or of one; routes read it through ``UploadDep``, and take
-one sample in a zip file or in JSON as well."""
+one sample in a zip file or a line as well."""

@@ -1,7 +1,13 @@
-"""Graphs of MUTAG and PROTEINS, one class normal, and what counts of nodes and edges make of them.
+"""Graphs of MUTAG and PROTEINS, generated ones, and what counts of nodes and edges make of them.
 
 Each class in turn is normal: seven tenths of its graphs are there to fit, the others and all of the
 other class to test, drawn by a fixed seed. The files are node-link JSON whose nodes have a label.
+
+*graph-generated-relations* is generated, and only how nodes stand to each other is odd in it:
+rings of 12 to 24 nodes with three chords, the labels A, B and C in a third of the ring each.
+Odd are those whose labels are dealt anew (``relabelled``), or exchanged between up to three pairs
+of nodes (``swapped``).
+Counts of nodes, edges, degrees and labels are distributed as in the normal ones.
 
 The baselines see nodes, edges, how many nodes have the degree 0, 1, ... 9 or more, and how many
 have each label of the graphs fitted, or another.
@@ -20,6 +26,7 @@ from sklearn.ensemble import IsolationForest
 KIND = "graph"
 COLLECTIONS = ("MUTAG", "PROTEINS")
 FITTED = 0.7
+GENERATED = 200
 _MOST_DEGREES = 10
 
 
@@ -57,7 +64,49 @@ def sets(shared: Path, out: Path) -> list[Path]:
                 place = folder / ("train/good" if number in fitted else split)
                 place.mkdir(parents=True, exist_ok=True)
                 (place / f"{number:04}.json").write_text(json.dumps(graph))
-    return folders
+    return [*folders, _generated(out / "graph-generated-relations")]
+
+
+def generated(rng: np.random.Generator, odd: str | None = None) -> dict[str, object]:
+    """Return a ring with chords whose labels stand in three arcs, or are dealt otherwise.
+
+    Args:
+        rng: of size, turn, chords and labels.
+        odd: ``relabelled`` or ``swapped``.
+    """
+    n = 3 * int(rng.integers(4, 9))
+    labels = np.roll(np.repeat(["A", "B", "C"], n // 3), rng.integers(n))
+    if odd == "relabelled":
+        labels = rng.permutation(labels)
+    elif odd == "swapped":
+        for one, other in zip(*(rng.choice(n // 3, 3, replace=False) for _ in "ab"), strict=True):
+            first, second = rng.permutation(["A", "B", "C"])[:2]
+            a, b = np.flatnonzero(labels == first)[one], np.flatnonzero(labels == second)[other]
+            labels[[a, b]] = labels[[b, a]]
+    edges = {(at, at + 1) for at in range(n - 1)} | {(0, n - 1)}
+    while len(edges) < n + 3:
+        source, target = sorted(rng.choice(n, 2, replace=False).tolist())
+        edges.add((source, target))
+    return {
+        "directed": False,
+        "nodes": [{"id": at, "label": str(label)} for at, label in enumerate(labels)],
+        "edges": [{"source": source, "target": target} for source, target in sorted(edges)],
+    }
+
+
+def _generated(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for part, odd, count in (
+        ("train/good", None, GENERATED),
+        ("test/good", None, GENERATED // 4),
+        ("test/relabelled", "relabelled", GENERATED // 4),
+        ("test/swapped", "swapped", GENERATED // 4),
+    ):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            text = json.dumps(generated(rng, odd))
+            (folder / part / f"{number:04}.json").write_text(text)
+    return folder
 
 
 def counts(path: Path, labels: Sequence[str]) -> Float[np.ndarray, " d"]:

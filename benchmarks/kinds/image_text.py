@@ -23,6 +23,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from detector.embedder import Embedder
 from detector.kinds.image_text import pair
+from models.kinds.image_text_inputs import ENDS
 
 KIND = "image_text"
 _SIDE_PX, _CELLS, _ANGLES = 64, 4, 8
@@ -133,12 +134,13 @@ def _plain(image: Image.Image) -> np.ndarray:
 
 
 def _squeezes(images: Sequence[Image.Image]) -> np.ndarray:
-    """Return the mean squeezes of the ends of the embedded backbone's stages, at 128 px."""
+    """Return the mean squeezes of the blocks whose maps the kind itself sees, at 128 px."""
     embedder = Embedder.load("se-lite0", "cpu")
     rows = []
     for image in images:
         embedding = embedder.embed([embedder.prepare(np.asarray(image), 128)])
-        rows.append(np.concatenate([*embedding.mean.values()][-6:], axis=1))
+        blocks = list(embedding.mean.values())
+        rows.append(np.concatenate([blocks[end] for end in ENDS], axis=1))
     return np.concatenate(rows)
 
 

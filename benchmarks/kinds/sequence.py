@@ -19,6 +19,7 @@ Logs", DSN 2007. No window has lines of two hundreds, so that train and test sha
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -37,6 +38,10 @@ HUNDRED = 100
 EARLIER = 0.6
 ANOMALIES = ("swapped", "left-out", "twice", "unseen")
 SESSIONS, GOOD, EACH = 400, 150, 40
+
+_NORMAL = re.compile(
+    r"open( alloc write( retry)? ack sync| read verify( retry)? ack){1,4} flush close"
+)
 
 Labelled = tuple[str, bool]
 
@@ -78,17 +83,24 @@ def session(rng: np.random.Generator, anomaly: str | None = None) -> list[str]:
             part.insert(2, "retry")
         events += part
     events += ["flush", "close"]
-    # No two neighbours are the same event, so that every swap is one.
-    at = int(rng.integers(0, len(events) - 1))
-    if anomaly == "swapped":
-        events[at], events[at + 1] = events[at + 1], events[at]
-    elif anomaly == "left-out":
-        del events[at]
-    elif anomaly == "twice":
-        events.insert(at, events[at])
-    elif anomaly == "unseen":
-        events.insert(at + 1, "fault")
-    return events
+    if anomaly is None:
+        return events
+    spoilt = events
+    while _NORMAL.fullmatch(" ".join(spoilt)):  # without its "retry" a session is normal, too
+        spoilt = _spoilt(events, anomaly, int(rng.integers(0, len(events) - 1)))
+    return spoilt
+
+
+def _spoilt(events: list[str], anomaly: str, at: int) -> list[str]:
+    """Return the events, odd at one place; no two neighbours are alike, so every swap is one."""
+    before, one, other, after = events[:at], events[at], events[at + 1], events[at + 2 :]
+    odd = {
+        "swapped": [other, one],
+        "left-out": [other],
+        "twice": [one, one, other],
+        "unseen": [one, "fault", other],
+    }
+    return [*before, *odd[anomaly], *after]
 
 
 def baseline(

@@ -66,7 +66,7 @@ class Axes:
         level = float(np.sqrt(np.mean(sd**2)))
         if not level > np.sqrt(_VARIES) * float(np.sqrt(np.mean(mean**2))):
             raise DegenerateDataError(
-                f"the {len(rows)} fitted rows do not vary: fit different pictures"
+                f"the {len(rows)} fitted rows do not vary: fit samples that differ"
             )
         sd = np.maximum(sd, _QUIET * level)
         u = (rows - mean) / sd

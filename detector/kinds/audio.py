@@ -46,6 +46,8 @@ _RANGES = {
     "mels": (32, 128),
 }
 
+_MOST_OVERLAP = 8  # frames that hear the same moment: more tell nothing new, and cost as much again
+
 Waveform = Float[np.ndarray, " _"]
 
 
@@ -76,6 +78,11 @@ class AudioView:
         if self.hop_ms > self.window_ms:
             raise InvalidSpecError(
                 f"view 'hop_ms' must be at most window_ms, {self.window_ms}, got {self.hop_ms}"
+            )
+        if self.hop_ms * _MOST_OVERLAP < self.window_ms:
+            raise InvalidSpecError(
+                f"view 'hop_ms' must be at least window_ms / {_MOST_OVERLAP}, "
+                f"{-(-self.window_ms // _MOST_OVERLAP)}, got {self.hop_ms}"
             )
         try:
             self.spectrogram()

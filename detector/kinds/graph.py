@@ -50,7 +50,8 @@ from detector.errors import DegenerateDataError
 from detector.kinds.kind import Axis, LearnedKind, Located, Shares
 from detector.kinds.parsing import node_link
 from detector.kinds.pictures import graph_drawing
-from models.kinds.graph_columns import Column, Graph, text
+from models.kinds.attribute_values import Values, text
+from models.kinds.graph_columns import Column, Graph
 from models.kinds.graph_learning import GraphLearner, NoiseTask
 from models.kinds.packed_graphs import PackedGraphs
 from models.self_supervision import Plan
@@ -89,6 +90,12 @@ class GraphKind(LearnedKind[Graph, GraphView]):
         """Return the graph of a JSON text; see the module for what is accepted."""
         graph = node_link.read(content)
         return graph if view.attributes else replace(graph, of_nodes={}, of_edges={})
+
+    def weight(self, sample: Graph) -> int:
+        """Return about how many bytes a graph takes in memory."""
+        names = sum(60 + len(name) for name in sample.names)
+        columns = [*sample.of_nodes.values(), *sample.of_edges.values()]
+        return names + sample.edges.nbytes + sum(500 + Values.of(each).nbytes for each in columns)
 
     def settings(self, samples: Sequence[Graph], view: GraphView) -> dict[str, Any]:
         """Return the columns that are made of a node."""

@@ -1,8 +1,9 @@
 """Sequences: tokens as JSON, or lines of a log; found odd by what stands where.
 
 One sample is ``{"tokens": ["open", "read", "close"]}`` or the list alone, whose strings are taken
-as they are; or else plain text in UTF-8, such as a window of log lines, whose tokens are the words
-(``parsing.log_lines``) or whole lines. The vocabulary is what two or more of the normal
+as they are. All else is plain text in UTF-8, such as a window of log lines, also where each is an
+object of JSON; its tokens are the words, the first 100 characters of each (``parsing.log_lines``),
+or whole lines. The vocabulary, of a million characters at most, is what two or more of the normal
 samples have: a word that only one has is as unknown as any that comes later, so that the share of
 unknown words in normal samples is known too (that share is estimated by the words seen once: Good,
 "The population frequencies of species and the estimation of population parameters", Biometrika 40,
@@ -46,7 +47,7 @@ from detector.errors import (
     UnsupportedSampleError,
 )
 from detector.kinds.kind import Axis, LearnedKind, Located, Shares
-from detector.kinds.parsing import log_lines
+from detector.kinds.parsing import log_lines, vocabulary_bounds
 from detector.kinds.parsing.log_lines import Span
 from detector.kinds.pictures import log_picture
 from models.kinds.sequence_learning import Mend, SurpriseNetwork
@@ -54,9 +55,12 @@ from models.self_supervision import Plan
 from models.tokens import Tokens, Vocabulary
 
 BYTES, TOKENS, LINE, TOKEN = 1 << 20, 4096, 16_384, 1000
+LEAST_TOKENS = 2
+"""Of the longest sample: a single token has no others that it could be predicted from."""
 LEAST = 2
 """Of how many normal samples a token is known."""
-_TOKENS_BEGIN = re.compile(r'\{\s*"tokens"|\[\s*"')
+_TOKENS_BEGIN = re.compile(r'\{\s*"tokens"\s*:')
+_LIST_BEGINS = re.compile(r'\[\s*"')
 UNITS = ("words", "lines")
 _SHAPE = 'send {"tokens": ["a", "b"]}, a list of strings, or log lines as plain text'
 
@@ -80,8 +84,10 @@ class SequenceView:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise InvalidSpecError(f"unit must be {' or '.join(UNITS)}, got {self.unit!r}")
-        if not 1 <= self.longest <= TOKENS:
-            raise InvalidSpecError(f"longest must be 1 to {TOKENS} tokens, got {self.longest}")
+        if not LEAST_TOKENS <= self.longest <= TOKENS:
+            raise InvalidSpecError(
+                f"longest must be {LEAST_TOKENS} to {TOKENS} tokens, got {self.longest}"
+            )
         if not 1 <= self.vocabulary <= 8000:
             raise InvalidSpecError(f"vocabulary must be 1 to 8000 tokens, got {self.vocabulary}")
 
@@ -140,7 +146,8 @@ class SequenceKind(LearnedKind[SequenceSample, SequenceView]):
         kinds = [set(sample.tokens) for sample in samples]
         counts = Counter(token for each in kinds for token in each)
         known = [token for token in counts if counts[token] >= LEAST]
-        tokens = sorted(known, key=lambda token: (-counts[token], token))[: view.vocabulary]
+        ranked = sorted(known, key=lambda token: (-counts[token], token))
+        tokens = vocabulary_bounds.within(ranked[: view.vocabulary])
         if not tokens:
             raise DegenerateDataError("no token is in two of the samples: nothing is common")
         if len({sample.tokens for sample in samples}) == 1:
@@ -189,20 +196,30 @@ class SequenceKind(LearnedKind[SequenceSample, SequenceView]):
 
 
 def _json_tokens(text: str) -> list[Any] | None:
-    """Return the tokens of a JSON text; None if it is plain text."""
+    """Return the tokens of an object that has some, or of a list of strings; None of plain text."""
     text = text.strip()
     if text[:1] not in ("{", "["):
         return None
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, RecursionError) or _TOKENS_BEGIN.match(text):
+        if _TOKENS_BEGIN.match(text) or (_LIST_BEGINS.match(text) and _cut(error, len(text))):
             raise UndecodableSampleError(f"the JSON cannot be read ({error}): {_SHAPE}") from error
-        return None  # a log line may begin so
-    tokens = value.get("tokens") if isinstance(value, dict) else value
-    if not isinstance(tokens, list):
-        raise UndecodableSampleError(f'a JSON object must have a list "tokens": {_SHAPE}')
-    return tokens
+        return None  # log lines may begin so
+    if isinstance(value, dict) and "tokens" in value:
+        if not isinstance(value["tokens"], list):
+            raise UndecodableSampleError(f'"tokens" must be a list: {_SHAPE}')
+        return value["tokens"]
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    return None
+
+
+def _cut(error: Exception, length: int) -> bool:
+    """Return whether a JSON text of so many characters ends before its list does."""
+    return isinstance(error, json.JSONDecodeError) and (
+        error.pos >= length or error.msg.startswith("Unterminated string")
+    )
 
 
 def _checked(tokens: list[Any], view: SequenceView) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The service as a whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class KindInfo:
     """Of a body that is one sample."""
     suffixes: list[str]
     """Of files that are one sample."""
-    pairs: bool
+    pairs: bool = False
     """Whether a file and a text may be one sample: `texts` beside `images`, a.txt beside a.jpg."""
     limits: dict[str, float]
     """What one sample may have; of images see the service's own."""
@@ -71,6 +71,6 @@ class Info:
     """Those of them that are looked at by region."""
     media_types: list[str]
     """Of images."""
-    kinds: dict[str, KindInfo]
-    """What samples may be."""
+    kinds: dict[str, KindInfo] = field(default_factory=dict)
+    """What samples may be; none of a server that knows images alone."""
     limits: dict[str, int]

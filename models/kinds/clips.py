@@ -105,12 +105,13 @@ def channel_statistics(
 
     The deviation is 1 grey level at least.
     """
+    levels = np.arange(256, dtype=np.float64)
     moments = np.zeros((2, 3))
-    for clip in clips:
-        values = clip.reshape(-1, 3)
-        moments += np.stack(
-            [values.mean(axis=0), np.square(values, dtype=np.float32).mean(axis=0)]
-        ) / len(clips)
+    for clip in clips:  # counts are exact, where running sums of millions of pixels are not
+        for channel in range(3):
+            counts = np.bincount(clip[..., channel].ravel(), minlength=256)
+            shares = counts / (counts.sum() * len(clips))
+            moments[:, channel] += shares @ levels, shares @ levels**2
     mean, square_ = moments
     deviation = np.sqrt(np.maximum(square_ - mean**2, _LEAST_DEVIATION**2))
     red, green, blue = (round(float(value), 3) for value in mean)

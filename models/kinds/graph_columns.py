@@ -19,7 +19,6 @@ Clustering is that of Watts & Strogatz, "Collective dynamics of small-world netw
 393:440-442 (1998).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,8 +27,8 @@ import numpy as np
 from jaxtyping import Float, Int64
 from scipy.sparse import csr_array
 
-Value = float | str | None
-"""Of an attribute: a number, a category, or nothing."""
+from models.kinds.attribute_values import Value, Values
+
 Attributes = Mapping[str, Sequence[Value]]
 Part = Literal["structure", "nodes", "edges"]
 
@@ -90,30 +89,20 @@ class Column:
 
     def encode(self, values: Sequence[Value] | None, rows: int) -> Float[np.ndarray, "rows w"]:
         """Return the columns. Raises ValueError if a number is wanted and there is a word."""
+        column = Values(rows, (), ()) if values is None else Values.of(values)
         if self.categories is None:
-            return self._numbers(values or [None] * rows)
-        slots: dict[str | None, int] = {name: slot for slot, name in enumerate(self.categories)}
-        unknown = len(slots)
-        at = [slots.get(text(value), unknown) for value in values or [None] * rows]
-        return np.diag(1 / np.array(self.deviations))[np.array(at, np.int64)]
+            return self._numbers(column)
+        encoded: np.ndarray = np.diag(1 / np.array(self.deviations))[column.slots(self.categories)]
+        return encoded
 
-    def _numbers(self, values: Sequence[Value]) -> Float[np.ndarray, "rows 1"]:
-        for value in values:
-            if isinstance(value, str):
-                raise ValueError(
-                    f"attribute {self.name!r} of {self.part} was a number where the detector was "
-                    f"fitted, got {value[:40]!r}"
-                )
-        numbers = np.array([np.nan if value is None else value for value in values], np.float64)
-        scaled = np.nan_to_num((numbers - self.mean) / self.deviation)
+    def _numbers(self, values: Values) -> Float[np.ndarray, "rows 1"]:
+        if values.words:
+            raise ValueError(
+                f"attribute {self.name!r} of {self.part} was a number where the detector was "
+                f"fitted, got {values.words[0][:40]!r}"
+            )
+        scaled = np.nan_to_num((values.numbers() - self.mean) / self.deviation)
         return np.clip(scaled, -FARTHEST, FARTHEST)[:, None]
-
-
-def text(value: Value) -> str | None:
-    """Return a value as a category: whole numbers without a point."""
-    if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() else repr(value)
-    return value
 
 
 def structure(graph: Graph) -> dict[str, Sequence[Value]]:
@@ -155,15 +144,16 @@ def triangles(
 
 def fitted(part: Part, name: str, values: Sequence[Value]) -> Column:
     """Return an attribute of these values: of categories if one of them is a word."""
-    if any(isinstance(value, str) for value in values):
-        counts = Counter(known for known in map(text, values) if known is not None)
+    column = Values.of(values)
+    if column.words:
+        counts = column.counts()
         kept = sorted(counts, key=lambda known: (-counts[known], known))[:MOST_CATEGORIES]
         unknown = len(values) - sum(counts[known] for known in kept)
         shares = np.array([*(counts[known] for known in kept), unknown]) / len(values)
         shares = np.clip(shares, LEAST_SHARE, 1 - LEAST_SHARE)
         deviations = np.sqrt(shares * (1 - shares)).tolist()
         return Column(part, name, tuple(kept), deviations=tuple(deviations))
-    numbers = np.array([value for value in values if value is not None], np.float64)
+    numbers = column.known
     if not len(numbers):
         return Column(part, name)
     deviation = float(numbers.std())

@@ -13,7 +13,7 @@ with a colour on the diagonal that depends on the node's columns; of more than 6
 share a pixel, of fewer each has several.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,8 @@ import torch
 from jaxtyping import Float, Float32, Int, Int64, UInt8
 from torch import Tensor
 
-from models.kinds.graph_columns import Attributes, Column, Graph, Part, Value, fitted, structure
+from models.kinds.attribute_values import Values
+from models.kinds.graph_columns import Attributes, Column, Graph, Part, fitted, structure
 from models.preprocess import THUMBNAIL_PX
 
 MOST_COLUMNS = 160
@@ -50,14 +51,14 @@ class PackedGraphs:
         if any(graph.directed != directed for graph in graphs):
             raise ValueError("some graphs are directed and some are not: send one sort")
         tables: dict[Part, list[Attributes]] = {
-            "structure": [structure(graph) for graph in graphs],
+            "structure": [_compact(structure(graph)) for graph in graphs],
             "nodes": [graph.of_nodes for graph in graphs],
             "edges": [graph.of_edges for graph in graphs],
         }
         columns = [
             fitted(part, name, values)
             for part, several in tables.items()
-            for name, values in sorted(_together(several).items())
+            for name, values in _together(several)
         ]
         width = sum(column.width for column in columns)
         if width > MOST_COLUMNS:
@@ -165,10 +166,14 @@ def _around(graph: Graph, encoded: Float[np.ndarray, "e w"]) -> Float[np.ndarray
     return mean
 
 
-def _together(tables: Sequence[Attributes]) -> dict[str, list[Value]]:
-    """Return the values of every attribute, of all graphs that have it."""
-    found: dict[str, list[Value]] = {}
-    for table in tables:
-        for name, values in table.items():
-            found.setdefault(name, []).extend(values)
-    return found
+def _together(tables: Sequence[Attributes]) -> Iterator[tuple[str, Values]]:
+    """Yield every attribute's values of all graphs that have it, by name.
+
+    One after another: of a thousand graphs all of them together would not fit into memory.
+    """
+    for name in sorted({name for table in tables for name in table}):
+        yield name, Values.together([Values.of(table[name]) for table in tables if name in table])
+
+
+def _compact(table: Attributes) -> dict[str, Values]:
+    return {name: Values.of(values) for name, values in table.items()}

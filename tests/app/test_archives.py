@@ -1,5 +1,6 @@
 """What archives may hold: which members are taken, passed over or refused."""
 
+import bz2
 import gzip
 import io
 import tarfile
@@ -170,7 +171,9 @@ def test_encrypted_members_are_refused(tmp_path: Path) -> None:
         (tarred(ONE), "tar"),
         (tarred(ONE, tarfile.GNU_FORMAT), "tar"),
         (gzip.compress(b"one", mtime=0), "gzip"),
-        (b"BZh91AY&SY", "bzip2"),
+        (bz2.compress(b"one"), "bzip2"),
+        (bz2.compress(b""), "bzip2"),
+        (b"MSCF\0\0\0\0", "cabinet"),
         (b"\xfd7zXZ\0", "xz"),
         (b"7z\xbc\xaf\x27\x1c", "7z"),
         (b"Rar!\x1a\7\0", "RAR"),
@@ -183,3 +186,9 @@ def test_archives_in_archives_are_refused(
     """Contract: by what they are, whatever they are called."""
     with pytest.raises(RefusedMemberError, match=rf"'b\.png' is an? {what}"):
         take(tmp_path, *uploads([*ONE, ("b.png", inner)])[kind])
+
+
+@pytest.mark.parametrize("text", [b"BZh9 is a street", b"MSCF is a company", b"BZh", b"MSCF\0"])
+def test_what_begins_like_an_archive_is_none(text: bytes, tmp_path: Path) -> None:
+    """Contract: letters that a text may begin with prove nothing."""
+    assert take(tmp_path, *uploads([("a.txt", text)])["tar"]).images == 1

@@ -125,6 +125,29 @@ def test_pairs_are_a_file_and_the_text_beside_it(sides: Sides, tmp_path: Path) -
     assert f"score {loud['score']:.4g};" in said
 
 
+def test_a_file_given_twice_has_two_results(sides: Sides, folders: Path) -> None:
+    """Contract: beside one without a text, one that two want, and those that are no text."""
+    sides.both("fit", "pairs", "pairs", "--kind", "scaled")
+    contents = {"a.csv": csv_of(1), "a.txt": b"40", "b.csv": csv_of(1), "bad.csv": csv_of(1)}
+    contents |= {"bad.txt": b"\xff", "two.csv": csv_of(1), "two.CSV": csv_of(1), "two.txt": b"40"}
+    folder_of(folders / "twice", contents)
+    found = scores(sides, "pairs", "twice", "twice/a.csv", "twice/a.csv")
+    names = ["a.csv", "b.csv", "bad.csv", "two.CSV", "two.csv", "a.csv", "a.csv"]
+    assert [each["name"] for each in found] == [f"twice/{name}" for name in names]
+    assert [each["index"] for each in found] == list(range(7))
+    loud, plain, bad, *twins = (each["score"] for each in found)
+    assert loud > 2 * plain
+    assert twins == pytest.approx([plain, plain, loud, loud], rel=1e-5)
+    assert bad is None
+    assert "its text is no UTF-8" in found[2]["problem"]["detail"]
+    refused = sides.both("map", "pairs", "twice/bad.csv", "--out", "m.png", exit_code=1)
+    assert "its text is no UTF-8" in refused.stderr
+    for each in (sides.local, sides.remote):
+        ended = each("score", "pairs", "twice", "--places")
+        assert ended.exit_code == 2
+        assert "--json" in ended.stderr
+
+
 def test_samples_that_are_json(sides: Sides) -> None:
     """Contract: as files."""
     assert "16 sample(s)" in sides.both("fit", "points", "json", "--kind", "points").stdout

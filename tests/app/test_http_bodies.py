@@ -117,7 +117,7 @@ def test_what_is_no_base64_fails_alone(
         results = strict(post(client, content.encode(), kind))["results"]
         (error,) = [item for item in results if item["problem"]]
         assert error["name"] == "bad"
-        assert error["problem"]["detail"].startswith("the image is no base64: ")
+        assert error["problem"]["detail"].startswith("its data is no base64: ")
         assert len(results) == len(sent)
 
 

@@ -88,6 +88,39 @@ def test_what_stands_in_strings_is_no_value() -> None:
         documents.check_values(b'"\\""' + b"[" * (JSON_VALUES + 1))
 
 
+@pytest.mark.parametrize("escapes", [b"\\n", b"\\\\", b'x\\"'])
+def test_escapes_take_no_memory(escapes: bytes) -> None:
+    """Contract: a string of nothing else is passed over in place, with an end or without."""
+    bomb = b'"' + b"[" * (JSON_VALUES + 1) + escapes * 2**19
+    for body in (bomb, bomb + b'"'):
+        with traced() as peak:
+            documents.check_values(body)
+        assert peak() < 2**16
+
+
+def test_whether_it_is_a_batch_takes_no_memory() -> None:
+    """Contract: whatever the longest string; it is told at the first name of a field."""
+    long = b'"' + b"a" * 2**22 + b'"'
+    for body, is_batch in (
+        (b'{"samples": [{"data": ' + long + b"}]}", True),
+        (b'{"data": ' + long + b', "samples" : []}', True),
+        (b'{"data": {"samples": ' + long + b"}}", False),
+        (b'{"data": "samples", "x":' + long + b' "}', False),
+        (b'{"data": ' + b'""' * (2 * JSON_VALUES) + b', "samples": 1}', False),
+    ):
+        with traced() as peak:
+            assert documents.is_batch(body) is is_batch
+        assert peak() < 2**16
+
+
+@given(VALUES | st.dictionaries(st.sampled_from(["images", "samples", '"samples"', "x"]), VALUES))
+def test_a_batch_is_an_object_with_a_field_of_samples(value: Any) -> None:
+    """Law: against a naive twin that parses it, however it is laid out."""
+    expected = isinstance(value, dict) and not value.keys().isdisjoint({"images", "samples"})
+    for layout in ({}, {"indent": 2}, {"separators": (" ,\n", "\t: ")}):
+        assert documents.is_batch(json.dumps(value, **layout).encode()) is expected
+
+
 @given(VALUES)
 def test_any_value_comes_as_it_was_sent(value: Any) -> None:
     """Law: a sample in a batch and on a line is the value that was sent; alone its bytes."""

@@ -121,11 +121,23 @@ def test_malformed_forms_are_refused(body: bytes, complaint: str, scope: dict[st
         read(body, FORM, **scope)
 
 
-@pytest.mark.parametrize(
-    "parameters", ["", "; boundary=", f"; boundary={BOUNDARY}; charset=undefined"]
-)
+@pytest.mark.parametrize("charset", ["undefined", "unicode_escape", "utf-7", "utf-16", "latin-1"])
+def test_no_charset_of_a_client_counts(charset: str) -> None:
+    """Contract: a name is UTF-8, else Latin-1, and can be sent back; other text is UTF-8."""
+    asked = f"{FORM}; charset={charset}"
+    names = [b"\\ud800.png", b"+2AA-.png", "\xe4.png".encode(), b"\xe4.png"]
+    parts = [part(b"one").replace(b"a.png", name) for name in names]
+    found = [name for name, _ in read(form(*parts), asked, most=4)]
+    assert [name.encode() for name in found] == [*names[:3], names[2]]
+    for field in ("mask", "texts"):
+        body = form(part(b"one"), part(b"\xed\xa0\x80", field, None))
+        with pytest.raises(MalformedUploadError, match=f"field '{field}' is no UTF-8"):
+            read(body, asked)
+
+
+@pytest.mark.parametrize("parameters", ["", "; boundary="])
 def test_parameters_without_which_no_form_is_read(parameters: str) -> None:
-    """Contract: no boundary, an empty one, and the charset of Python that decodes nothing."""
+    """Contract: no boundary, and an empty one."""
     with pytest.raises(MalformedUploadError, match="cannot be read"):
         read(form(part(b"one")), f"multipart/form-data{parameters}")
 

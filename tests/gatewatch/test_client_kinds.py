@@ -238,6 +238,21 @@ def test_servers_that_know_no_kinds_still_take_folders_of_images() -> None:
         audio.meaning(b"{}")
 
 
+def test_a_text_that_two_files_want_is_nobodys(client: Both, tmp_path: Path) -> None:
+    """Law: in a batch and file by file; each fails or is scored alone, as what it is."""
+    twins = {"a.csv": csv_of(1), "a.CSV": csv_of(1), "a.txt": b"40", "b.csv": csv_of(1)}
+    twins |= {"b.TXT": b"40"}
+    folder = written(tmp_path / "twins", twins)
+    batch = client.score_batch("pairs", folder).results
+    alone = client.score_folder("pairs", folder)
+    assert [each.name for each in batch] == [each.path for each in alone]
+    assert {each.name for each in batch} == {"a.csv", "a.CSV", "b.csv"}
+    for results in (batch, [each.result for each in alone]):
+        found = {each.name: each.score for each in results}
+        assert found["b.csv"] > 2 * found["a.csv"]
+        assert found["a.csv"] == pytest.approx(found["a.CSV"], rel=1e-5)
+
+
 def test_walk_takes_what_it_is_told(place: Path) -> None:
     """Contract: suffixes in any case, no clutter."""
     assert len(dict(walk(place / "held", frozenset({".csv"})))) == HELD

@@ -215,3 +215,21 @@ def test_thumbnails_are_each_their_own() -> None:
     assert (pictures[:, 0] == pictures[:, 2]).all()
     assert pictures[0, 0, 48:].mean() > pictures[0, 0, :16].mean() + 50
     assert not pictures[3].any()
+
+
+def test_blocks_of_frames_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law: however few frames are transformed at once, 1e-12; memory is a block's."""
+    preparation, waveform = LogMel(8000, 256, 80, mels=12), noise(8000)
+    whole = preparation.energies(waveform, 8000)
+    most = []
+    real = LogMel._power
+
+    def spy(self: LogMel, frames: NDArray[np.float32]) -> NDArray[np.float64]:
+        most.append(frames.size)
+        return real(self, frames)
+
+    monkeypatch.setattr(LogMel, "_power", spy)
+    monkeypatch.setattr("models.spectrogram._BLOCK_SAMPLES", 7 * 256)
+    np.testing.assert_allclose(preparation.energies(waveform, 8000), whole, rtol=1e-12)
+    assert max(most) <= 7 * 256
+    assert sum(most) == 256 * whole.shape[1]

@@ -10,12 +10,11 @@ from typing import Literal
 from app.commands.common import by
 from app.commands.local.base import Base, File, Files, answer
 from app.images.sources import Source, Upload
-from app.intake.local_images import content_of
+from app.intake.local_images import content_of, texts_beside
 from app.moving import move
 from app.schemas.bundles import Imported
 from app.schemas.scores import Explanation, Scores
 from app.scoring import inspection
-from detector.kinds import Kind
 from gatewatch import answers
 
 
@@ -81,8 +80,9 @@ class Judging(Base):
 
     def _upload(self, name: str, images: Files, mask: bytes | None) -> Upload:
         kind = self._kind(name)
-        return Upload([_source(called, path, kind) for called, path in images], mask)
-
-
-def _source(name: str, path: Path, kind: Kind) -> Source:
-    return Source(name, partial(asyncio.to_thread, content_of, path, kind))
+        texts = texts_beside([path for _, path in images], kind.suffixes) if kind.pairs else {}
+        sources = [
+            Source(called, partial(asyncio.to_thread, content_of, path, kind, texts.get(path)))
+            for called, path in images
+        ]
+        return Upload(sources, mask)

@@ -16,6 +16,9 @@ What is none of these is cut at whatever is neither letter nor digit; then::
     <id>    R02   J12 (letters and digits)
     word    anything else, in lower case if so wished
 
+Of a word of more than 100 characters the rest is cut off (``parsing.vocabulary_bounds``); its span
+has all of it.
+
 Of the same placeholder several times in a row one is left, so that an address, or a list of
 numbers, counts once however long it is. All patterns are tried at one place and without
 alternatives that overlap: a piece takes time in proportion to its length.
@@ -28,6 +31,8 @@ Knowledge"). Ours: the patterns.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from detector.kinds.parsing.vocabulary_bounds import LONGEST_WORD
 
 _TIME = re.compile(
     r"\d{4}[-./]\d\d[-./]\d\d(?:[-T_]?\d\d[:.]\d\d(?:[:.]\d\d)?(?:[.,]\d+)?)?"
@@ -108,7 +113,7 @@ def _whole(piece: str) -> str | None:
 
 def _token(part: str, lower: bool) -> str:
     if not _DIGIT.search(part):
-        return part.lower() if lower else part
+        return (part.lower() if lower else part)[:LONGEST_WORD]
     if _HEX.fullmatch(part):
         return "<hex>"
     return "<num>" if _NUMBER.fullmatch(part) else "<id>"

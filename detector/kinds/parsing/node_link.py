@@ -1,6 +1,8 @@
 """A graph from a stranger's node-link JSON, as ``detector.kinds.graph`` has it.
 
-The size of the text bounds the memory: no JSON value takes much more than twenty times its text.
+The size of the text bounds the memory: while it is read, no JSON value takes much more than twenty
+times its text; what is kept of attributes takes about three times theirs, names of nodes at most
+about twenty (``models.kinds.attribute_values``).
 """
 
 import json
@@ -11,7 +13,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from detector.errors import SampleTooLargeError, UndecodableSampleError, UnsupportedSampleError
-from models.kinds.graph_columns import Graph, Value, text
+from models.kinds.attribute_values import Value, Values, text
+from models.kinds.graph_columns import Graph
 
 BYTES, NODES, EDGES, ATTRIBUTES, CHARACTERS = 4 << 20, 5000, 20_000, 64, 100
 LARGEST = 1e15
@@ -133,9 +136,9 @@ def _pairs(
     return pairs
 
 
-def _table(items: list[dict[str, Any]], reserved: tuple[str, ...]) -> dict[str, list[Value]]:
+def _table(items: list[dict[str, Any]], reserved: tuple[str, ...]) -> dict[str, Values]:
     """Return every attribute's values, one an item, None where there is none."""
-    table: dict[str, list[Value]] = {}
+    table: dict[str, tuple[list[int], list[Value]]] = {}
     for row, item in enumerate(items):
         for key, given in item.items():
             if key in reserved:
@@ -146,9 +149,14 @@ def _table(items: list[dict[str, Any]], reserved: tuple[str, ...]) -> dict[str, 
                 if name not in table:
                     if len(table) == ATTRIBUTES:
                         raise SampleTooLargeError(f"at most {ATTRIBUTES} attributes are read")
-                    table[_word(name, "attribute")] = [None] * len(items)
-                table[name][row] = _value(name, value, single=single)
-    return table
+                    table[_word(name, "attribute")] = [], []
+                rows, values = table[name]
+                if rows[-1:] == [row]:  # as "x[0]" beside "x": [1]; the last counts
+                    rows.pop()
+                    values.pop()
+                rows.append(row)
+                values.append(_value(name, value, single=single))
+    return {name: Values(len(items), *columns) for name, columns in table.items()}
 
 
 def _value(name: str, value: Any, *, single: bool) -> Value:

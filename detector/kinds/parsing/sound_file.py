@@ -27,6 +27,7 @@ _KNOWN = "send WAV (PCM, float or G.711), FLAC, or Ogg with Vorbis or Opus"
 _BLOCK = 1 << 16
 _UNKNOWN_BYTES = 0x7FFF0000
 """From here on the length of a WAV's data says that it was not known when the header was."""
+_MOST_CHUNKS = 1000
 LOUDEST = 1e6
 """Greatest value of a sample, full scale being 1: floating point may say anything."""
 
@@ -67,7 +68,7 @@ def read(content: bytes, bounds: Bounds) -> tuple[Float[np.ndarray, " t"], int]:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             _require_supported(file, bounds)
             parts = list(_blocks(file, bounds))
-            claimed, rate_hz = file.frames, file.samplerate
+            claimed, rate_hz = 0 if _is_unknown(file) else file.frames, file.samplerate
     except soundfile.LibsndfileError as error:
         raise UndecodableSampleError(f"it cannot be read: {error.error_string}") from error
     except (soundfile.SoundFileError, RuntimeError, ValueError, AssertionError) as error:
@@ -90,16 +91,54 @@ def _require_whole(content: bytes) -> None:
         whole = len(page) > 26 and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
         if not whole or not page[5] & 4:  # the flag of a stream's last page, RFC 3533, section 6
             raise _truncated("its last page is missing")
+        if _is_chained(content):
+            raise UnsupportedSampleError("it is several Ogg streams, one after another: send one")
     if content[:4] == b"RIFF":
-        at = 12
-        while content[at : at + 4] != b"data":
-            if at + 8 > len(content):
-                raise _truncated("it has no data")
-            size = int.from_bytes(content[at + 4 : at + 8], "little")
-            at += 8 + size + size % 2  # chunks begin at even places
+        _require_whole_wav(content)
+
+
+def _require_whole_wav(content: bytes) -> None:
+    at = 12
+    for _ in range(_MOST_CHUNKS):
+        if content[at : at + 4] == b"data":
+            break
+        if at + 8 > len(content):
+            raise _truncated("it has no data")
         size = int.from_bytes(content[at + 4 : at + 8], "little")
-        if size < _UNKNOWN_BYTES and at + 8 + size > len(content):
-            raise _truncated(f"{len(content) - at - 8} of {size} bytes of sound are there")
+        at += 8 + size + size % 2  # chunks begin at even places
+    else:
+        raise UnsupportedSampleError(f"it has more than {_MOST_CHUNKS} chunks before its sound")
+    size = int.from_bytes(content[at + 4 : at + 8], "little")
+    there = len(content) - at - 8
+    if size == 0 and there > 0:
+        raise _truncated(f"its header, never finished, says 0 bytes of sound; {there} follow")
+    if size < _UNKNOWN_BYTES and size > there:
+        raise _truncated(f"{there} of {size} bytes of sound are there")
+
+
+def _is_chained(content: bytes) -> bool:
+    """Whether a stream of an Ogg file begins where one has ended; only the first would be read.
+
+    A page's flags: 2 on a stream's first page, 4 on its last. Source: RFC 3533, sections 4 and 6.
+    """
+    at, ended = 0, False
+    while at >= 0:
+        page = content[at : at + 27 + 255]
+        if len(page) < 27:
+            return False
+        if page[5] & 2 and ended:
+            return True
+        ended = ended or bool(page[5] & 4)
+        at = content.find(b"OggS", at + 27 + page[26] + sum(page[27 : 27 + page[26]]))
+    return False
+
+
+def _is_unknown(file: Any) -> bool:
+    """Whether a FLAC file does not say how long it is, as one that was streamed.
+
+    It says 0 then (RFC 9639, section 8.2), which libsndfile turns into the greatest number.
+    """
+    return file.format == "FLAC" and not 0 < file.frames < 2**31
 
 
 def _require_supported(file: Any, bounds: Bounds) -> None:
@@ -120,9 +159,11 @@ def _require_supported(file: Any, bounds: Bounds) -> None:
 def _blocks(file: Any, bounds: Bounds) -> Iterator[Float[np.ndarray, " t"]]:
     """Yield the mean of all channels, block by block. Raises SampleTooLargeError past the limit."""
     most = int(bounds.most_s * file.samplerate)
-    # An Ogg file may not say how long it is, or lie; so what is read counts as well.
-    if file.frames > most:
+    # A file may not say how long it is, or lie; so what is read counts as well.
+    if file.frames > most and not _is_unknown(file):
         raise _too_long(file.samplerate, bounds)
+    if _is_unknown(file):  # after each block, soundfile would seek in vain to where it is already
+        file.seekable = lambda: False
     read = 0
     while len(block := file.read(min(_BLOCK, most + 1 - read), dtype="float64", always_2d=True)):
         read += len(block)

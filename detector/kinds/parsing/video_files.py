@@ -3,7 +3,8 @@
 Which of them is told by the first bytes, and only the reader of that container is asked: formats
 that name other files (play lists, say) are never read. What a file's outline says, how long its
 boxes are, is compared with what there is of it, so that one that was cut short is noticed; whatever
-a decoder could not make sense of is an error, never a guess. Frames are decoded one at a time,
+a decoder could not make sense of is an error, never a guess. Coded video has no checksums, though:
+damage that can be read as other pixels is seen as these. Frames are decoded one at a time,
 and those that are kept are resized to a square at once: memory is bounded by what is kept.
 """
 
@@ -27,14 +28,18 @@ from detector.errors import (
     UndecodableSampleError,
     UnsupportedSampleError,
 )
+from detector.kinds.parsing import coded_pictures, mp4_boxes
 from models.kinds.clips import square
 
 CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mjpeg")
+_DECODERS = (*CODECS, "libvpx", "libvpx-vp9", "libdav1d", "libaom-av1")
+"""FFmpeg's names of what decodes these; no other decoder runs, of sound neither."""
 INSTALL = "kind 'video' needs av: pip install 'gatewatch[video]'"
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}
 _EBML, _SEGMENT = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067")
 _ENTRY, _CLUTTER = b"PK\x01\x02", {".ds_store", "thumbs.db", "desktop.ini"}
 _CHUNK = 2**20
+_MOST_PACKETS = 100_000  # 512 frames at a stride of 60, as many that are not shown, and to spare
 _CUT = "the video is cut short: send all of it"
 
 Frame = UInt8[np.ndarray, "s s 3"]
@@ -66,7 +71,7 @@ def read(content: bytes, *, side_px: int, stride: int, limits: Limits) -> Clip:
         side_px: of what is kept of every frame; the aspect ratio is not kept.
         stride: 1 for all frames.
         limits: ``frames`` (kept), ``min_frames``, ``seconds``, ``pixels`` (of a frame),
-            ``pixels_in_all`` (of all frames decoded), ``zip_bytes`` (unpacked).
+            ``pixels_in_all`` (of all frames decoded, shown or not), ``zip_bytes`` (unpacked).
 
     Raises:
         UndecodableSampleError: if it is empty, damaged, cut short or no video.
@@ -114,10 +119,16 @@ def _decoded(
         import av
     except ImportError as error:
         raise UnsupportedSampleError(INSTALL) from error
-    whole = _whole_boxes(content) if container == "mov" else _whole_segment(content)
+    whole = mp4_boxes.is_whole(content) if container == "mov" else _whole_segment(content)
     if not whole:
         raise UndecodableSampleError(_CUT)
-    with av.open(io.BytesIO(content), "r", container, metadata_errors="ignore") as opened:
+    if container == "mov":
+        mp4_boxes.check_cost(content)
+    most = str(int(limits["pixels"]))
+    # To open a file is to decode some of it already, of all streams.
+    guard = {"codec_whitelist": ",".join(_DECODERS), "max_pixels": most}
+    file = io.BytesIO(content)
+    with av.open(file, "r", container, options=guard, metadata_errors="ignore") as opened:
         if not opened.streams.video:
             raise UnsupportedSampleError("there is no video in it")
         stream = opened.streams.video[0]
@@ -127,12 +138,11 @@ def _decoded(
             raise UnsupportedSampleError(f"codec {name}: send one of {', '.join(CODECS)}")
         _check_size(codec.width, codec.height, limits)
         # What differs from the header's size later is refused where its memory would be taken.
-        most = str(int(limits["pixels"]))
         codec.options = {"err_detect": "explode", "max_pixels": most}
         codec.thread_count = 1
         step = float(1 / (stream.average_rate or Fraction(25)))
         total, time, first = 0, -step, 0.0
-        for number, frame in enumerate(opened.decode(stream)):
+        for number, frame in enumerate(_frames(opened, stream, name, limits)):
             if frame.is_corrupt:
                 raise UndecodableSampleError(f"frame {number} is damaged: send the video again")
             _check_size(frame.width, frame.height, limits)
@@ -145,6 +155,18 @@ def _decoded(
                 raise SampleTooLargeError(f"{limit}: send it in parts")
             if number % stride == 0:
                 yield _square(frame, side_px), time
+
+
+def _frames(opened: Any, stream: Any, name: str, limits: Limits) -> Iterator[Any]:
+    """Yield frames, each packet paid for before it is decoded: some pictures are never shown."""
+    codec, area, total = stream.codec_context, 0, 0
+    for number, packet in enumerate(opened.demux(stream)):
+        if number > _MOST_PACKETS:
+            raise SampleTooLargeError(f"more than {_MOST_PACKETS} packets: send it in parts")
+        area = max(area, codec.width * codec.height)
+        total += area * coded_pictures.count(bytes(packet), name)
+        _check_total(total, limits)
+        yield from packet.decode()
 
 
 def _square(frame: Any, side_px: int) -> Frame:
@@ -169,23 +191,6 @@ def _check_total(total: int, limits: Limits) -> None:
             f"its frames have more than {limits['pixels_in_all']} pixels in all: send a shorter "
             "or smaller video"
         )
-
-
-def _whole_boxes(content: bytes) -> bool:
-    """Whether an mp4 file's boxes end where the file does, or go to its end.
-
-    A box is its length (4 bytes, or 8 behind the type if that is 1; 0: to the end) and a type.
-    Source: ISO/IEC 14496-12, section 4.2.
-    """
-    at = 0
-    while at + 8 <= len(content):
-        length = int.from_bytes(content[at : at + 4])
-        if length == 1:
-            length = int.from_bytes(content[at + 8 : at + 16])
-        if length == 0:
-            return True
-        at += max(length, 8)
-    return at <= len(content)
 
 
 def _whole_segment(content: bytes) -> bool:

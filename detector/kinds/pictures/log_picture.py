@@ -1,15 +1,15 @@
 """A picture of text whose odd tokens are highlighted, as in an editor.
 
-Every line of the text is wrapped at the width. Of more rows than fit, those around the oddest are
+Every line of the text is wrapped at the width; of a token, or what is between two, the first 100
+characters are shown. Of more rows than fit, those around the oddest are
 shown, and how many are left out. Colours are those of every map
 (``detector.kinds.pictures.painting``).
 """
 
-import bisect
-import math
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -19,7 +19,7 @@ from detector.kinds.parsing.log_lines import Span
 from detector.kinds.pictures import painting
 
 WIDTH_PX, ROW_PX, MARGIN_PX, TEXT_PX = 960, 24, 16, 15
-MOST_ROWS, MOST_CHARACTERS = 40, 600
+MOST_ROWS, MOST_CHARACTERS = 40, 100
 PAPER, INK, FAINT = (255, 255, 255), (28, 32, 38), (150, 156, 164)
 _ROOM_PX = WIDTH_PX - 2 * MARGIN_PX
 
@@ -115,17 +115,18 @@ def _put(rows: list[_Row], text: str, token: int | None) -> None:
 
 def _fitting(text: str) -> int:
     """Return how many of its characters fit into a row, at least one."""
-    return max(
-        bisect.bisect_right(
-            range(len(text) + 1), _ROOM_PX, key=lambda n: math.ceil(_width(text[:n]))
-        )
-        - 1,
-        1,
-    )
+    widths = itertools.accumulate(map(_advance, text))
+    return max(sum(1 for _ in itertools.takewhile(lambda width: width <= _ROOM_PX, widths)), 1)
 
 
 def _width(text: str) -> float:
-    return float(_font().getlength(text))
+    return sum(map(_advance, text), 0.0)
+
+
+@lru_cache(maxsize=4096)
+def _advance(character: str) -> float:
+    """Return its width; a text is measured so, without kerning, since there is much to measure."""
+    return float(_font().getlength(character))
 
 
 @cache

@@ -92,6 +92,7 @@ def test_without_soundfile_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         ({"rate_hz": 3999}, "'rate_hz' must be in 4000..48000, got 3999"),
         ({"mels": 8}, "'mels' must be in 32..128"),
         ({"window_ms": 16, "hop_ms": 17}, "at most window_ms, 16, got 17"),
+        ({"window_ms": 100, "hop_ms": 12}, "at least window_ms / 8, 13, got 12"),
         ({"rate_hz": 48_000, "window_ms": 8, "hop_ms": 8, "mels": 128}, "fewer mels"),
         ({"loudness": 1}, "must be bool"),
         ({"rate": 8000}, "there is: rate_hz, window_ms, hop_ms, mels, loudness"),

@@ -19,6 +19,19 @@ def claims(content: bytes, at: int, value: int) -> bytes:
     return content[:at] + value.to_bytes(4, "little") + content[at + 4 :]
 
 
+def chunks(count: int) -> bytes:
+    """The WAV with chunks of notes before its sound."""
+    return WHOLE["wav"][:36] + b"note\4\0\0\0abcd" * count + WHOLE["wav"][36:]
+
+
+def streamed(flac: bytes) -> bytes:
+    """The FLAC as it is where its length and its sum were not known when its header was written.
+
+    Source: RFC 9639, section 8.2: 36 bits of samples, and 128 of their MD5, all 0.
+    """
+    return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(20) + flac[42:]
+
+
 NAN = np.full(4000, 0.1, np.float32)
 NAN[77] = np.nan
 INFINITE = np.where(np.isnan(NAN), np.inf, NAN)
@@ -47,6 +60,10 @@ INFINITE = np.where(np.isnan(NAN), np.inf, NAN)
         (file_of(INFINITE, subtype="FLOAT"), UndecodableSampleError, "infinity"),
         (file_of(NAN * 0 + 1e30, subtype="DOUBLE"), UndecodableSampleError, "1e\\+06 times"),
         (claims(WHOLE["wav"], 40, 10**9), UndecodableSampleError, "of 1000000000 bytes"),
+        (claims(WHOLE["wav"], 40, 0), UndecodableSampleError, "truncated.* 0 bytes of sound"),
+        (chunks(1001), UnsupportedSampleError, "more than 1000 chunks"),
+        (WHOLE["vorbis"] + WHOLE["vorbis"], UnsupportedSampleError, "several Ogg streams"),
+        (WHOLE["vorbis"] + WHOLE["opus"], UnsupportedSampleError, "several Ogg streams"),
         (WHOLE["wav"][:36], UndecodableSampleError, "truncated"),
     ],
 )
@@ -69,6 +86,25 @@ def test_a_wav_that_was_streamed_is_read() -> None:
     streamed = claims(claims(WHOLE["wav"], 4, 0xFFFFFFFF), 40, 0xFFFFFFFF)
 
     np.testing.assert_array_equal(KIND.decode(streamed, VIEW), KIND.decode(WHOLE["wav"], VIEW))
+
+
+def test_a_flac_that_was_streamed_is_read() -> None:
+    """Contract: all of it, counted while it is read; and too much or too little of it is not."""
+    np.testing.assert_array_equal(
+        KIND.decode(streamed(WHOLE["flac"]), VIEW), KIND.decode(WHOLE["flac"], VIEW)
+    )
+    long = streamed(file_of(np.zeros(31 * 4000), 4000, "FLAC"))
+    with pytest.raises(SampleTooLargeError, match="more than 30 s"):
+        KIND.decode(long, VIEW)
+    for kept in (0.4, 0.9):
+        cut = streamed(WHOLE["flac"])[: int(len(WHOLE["flac"]) * kept)]
+        with pytest.raises(UndecodableSampleError):
+            KIND.decode(cut, VIEW)
+
+
+def test_a_wav_with_notes_is_read() -> None:
+    """Contract: chunks before the sound are passed over."""
+    np.testing.assert_array_equal(KIND.decode(chunks(9), VIEW), KIND.decode(WHOLE["wav"], VIEW))
 
 
 @settings(max_examples=150)

@@ -11,11 +11,13 @@ from graph_helpers import KIND, VIEW, Quick, ring, rings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.kinds.graph import generated
 from detector.detector import Detector
 from detector.embedding import Embedding
 from detector.errors import DegenerateDataError, InvalidSpecError, SampleError
 from detector.kinds.graph import GraphView
 from detector.kinds.learned import Learned, learn, read
+from detector.kinds.pictures import graph_drawing
 from detector.metrics import auroc
 from detector.places import shares
 from detector.spec import Spec
@@ -202,3 +204,28 @@ def test_labels_that_do_not_go_with_their_neighbours_are_odd() -> None:
     scores = fitted(trained, normal).scores(embedded(trained, [*fresh, *odd]))
 
     assert auroc(scores, np.arange(40) >= 20) > 0.9
+
+
+def test_large_graphs_are_drawn_in_fewer_steps() -> None:
+    """Contract: small ones as long as ever; a ring still lies as one, neighbours side by side."""
+    assert [graph_drawing.steps_of(n) for n in (1, 1200, 2400, 5000)] == [120, 120, 60, 30]
+    ends = np.arange(30)
+    edges = np.stack(
+        [np.concatenate([ends, (ends + 1) % 30]), np.concatenate([(ends + 1) % 30, ends])]
+    )
+    at = graph_drawing.layout(edges, 30)
+    near = np.linalg.norm(at[edges[0]] - at[edges[1]], axis=1).mean()
+    assert near < 0.5 * np.linalg.norm(at - at[(ends + 15) % 30], axis=1).mean()
+
+
+def test_generated_set_differs_in_relations_alone() -> None:
+    """Law: odd graphs of the benchmark have the sizes, labels and edges that normal ones have."""
+    for odd in (None, "relabelled", "swapped"):
+        value = generated(np.random.default_rng(3), odd)
+        sample = KIND.decode(json.dumps(value).encode(), VIEW)
+        n = len(sample.names)
+        assert len(sample.edges) == n + 3
+        assert sorted(map(str, sample.of_nodes["label"])) == sorted("ABC" * (n // 3))
+        labels = np.array(list(sample.of_nodes["label"]))
+        changes = int((labels != np.roll(labels, 1)).sum())
+        assert (changes == 3) == (odd is None)

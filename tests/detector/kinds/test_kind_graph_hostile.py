@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -164,3 +165,46 @@ def test_flipped_and_cut_bytes(bit: int, end: int) -> None:
             for several in sample.of_nodes.values()
             for value in several
         )
+
+
+LIMIT = 800
+
+
+@pytest.mark.parametrize(
+    ("attributes", "times"),
+    [
+        (lambda at: {"f": [at % 7, 3, 5, 9] * 16}, 4),
+        (lambda at: {"f": [at % 7 + 0.1, 0.3] * 32}, 4),
+        (lambda at: {f"k{i}": "ab" for i in range(16)}, 1),
+        (lambda at: {f"{i}": f"{at * 31 + i:06x}" for i in range(16)}, 2),
+        (lambda at: {f"k{i}": 1 for i in range(64)} if at == 0 else {}, 1),
+        (lambda at: {"x": at if at % 2 else "w"}, 2),
+    ],
+)
+def test_memory_is_near_that_of_the_text(attributes: Any, times: float) -> None:
+    """Law: a decoded graph takes a few times its bytes, and says how much."""
+    edges = [edge(at % 70, 70 + at // 70, **attributes(at)) for at in range(LIMIT)]
+    content = json.dumps(
+        {"nodes": [{"id": at} for at in range(150)], "edges": edges}, separators=(",", ":")
+    ).encode()
+    KIND.decode(content, VIEW)
+    tracemalloc.start()
+    try:
+        sample = KIND.decode(content, VIEW)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < times * len(content) + 150_000
+    assert KIND.weight(sample) == pytest.approx(kept, rel=0.1, abs=150_000)
+    for row in (0, LIMIT - 1):
+        for name, value in attributes(row).items():
+            if isinstance(value, list):
+                assert [sample.of_edges[f"{name}[{i}]"][row] for i in range(64)] == value
+            else:
+                assert sample.of_edges[name][row] == value
+
+
+def test_list_beside_its_own_name() -> None:
+    """Contract: ``x: [1]`` beside ``"x[0]": 2``: the last counts, as one value."""
+    sample = KIND.decode(graph([{"id": 1, "x": [1], "x[0]": 2}, {"id": 2, "x": [3]}]), VIEW)
+    assert sample.of_nodes == {"x[0]": [2.0, 3.0]}

@@ -85,6 +85,7 @@ def test_every_format_is_decoded(form: str) -> None:
         ("\uff26ull width", ("full", "width")),
         ("衣服 👕 кофта", ("衣服", "кофта")),
         ("\ud800 half", ("half",)),
+        ("x" * 9000 + " end", ("x" * 100, "end")),
     ],
 )
 def test_text_becomes_words(text: str, words: tuple[str, ...]) -> None:
@@ -187,6 +188,13 @@ def worded(*texts: str) -> list[WordedImage]:
 def test_words_that_come_again_are_known() -> None:
     samples = worded("red hat", "red shoe", "blue shoe", "blue blue", "red once once")
     assert KIND.settings(samples, VIEW) == {"words": ["blue", "red", "shoe"]}
+    long = [f"{number:05}" + "x" * 95 for number in range(20_000)]
+    assert len(KIND.settings(worded(" ".join(long), " ".join(long[1:]), *long), VIEW)["words"]) == (
+        VIEW.vocabulary
+    )
+    widest = KIND.view({"vocabulary": 50_000})
+    kept = KIND.settings(worded(" ".join(long), " ".join(long[1:]), *long), widest)["words"]
+    assert len(kept) == 10_000, "a million characters"
     fewer = KIND.view({"vocabulary": 2})
     assert KIND.settings(samples, fewer) == {"words": ["blue", "red"]}
 

@@ -115,7 +115,7 @@ def test_nothing_to_learn_is_refused() -> None:
     "values",
     [
         {"unit": "characters"},
-        {"longest": 0},
+        {"longest": 1},
         {"longest": 4097},
         {"vocabulary": 0},
         {"vocabulary": 8001},
@@ -189,3 +189,16 @@ def test_alerts_of_a_log_rank_high(data_dir: Path, tmp_path: Path) -> None:
         detector.scores(_embedded(learned, contents(f"test/{part}"))) for part in ("good", "alert")
     )
     assert _auroc(normal, odd) > 0.85
+
+
+def test_odd_sessions_are_not_normal() -> None:
+    """Law: no odd session of the benchmark could be a normal one; each is odd at one place."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        assert measured._NORMAL.fullmatch(" ".join(measured.session(rng)))
+    for anomaly, more in zip(measured.ANOMALIES, (0, -1, 1, 1), strict=True):
+        for seed in range(200):
+            normal = measured.session(np.random.default_rng(seed))
+            odd = measured.session(np.random.default_rng(seed), anomaly)
+            assert not measured._NORMAL.fullmatch(" ".join(odd)), odd
+            assert len(odd) == len(normal) + more

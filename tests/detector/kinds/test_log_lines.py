@@ -110,3 +110,32 @@ def test_joined_tokens_stand_in_their_line() -> None:
         ("ab  c",),
         (Span(0, 0, 2), Span(0, 3, 3), Span(0, 4, 5)),
     )
+
+
+def test_picture_measures_little_of_long_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law: 100 characters of a token are drawn and measured, each character once."""
+    measured: list[str] = []
+    font = log_picture._font()
+
+    class Counted:
+        def getlength(self, text: str) -> float:
+            measured.append(text)
+            return float(font.getlength(text))
+
+    log_picture._advance.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(log_picture, "_font", Counted)
+        rows = log_picture._rows(*log_picture.joined(["ab" * 500] * 300))
+    assert sorted(measured) == [" ", ".", "a", "b"]
+    drawn = [text for row in rows for text, token in row.pieces if token is not None]
+    assert sum(map(len, drawn)) == 300 * 103
+    assert all(row.width <= log_picture._ROOM_PX for row in rows)
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=300))
+def test_rows_are_filled(text: str) -> None:
+    """Reference: as many characters as a naive sum lets into a row, one at least."""
+    fitting = log_picture._fitting(text)
+    assert fitting == 1 or log_picture._width(text[:fitting]) <= log_picture._ROOM_PX
+    if fitting < len(text):
+        assert log_picture._width(text[: fitting + 1]) > log_picture._ROOM_PX

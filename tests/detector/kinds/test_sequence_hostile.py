@@ -12,7 +12,10 @@ from detector.errors import (
     UndecodableSampleError,
     UnsupportedSampleError,
 )
-from detector.kinds.sequence import BYTES, KIND, LINE, TOKEN
+from detector.kinds.learned import learn, read
+from detector.kinds.parsing.vocabulary_bounds import CHARACTERS, LONGEST_WORD
+from detector.kinds.sequence import BYTES, KIND, LINE, TOKEN, SequenceKind, SequenceSample
+from models.self_supervision import Plan
 
 VIEW = KIND.view({})
 LINES = KIND.view({"unit": "lines", "longest": 4})
@@ -30,6 +33,10 @@ GOOD = b"2005-06-03 12:00:01 node R02-M1-N0 RAS KERNEL INFO parity error correct
         (b"caf\xe9 au lait", ("caf", "au", "lait")),
         (b"[error] disk full", ("error", "disk", "full")),
         (b'{"level": 1}\n{"level": 2}', ("level", "<num>", "level", "<num>")),
+        (b'{"level": "info", "words": ["Up"]}\n', ("level", "info", "words", "up")),
+        (b'["a"] x\n["b"] y\n', ("a", "x", "b", "y")),
+        (b'["Up", 12, null]', ("up", "<num>", "null")),
+        (b"[12]\n", ("<num>",)),
         (b'"a"', ("a",)),
         (b"[" + b"1" * 10_000 + b"]", ("<num>",)),  # more digits than Python reads: a line of text
     ],
@@ -56,17 +63,18 @@ def test_lines_can_be_tokens() -> None:
         (b"... --- !!!", UndecodableSampleError, "empty"),
         (b"[]", UndecodableSampleError, "empty"),
         (b'{"tokens": []}', UndecodableSampleError, "empty"),
-        (b"{}", UndecodableSampleError, 'must have a list "tokens"'),
-        (b'{"tokens": "a"}', UndecodableSampleError, 'must have a list "tokens"'),
-        (b'{"words": ["a"]}', UndecodableSampleError, 'must have a list "tokens"'),
-        (b'["a", 1]', UndecodableSampleError, "number 1 is int"),
-        (b"[[[]]]", UndecodableSampleError, "number 0 is list"),
-        (b'["a", null]', UndecodableSampleError, "number 1 is NoneType"),
+        (b"{}", UndecodableSampleError, "empty"),
+        (b"[[[]]]", UndecodableSampleError, "empty"),
+        (b'{"tokens": "a"}', UndecodableSampleError, '"tokens" must be a list'),
+        (b'{"tokens": 512, "message": "done"}', UndecodableSampleError, '"tokens" must be a list'),
+        (b'{"tokens": ["a", 1]}', UndecodableSampleError, "number 1 is int"),
+        (b'{"tokens": ["a", null]}', UndecodableSampleError, "number 1 is NoneType"),
         (b'["a", "\\ud800"]', UndecodableSampleError, "token 1 holds a NUL or half a character"),
         (b'["\\u0000"]', UndecodableSampleError, "token 0 holds a NUL"),
         (b'{"tokens": ["a", "b"', UndecodableSampleError, "JSON cannot be read"),
         (b'["a",', UndecodableSampleError, "JSON cannot be read"),
-        (b"[" * 500_000, UndecodableSampleError, "JSON cannot be read"),
+        (b'["a", "b', UndecodableSampleError, "JSON cannot be read"),
+        (b"[" * 500_000, SampleTooLargeError, "a line has at most"),
         (b'{"tokens":' * 100_000, UndecodableSampleError, "JSON cannot be read"),
         (b"\x89PNG\r\n\x1a\n\0\0", UnsupportedSampleError, "binary data"),
         ("text".encode("utf-16"), UnsupportedSampleError, "no text in UTF-8"),
@@ -129,3 +137,27 @@ def test_damaged_samples(data: st.DataObject, good: bytes) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     _only_sample_errors(bytes(content[: data.draw(st.integers(0, len(content)))]))
+
+
+def test_words_of_text_are_cut() -> None:
+    """Contract: 100 characters of a word are its token, also where lower case has more of them."""
+    sample = KIND.decode(("\u0130" * 16_000 + " end").encode(), VIEW)
+    assert [len(token) for token in sample.tokens] == [LONGEST_WORD, 3]
+    assert (sample.spans[0].start, sample.spans[0].end) == (0, 16_000)
+
+
+def test_vocabulary_of_long_tokens_makes_a_file() -> None:
+    """Contract: whatever the tokens are, the network's file can be written, and read again."""
+
+    class Quick(SequenceKind):
+        plan = Plan(steps=1, rounds=1)
+
+    view = KIND.view({"vocabulary": 8000})
+    words = [f"{number:04}" + "\U0001f600" * 996 for number in range(8000)]
+    samples = [SequenceSample(tuple(words[start : start + 1000])) for start in range(0, 8000, 1000)]
+    settings = KIND.settings([*samples, *samples], view)
+    assert settings["tokens"] == words[: CHARACTERS // 1000]
+    assert len(settings["known"]) == 1001
+    few = [SequenceSample(sample.tokens[:50]) for sample in samples]
+    learned = learn(Quick(), [*samples, *samples, *few], view)
+    assert read(Quick(), learned.to_bytes()).fingerprint == learned.fingerprint

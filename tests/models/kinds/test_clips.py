@@ -78,3 +78,12 @@ def test_colour_statistics_count_every_clip_alike() -> None:
     np.testing.assert_allclose(mean, wanted, atol=2e-3)
     np.testing.assert_allclose(deviation, np.sqrt(squares - wanted**2), atol=2e-3)
     assert channel_statistics([np.zeros((4, 8, 8, 3), np.uint8)]) == ((0.0,) * 3, (1.0,) * 3)
+
+
+def test_colour_statistics_of_long_clips_are_exact() -> None:
+    """Reference: NumPy, in float64; 2 million pixels of grey levels near 200 in each channel."""
+    clip = np.random.default_rng(0).integers(196, 205, (512, 64, 64, 3), dtype=np.uint8)
+    mean, deviation = channel_statistics([clip])
+    values = clip.reshape(-1, 3).astype(np.float64)
+    np.testing.assert_allclose(mean, values.mean(axis=0), atol=6e-4)  # of rounding
+    np.testing.assert_allclose(deviation, values.std(axis=0), atol=6e-4)

@@ -32,16 +32,18 @@ export function sorted(files, kind) {
 }
 
 /**
- * Return files, each with its `text`, of the same folder and name but for the ending, if there is one;
- * a text without a file stands for itself.
+ * Return files, each with the `text` that belongs to it, as the service matches them: of the same folder
+ * and name but for the ending, if no third file is called so. Any other text stands for itself.
  */
 export function paired(files) {
-  const stem = ({ path }) => path.replace(/\.[^./]*$/, "");
   const isText = ({ path }) => path.toLowerCase().endsWith(TEXT);
-  const texts = new Map(files.filter(isText).map((each) => [stem(each), each.file]));
-  const others = new Set(files.filter((each) => !isText(each)).map(stem));
-  return files.filter((each) => !isText(each) || !others.has(stem(each)))
-    .map((each) => ({ ...each, text: isText(each) ? undefined : texts.get(stem(each)) }));
+  const alike = Map.groupBy(files, ({ path }) => path.replace(/\.[^./]*$/, ""));
+  const texts = new Map();
+  for (const each of alike.values()) {
+    if (each.length === 2 && isText(each[0]) !== isText(each[1])) texts.set(each.find((one) => !isText(one)), each.find(isText));
+  }
+  const used = new Set(texts.values());
+  return files.filter((each) => !used.has(each)).map((each) => ({ ...each, text: texts.get(each)?.file }));
 }
 
 /** Say which files are left out, if any: a list of no or one sentence. */

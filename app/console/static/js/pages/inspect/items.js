@@ -163,7 +163,7 @@ export class Items {
     for (let tries = 1; ; tries += 1) {
       const body = new FormData();
       body.append("images", item.file, item.name);
-      if (item.text) body.append("texts", await item.text.text());
+      if (item.text) body.append("texts", await textOf(item.text));
       if (points) body.append("mask", JSON.stringify([points]));
       try {
         return await post(`${path`/v1/detectors/${this.detector.name}`}/${what}`, { query, body, signal });
@@ -172,5 +172,15 @@ export class Items {
       }
       await pause(WAIT_S * tries, signal);
     }
+  }
+}
+
+/** Return what is in a file of text; what is no UTF-8 is refused, as it is where it is learned from. */
+async function textOf(file) {
+  const content = await file.arrayBuffer();
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(content);
+  } catch {
+    throw Object.assign(new Error(`${file.name} is no text in UTF-8: save it as UTF-8.`), { status: 422, title: "Unreadable text" });
   }
 }

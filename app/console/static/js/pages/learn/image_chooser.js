@@ -4,7 +4,7 @@ import { fill, h } from "../../dom.js";
 import { bytes, capital, count, counted } from "../../format.js";
 import { dropzone } from "../../parts/dropzone.js";
 import { check } from "../../parts/field.js";
-import { leftOut, sorted } from "../../parts/files.js";
+import { leftOut, paired, sorted } from "../../parts/files.js";
 import { polygon } from "../../parts/polygon.js";
 import { box } from "../../parts/states.js";
 import { groups, names } from "./names.js";
@@ -59,7 +59,7 @@ export function imageChooser({ title, hint, limits, samples, signal, onChange, a
       trouble,
       all.length > 0 && (samples.isImage ? thumbnails(all, addresses) : named(all, samples)),
       packed.length === 1 && grouped && folders,
-      packed.length === 0 && grouped && hasFolders(all) && [folders, chosen.byFolder && groupList(all, samples)],
+      packed.length === 0 && grouped && hasFolders(all) && [folders, chosen.byFolder && groupList(samplesIn(all, samples), samples)],
       region && all.length > 0 && h("div", {}, h("h3", {}, "What counts of every one of these images"),
         polygon({ image: address(all[0].file, addresses), points: chosen.mask, onChange: (points) => { chosen.mask = points; tell(); } })));
     tell();
@@ -95,15 +95,18 @@ export function imageChooser({ title, hint, limits, samples, signal, onChange, a
 
 const nothing = () => ({ images: [], archives: [], others: [], byFolder: false, mask: [] });
 const size = (chosen) => [...chosen.images, ...chosen.archives].reduce((sum, { file }) => sum + file.size, 0);
+/** Return the samples that files are: a file and its text are one. */
+const samplesIn = (all, { pairs }) => (pairs ? paired(all) : all);
 const hasFolders = (all) => all.some((each) => each.name.includes("/"));
 
-function inWords({ images: all, archives: packed, ...chosen }, { one }) {
-  const parts = [all.length > 0 && counted(all.length, one), packed.length > 0 && packed.map((each) => each.file.name).join(", ")];
+function inWords({ images: all, archives: packed, ...chosen }, samples) {
+  const parts = [all.length > 0 && counted(samplesIn(all, samples).length, samples.one), packed.length > 0 && packed.map((each) => each.file.name).join(", ")];
   return [...parts, bytes(size({ images: all, archives: packed, ...chosen }))].filter(Boolean).join(" · ");
 }
 
 /** Return why these cannot be sent, each with what to do. */
-function problems({ images: all, archives: packed, mask, ...rest }, limits, { archives, region, samples: { one, many } }) {
+function problems({ images: all, archives: packed, mask, ...rest }, limits, { archives, region, samples }) {
+  const { one, many } = samples;
   const total = size({ images: all, archives: packed, ...rest });
   const large = all.find(({ file }) => file.size > limits.max_image_bytes);
   return [
@@ -111,7 +114,7 @@ function problems({ images: all, archives: packed, mask, ...rest }, limits, { ar
     packed.length > 1 && "One archive at a time: send the first, then add the next to what is known.",
     packed.length > 0 && all.length > 0 && `An archive goes alone: start again with either the archive or the ${many}.`,
     packed.length > 0 && archives && region && "This detector takes a region with its images, which an archive cannot carry: drop the images themselves.",
-    all.length > limits.max_job_images && `One job takes at most ${counted(limits.max_job_images, one)}: send some, then add the rest to what is known in further jobs.`,
+    samplesIn(all, samples).length > limits.max_job_images && `One job takes at most ${counted(limits.max_job_images, one)}: send some, then add the rest to what is known in further jobs.`,
     total > limits.max_upload_bytes && `One upload takes at most ${bytes(limits.max_upload_bytes)}, and this is ${bytes(total)}: send some, then add the rest to what is known, or copy the folder to the server and name it below.`,
     large && `${large.path} is larger than one ${one} may be (${bytes(limits.max_image_bytes)}): save it smaller, or leave it out.`,
     region && all.length > 0 && mask.length < 3 && "Draw the region that counts: three corners at least.",
