@@ -29,7 +29,7 @@ def oas(moments: Moments) -> tuple[Float[np.ndarray, "d d"], float]:
     """
     if moments.n < 2:
         raise DegenerateDataError(
-            f"{moments.n} sample(s) fitted: a covariance needs at least 2 different ones"
+            f"{moments.n} image(s) fitted: a covariance needs at least 2 different ones"
         )
     d = len(moments.mean)
     covariance = moments.scatter / moments.n
