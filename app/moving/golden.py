@@ -103,7 +103,7 @@ async def score(
 def _score_arrays(
     detector: Detector, learned: Learned, files: Sequence[bytes]
 ) -> tuple[list[float], Rows]:
-    samples = [np.load(io.BytesIO(file), allow_pickle=False) for file in files]
+    samples = [np.load(io.BytesIO(file)) for file in files]
     return _judge(detector, [learned.embedder.embed([sample]) for sample in samples])
 
 

@@ -29,7 +29,7 @@ TYPES |= {"image_text": (".json", "application/json")}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of all kinds, with a calibrated detector of some, named as they are."""
-    command = [sys.executable, str(HERE / "kinds_server.py")]
+    command = [sys.executable, str(HERE / "kinds_console.py")]
     where = tmp_path_factory.mktemp("kinds") / "data"
     with Server(where, command=command).serving() as server:
         for kind in ("audio", "graph", "sequence"):
