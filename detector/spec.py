@@ -39,7 +39,7 @@ class Spec:
     mask: Mask = "none"
     options: Options = field(default_factory=Options)
     kind: str = DEFAULT_KIND
-    view: Mapping[str, Any] = field(default_factory=dict)
+    view: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def plain(self) -> dict[str, Any]:
         """Return plain values, of which ``of`` makes it again; of images as they always were."""
