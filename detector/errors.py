@@ -20,11 +20,11 @@
     ├── DeviceLostError             the device fails at everything until the process ends
     ├── SampleError                 one sample cannot be scored or fitted; its kind's decoder says
     │   ├── UndecodableSampleError  its bytes are not a whole, readable sample of its kind
-    │   │   └── UndecodableImageError   nor a whole, readable image
     │   ├── UnsupportedSampleError  its format, or something in it, is not accepted
-    │   │   └── UnsupportedImageError   of an image
-    │   └── SampleTooLargeError     it is longer, larger or more than the limit of its kind
-    │       └── ImageTooLargeError      an image of more pixels than the limit
+    │   ├── SampleTooLargeError     it is longer, larger or more than the limit of its kind
+    │   ├── UndecodableImageError   its bytes are not a whole, readable image
+    │   ├── UnsupportedImageError   the image is of a kind that is not accepted
+    │   └── ImageTooLargeError      the image has more pixels than the limit
     └── MissingAnomaliesError       a threshold that is chosen from known anomalies, without any
 """
 
@@ -121,13 +121,17 @@ class SampleTooLargeError(SampleError):
     reason = "too_large"
 
 
-class UndecodableImageError(UndecodableSampleError):
+class UndecodableImageError(SampleError):
     """The bytes are not a whole, readable image."""
 
 
-class UnsupportedImageError(UnsupportedSampleError):
+class UnsupportedImageError(SampleError):
     """The image is of a kind that is not accepted; the message names what is."""
 
+    reason = "unsupported"
 
-class ImageTooLargeError(SampleTooLargeError):
+
+class ImageTooLargeError(SampleError):
     """The image has more pixels than the limit."""
+
+    reason = "too_large"

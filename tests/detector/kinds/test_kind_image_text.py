@@ -17,11 +17,13 @@ from detector.detector import Detector
 from detector.embedding import Embedding
 from detector.errors import (
     DegenerateDataError,
+    ImageTooLargeError,
     InvalidSpecError,
     SampleError,
     SampleTooLargeError,
+    UndecodableImageError,
     UndecodableSampleError,
-    UnsupportedSampleError,
+    UnsupportedImageError,
 )
 from detector.kinds.image_text import ImageText, WordedImage, pair
 from detector.kinds.learned import Learned, learn, read
@@ -120,13 +122,13 @@ PIXEL = base64.b64encode(file_of()).decode()
         (encoded(7), UndecodableSampleError, "send an object"),
         (encoded("***"), UndecodableSampleError, "not base64"),
         (encoded("é"), UndecodableSampleError, "not base64"),
-        (encoded(""), UndecodableSampleError, "empty"),
-        (encoded("aGVsbG8="), UndecodableSampleError, "not an image"),
-        (encoded(PIXEL[:80]), UndecodableSampleError, "cannot be decoded"),
+        (encoded(""), UndecodableImageError, "empty"),
+        (encoded("aGVsbG8="), UndecodableImageError, "not an image"),
+        (encoded(PIXEL[:80]), UndecodableImageError, "cannot be decoded"),
         (encoded(PIXEL, "..."), UndecodableSampleError, "no word"),
         (encoded(PIXEL, "word " * 9), SampleTooLargeError, "9 words exceed the 8"),
         (encoded(PIXEL, "x" * 10_001), SampleTooLargeError, "10001 characters"),
-        (pair(file_of(size=7), "x"), UnsupportedSampleError, "at least 8"),
+        (pair(file_of(size=7), "x"), UnsupportedImageError, "at least 8"),
     ],
 )
 def test_what_cannot_be_read_is_refused(content: bytes, error: type, told: str) -> None:
@@ -139,7 +141,7 @@ def test_limits_are_kept_before_the_memory_is_spent(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SampleTooLargeError, match="bytes exceed the limit of 1000"):
         KIND.decode(b" " * 1001, VIEW)
     monkeypatch.setattr(Quick, "limits", {**ImageText.limits, "pixels": 399})
-    with pytest.raises(SampleTooLargeError, match="399"):
+    with pytest.raises(ImageTooLargeError, match="399"):
         KIND.decode(pair(file_of(), "x"), VIEW)
 
 
