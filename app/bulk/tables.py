@@ -13,7 +13,8 @@ from app.bulk.errors import BulkError, UnreadableSourceError
 from app.bulk.fragments import Fragment, Item
 from app.bulk.objects import opened
 from app.bulk.sources import How, check_size, refused
-from app.errors import ServiceError, UndecodableImageError
+from app.errors import UndecodableImageError
+from detector.errors import DetectorError
 
 ROWS_AT_ONCE = 16
 BUFFER_BYTES = 2**20
@@ -51,7 +52,7 @@ def items(fragment: Fragment, how: How) -> Iterator[Item]:
             first = sum(table.metadata.row_group(each).num_rows for each in range(number))
             try:
                 yield from _rows(table, place, number, first, columns, how)
-            except (BulkError, ServiceError, MemoryError):
+            except (BulkError, DetectorError, MemoryError):
                 raise
             except Exception as error:  # a decoder fed by strangers fails in many ways
                 yield refused(
@@ -133,7 +134,7 @@ def _table(place: str) -> Iterator[Any]:
     with closing(opened(place)) as file:
         try:
             table = pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_BYTES)
-        except (BulkError, ServiceError):
+        except (BulkError, DetectorError):
             raise
         except (pa.ArrowException, OSError, ValueError) as error:
             raise UnreadableSourceError(f"{place} is no whole Parquet file: {error}") from error

@@ -18,10 +18,11 @@ from app.bulk.errors import BulkError
 from app.bulk.fragments import Fragment, Item
 from app.bulk.objects import opened
 from app.bulk.sources import How, check_size, is_image, refused
-from app.errors import RefusedMemberError, ServiceError, StorageUnavailableError
+from app.errors import RefusedMemberError, StorageUnavailableError
 from app.intake import untar
 from app.intake.archives import Counted, Names
 from app.intake.limits import Limits, quoted
+from detector.errors import DetectorError
 
 SAMPLE_IMAGES = 16
 """Images of one sample; more are no sample, and wait for no JSON."""
@@ -44,7 +45,7 @@ def items(fragment: Fragment, how: How) -> Iterator[Item]:
                 yield item
         except (BulkError, StorageUnavailableError):
             raise
-        except ServiceError as error:
+        except DetectorError as error:
             if isinstance(error.__cause__, BulkError | MemoryError):  # no damage of the file
                 raise error.__cause__ from None
             yield refused(
@@ -66,7 +67,7 @@ def _samples(place: str, file: io.BufferedReader, how: How) -> Iterator[Item]:
             if item is not None:
                 images.append(item)
             group = about or group
-    except ServiceError:
+    except DetectorError:
         yield from _grouped(images, group)  # these came whole
         raise
     yield from _grouped(images, group)
@@ -98,7 +99,7 @@ def _members(
                 raise RefusedMemberError(f"{quoted(name)} is a link, a device or a sparse file")
             if is_image(name):
                 check_size(member.size, how)
-        except ServiceError as error:
+        except DetectorError as error:
             if is_image(member.name):
                 called = f"{place}/{member.name}"
                 yield member.name, refused(called, str(error)), ""

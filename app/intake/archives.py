@@ -22,8 +22,9 @@ from typing import IO
 
 from starlette.exceptions import HTTPException
 
-from app.errors import MalformedUploadError, RefusedMemberError, ServiceError, TooManyImagesError
+from app.errors import MalformedUploadError, RefusedMemberError, TooManyImagesError
 from app.intake.limits import Limits, quoted
+from detector.errors import DetectorError
 
 CHUNK = 2**20
 """Bytes that are read and written at once."""
@@ -107,7 +108,7 @@ def readable(kind: str) -> Iterator[None]:
     """Turn the many errors of reading a damaged archive into one."""
     try:
         yield
-    except (ServiceError, HTTPException):  # ours, and the middleware's on too long a body
+    except (DetectorError, HTTPException):  # ours, and the middleware's on too long a body
         raise
     except Exception as error:
         raise MalformedUploadError(

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from zipfile import ZipFile
 
-from app.errors import DamagedSpoolError, ServiceError
+from app.errors import DamagedSpoolError
 from app.images.sources import Source
+from detector.errors import DetectorError
 
 FORMAT = 1
 MANIFEST, MASK = "manifest.json", "mask"
@@ -218,7 +219,7 @@ def _whole(path: Path) -> Iterator[None]:
     """Turn the many errors of reading a damaged ZIP into one."""
     try:
         yield
-    except ServiceError:
+    except DetectorError:
         raise
     except Exception as error:
         raise DamagedSpoolError(
