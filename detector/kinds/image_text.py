@@ -12,11 +12,10 @@ rows, seeds 0 and 1 (and with tone and name, "dark warm skirt", where one of the
     whole texts contrasted                      0.97, 0.96    (0.78, 0.80)
     the network untrained                       0.50          (0.54)
     squeezes of agreement, not of surprise      0.82          (0.73)
-    Gaussian per text of colour and gradients   0.76          (0.62)
-    Gaussian per text of SE-Lite0's squeezes    0.78
 
-A classifier of those same squeezes that is told that texts are classes (logistic regression) comes
-to 0.99; it needs texts that are. At 192 px instead of 128: 0.97 (0.86), for twice the time.
+Plain baselines stand in docs/kinds.md, beside it on the same files. A classifier of those same
+squeezes that is told that texts are classes (logistic regression) comes to 0.99; it needs texts
+that are. At 192 px instead of 128: 0.97 (0.86), for twice the time.
 """
 
 import base64
