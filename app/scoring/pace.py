@@ -1,4 +1,8 @@
-"""What has been learned of the device: how many images it takes at once, and how fast."""
+"""What has been learned of the device: how many images it takes at once, and how fast.
+
+Several lanes tell it what they saw. That one's word may be lost to another's at the same moment
+does no harm: the next pass says it again.
+"""
 
 PASSES_BEFORE_MORE = 100
 """Passes that must succeed before a batch that did not fit into memory is tried again."""

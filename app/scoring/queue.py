@@ -7,11 +7,15 @@ after it.
 While both lines wait, fitting gets one batch after nine times as many images of scoring; what the
 device has left over is fitting's. The lines share no batch: an image that is fitted would keep
 those that are scored beside it waiting, and may be of another size, which is a pass of its own.
+
+Images come from the event loop. Threads take them, each from one line only, and ask nobody: the
+loop may be busy for as long as a pass takes.
 """
 
 import asyncio
 import itertools
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence, Sized
@@ -21,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import UnavailableError
+from app.scoring.pace import Pace
 from detector.embedding import Embedding
 from detector.embeds import Embeds
 
@@ -63,10 +68,13 @@ class Item:
 
 
 class Queue:
-    """Both lines; each has room for so many images."""
+    """Both lines, each with room for so many images, and who is under way in which lane."""
 
-    def __init__(self, room: int) -> None:
-        self._room = room
+    def __init__(self, room: int, lanes: int, pace: Pace) -> None:
+        self.closed = False
+        self.freed = asyncio.Event()
+        """To be set, in the event loop, when images to fit were taken: somebody may wait for it."""
+        self._room, self._lanes, self._pace = room, lanes, pace
         self._scoring: deque[deque[Item]] = deque()
         """What is left of each request, in the order of their turns."""
         self._in_turn = 0
@@ -76,8 +84,11 @@ class Queue:
         self._fitting: deque[Item] = deque()
         self._scored = 0
         """Images of scoring that were taken since fitting had its turn."""
-        self._filled, self._freed = asyncio.Event(), asyncio.Event()
-        self._closed = False
+        self._under_way: dict[int, list[Item]] = {}
+        """The batch of each thread that is at work."""
+        self._lock = threading.Lock()
+        self._scorers = threading.Condition(self._lock)
+        self._fitters = threading.Condition(self._lock)
 
     def __len__(self) -> int:
         return self._waiting + len(self._fitting)
@@ -88,6 +99,12 @@ class Queue:
         return self._waiting
 
     @property
+    def under_way(self) -> int:
+        """Images that are being embedded, whose callers wait."""
+        batches = tuple(self._under_way.values())
+        return sum(not item.future.done() for batch in batches for item in batch)
+
+    @property
     def room(self) -> int:
         """How many more images of scoring may wait."""
         return self._room - self._waiting
@@ -95,9 +112,10 @@ class Queue:
     def put(self, items: Sequence[Item]) -> None:
         """Let the images of a request wait to be scored, for which there is room."""
         if items:
-            self._scoring.append(deque(items))
-            self._waiting += len(items)
-            self._filled.set()
+            with self._lock:
+                self._scoring.append(deque(items))
+                self._waiting += len(items)
+                self._wake()
 
     async def put_when_room(self, item: Item) -> None:
         """Let an image of fitting wait, as soon as there is room.
@@ -105,32 +123,62 @@ class Queue:
         Raises:
             UnavailableError: if the queue is closed.
         """
-        while len(self._fitting) >= self._room and not self._closed:
-            self._freed.clear()
-            await self._freed.wait()
-        if self._closed:
+        while len(self._fitting) >= self._room and not self.closed:
+            self.freed.clear()
+            await self.freed.wait()
+        if self.closed:
             raise UnavailableError("the service is stopping")
-        self._fitting.append(item)
-        self._filled.set()
+        with self._lock:
+            self._fitting.append(item)
+            self._wake()
 
-    async def take(self, share: Callable[[], int], is_wanted: Callable[[Item], bool]) -> list[Item]:
-        """Wait for images, and take up to ``share()`` of one line; those not wanted are dropped."""
-        taken: list[Item] = []
-        while not taken:
-            while not len(self):
-                self._filled.clear()
-                await self._filled.wait()
-            most = share()
-            is_due = self._scored >= SCORED_PER_FITTED * most
-            fits = bool(self._fitting) and (is_due or not self._scoring)
-            line: Sized = self._fitting if fits else self._scoring
-            while line and len(taken) < most:
-                item = self._fitting.popleft() if fits else self._pop()
-                if is_wanted(item):
-                    taken.append(item)
-            self._scored = 0 if fits else self._scored + len(taken)
-            self._freed.set()
-        return taken
+    def take(self, is_wanted: Callable[[Item], bool], *, fits: bool) -> list[Item]:
+        """Wait for this thread's next batch of its line; none if the queue is closed.
+
+        Whoever takes one has done with the one before. Images that are not wanted are dropped.
+        """
+        me = threading.get_ident()
+        with self._lock:
+            self._under_way.pop(me, None)
+            while not self.closed:
+                most = self._share()
+                if self._due(most) is fits:
+                    if batch := self._pick(most, is_wanted, fits=fits):
+                        self._under_way[me] = batch
+                        self._scored = 0 if fits else self._scored + len(batch)
+                        self._wake()  # who comes together is shared out
+                        return batch
+                else:
+                    self._wake()
+                    (self._fitters if fits else self._scorers).wait()
+            return []
+
+    def _share(self) -> int:
+        """Return how many of those who wait a free lane takes: no more than leaves others idle."""
+        free = max(1, self._lanes - len(self._under_way))
+        return min(self._pace.most, max(1, math.ceil(len(self) / free)))
+
+    def _due(self, most: int) -> bool | None:
+        """Return whether a batch of fitting comes next, or one of scoring; None if none does."""
+        if not len(self) or len(self._under_way) >= self._lanes:
+            return None
+        is_turn = self._scored >= SCORED_PER_FITTED * most
+        return bool(self._fitting) and (is_turn or not self._scoring)
+
+    def _wake(self) -> None:
+        """Wake a thread of the line that is due: one waits there, or all lanes are at work."""
+        due = self._due(self._share())
+        if due is not None:
+            (self._fitters if due else self._scorers).notify()
+
+    def _pick(self, most: int, is_wanted: Callable[[Item], bool], *, fits: bool) -> list[Item]:
+        line: Sized = self._fitting if fits else self._scoring
+        batch: list[Item] = []
+        while line and len(batch) < most:
+            item = self._fitting.popleft() if fits else self._pop()
+            if is_wanted(item):
+                batch.append(item)
+        return batch
 
     def _pop(self) -> Item:
         """Take the next image of scoring, of which there is one."""
@@ -146,11 +194,18 @@ class Queue:
         return item
 
     def close(self) -> list[Item]:
-        """Take nothing more; return who waited. Those who wait for room get their error."""
-        self._closed = True
-        self._freed.set()
-        waiting = [*itertools.chain.from_iterable(self._scoring), *self._fitting]
-        self._waiting = 0
-        self._scoring.clear()
-        self._fitting.clear()
-        return waiting
+        """Give nothing more; return who waited or was under way. In the event loop."""
+        with self._lock:
+            self.closed = True
+            left = [
+                *itertools.chain.from_iterable(self._under_way.values()),
+                *itertools.chain.from_iterable(self._scoring),
+                *self._fitting,
+            ]
+            self._waiting = 0
+            self._scoring.clear()
+            self._fitting.clear()
+            self._scorers.notify_all()
+            self._fitters.notify_all()
+        self.freed.set()  # those who wait for room get their error
+        return left

@@ -9,7 +9,8 @@ import pytest
 from batching_helpers import POISON, Double, Prepared, image, level, occupied, run, running, turns
 
 from app.errors import InferenceError, OverloadedError, UnavailableError
-from app.scoring.batching import READY_S, Batcher
+from app.scoring.batching import Batcher
+from app.scoring.lanes import READY_S
 from app.scoring.pace import PASSES_BEFORE_MORE, Pace
 from app.telemetry import Telemetry
 from detector.embedding import Embedding
@@ -167,21 +168,24 @@ def test_a_lost_device_ends_it_all(double: Double, caplog: pytest.LogCaptureFixt
     assert "never retrieved" not in caplog.text
 
 
-@pytest.mark.parametrize("broken", ["_device", "_embed"])
-def test_a_loop_that_fails_itself_ends_it_all(
+@pytest.mark.parametrize("broken", ["take", "pass"])
+def test_a_lane_that_fails_itself_ends_it_all(
     double: Double,
     broken: str,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Contract: a device thread that is gone, or a defect of ours, leaves nobody waiting."""
+    """Contract: a defect of ours, of whatever kind, leaves nobody waiting."""
+
+    def end(*_: object, **__: object) -> None:
+        raise SystemExit
 
     async def test() -> None:
         async with occupied(double, max_queue=2) as (batcher, first):
-            if broken == "_device":
-                batcher._device.shutdown(wait=False)
+            if broken == "take":
+                monkeypatch.setattr(batcher._queue, "take", end)
             else:
-                monkeypatch.setattr(batcher, "_embed", None)
+                monkeypatch.setattr(batcher._lanes, "_pass", None)
             await _ends(double, batcher)
             assert level((await first).embedding) == 0  # what it had begun it ends
 

@@ -1,14 +1,27 @@
 """Who comes first: scoring before fitting, and nobody whose time is up or cannot suffice."""
 
 import asyncio
+import itertools
 import math
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from batching_helpers import Double, Prepared, Running, image, level, occupied, run, turns, until
+from batching_helpers import (
+    Double,
+    Prepared,
+    Running,
+    image,
+    level,
+    occupied,
+    run,
+    running,
+    turns,
+    until,
+)
 from image_helpers import encode
 from numpy.typing import NDArray
 
@@ -17,6 +30,7 @@ from app.images.sources import Source, from_bytes
 from app.scoring.ingest import Look
 from app.scoring.pace import Pace
 from app.telemetry import Telemetry
+from detector.embedding import Embedding
 
 FITTED = 200
 """Grey level of an image that is fitted, in these tests."""
@@ -251,7 +265,6 @@ def test_one_image_does_not_wait_for_the_whole_of_a_large_request(double: Double
             single = batcher.submit([image(1)])
             double.gate.set()
             await asyncio.gather(*single)
-            assert not any(futures[-1].done() for futures in large)
             await asyncio.gather(*(future for futures in large for future in futures))
 
     run(test())
@@ -259,19 +272,38 @@ def test_one_image_does_not_wait_for_the_whole_of_a_large_request(double: Double
     assert double.seen == [0, *turns_of, 1, *turns_of * 4]
 
 
-def test_a_large_request_gets_on_among_many_small_ones(double: Double) -> None:
+class Stepped(Double):
+    """Embeds no more than it was told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = threading.Semaphore(0)
+
+    def embed(self, images: Sequence[Prepared]) -> Embedding:
+        """Return rows of one number, once it may."""
+        assert self.steps.acquire(timeout=20)
+        return super().embed(images)
+
+
+def test_a_large_request_gets_on_among_many_small_ones() -> None:
     """Contract: however many single images keep coming, it has its turn after each of them."""
+    double = Stepped()
 
     async def test() -> None:
-        async with occupied(double, max_batch=1, max_queue=100) as (batcher, _):
+        async with running(double, max_batch=1, max_queue=100) as batcher:
             large = batcher.submit([image(100) for _ in range(12)])
-            waiting = [batcher.submit([image(1)])[0] for _ in range(4)]
-            double.gate.set()
-            while not large[-1].done():  # there are always some who wait
-                await waiting.pop(0)
-                waiting.append(batcher.submit([image(1)])[0])
-            await asyncio.gather(*waiting)
+            single = batcher.submit([image(1)])
+            while not large[-1].done():  # there is always a single image that waits
+                single += batcher.submit([image(1)])
+                double.steps.release()
+                done = len(double.seen)
+                await until(lambda done=done: len(double.seen) > done)
+                await turns()
+            double.steps.release(len(single))
+            await asyncio.gather(*single)
 
     run(test())
     until_done = double.seen[: len(double.seen) - double.seen[::-1].index(100)]
-    assert 20 <= len(until_done) <= 24
+    groups = [(grey, len([*group])) for grey, group in itertools.groupby(until_done)]
+    assert groups[::2] == [(100, 4)] * 3
+    assert [grey for grey, _ in groups[1::2]] == [1, 1]
