@@ -35,6 +35,8 @@ class Summary:
     """Of the refusals, those that say when to come again."""
     generator_cores: float
     """What the generator itself took of the machine."""
+    stolen_cores: float
+    """What other machines on the same host took of it."""
 
 
 def summary(measured: Measured, seconds: float) -> Summary:
@@ -60,6 +62,7 @@ def summary(measured: Measured, seconds: float) -> Summary:
         refusal_p50_ms=percentiles(refused, (50,))[0],
         retry_after_share=statistics.fmean(s.has_retry_after for s in refused) if refused else None,
         generator_cores=measured.cpu_s / measured.wall_s,
+        stolen_cores=measured.stolen_s / measured.wall_s,
     )
 
 
