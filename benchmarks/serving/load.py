@@ -68,6 +68,8 @@ class Measured:
 
     samples: list[Sample] = field(default_factory=list)
     after: list[Sample] = field(default_factory=list)
+    connections: int = 0
+    """The most that were open at the same time."""
     cpu_s: float = 0.0
     """Of the generator itself."""
     busy_s: float = 0.0
@@ -140,6 +142,7 @@ async def closed(plan: Plan) -> Measured:
         connection.close()
 
     await asyncio.gather(*(client() for _ in range(plan.clients)))
+    measured.connections = plan.clients
     return measured
 
 
@@ -176,6 +179,7 @@ async def opened(plan: Plan) -> Measured:
         took_s = time.perf_counter() - start_s - begun_s
         measured.after.append(Sample(begun_s, took_s, status, has_retry_after))
         await asyncio.sleep(PROBE_PAUSE_S)
+    measured.connections = 1 + len(free)
     for connection in (probe, *free):
         connection.close()
     return measured

@@ -17,6 +17,7 @@ COLUMNS = {
     "broken": "broken",
     "recovery_s": "recovery, s",
     "rss_growth_mib": "memory, MiB",
+    "connections": "connections",
     "server_ms": "CPU an image, ms",
     "server_cores": "server, cores",
     "generator_cores": "generator, cores",
