@@ -33,8 +33,12 @@ class Summary:
     refusal_p50_ms: float | None
     retry_after_share: float | None
     """Of the refusals, those that say when to come again."""
+    connections: int
+    """The most that were open: a server that stalls gathers them, and each takes memory."""
     generator_cores: float
     """What the generator itself took of the machine."""
+    stolen_cores: float
+    """What other machines on the same host took of it."""
 
 
 def summary(measured: Measured, seconds: float) -> Summary:
@@ -59,7 +63,9 @@ def summary(measured: Measured, seconds: float) -> Summary:
         p99_ms=p99,
         refusal_p50_ms=percentiles(refused, (50,))[0],
         retry_after_share=statistics.fmean(s.has_retry_after for s in refused) if refused else None,
+        connections=measured.connections,
         generator_cores=measured.cpu_s / measured.wall_s,
+        stolen_cores=measured.stolen_s / measured.wall_s,
     )
 
 

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.serving import machine
+
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
 MOST_CONNECTIONS = 6000
@@ -62,11 +64,17 @@ class Sample(NamedTuple):
 
 @dataclass(slots=True)
 class Measured:
-    """What was seen: of the load, of the client who asks after it, and of the generator itself."""
+    """What was seen: of the load, of the client who asks after it, of generator and machine."""
 
     samples: list[Sample] = field(default_factory=list)
     after: list[Sample] = field(default_factory=list)
+    connections: int = 0
+    """The most that were open at the same time."""
     cpu_s: float = 0.0
+    """Of the generator itself."""
+    busy_s: float = 0.0
+    """Of all cores, and all processes of this machine."""
+    stolen_s: float = 0.0
     wall_s: float = 0.0
 
 
@@ -134,6 +142,7 @@ async def closed(plan: Plan) -> Measured:
         connection.close()
 
     await asyncio.gather(*(client() for _ in range(plan.clients)))
+    measured.connections = plan.clients
     return measured
 
 
@@ -170,6 +179,7 @@ async def opened(plan: Plan) -> Measured:
         took_s = time.perf_counter() - start_s - begun_s
         measured.after.append(Sample(begun_s, took_s, status, has_retry_after))
         await asyncio.sleep(PROBE_PAUSE_S)
+    measured.connections = 1 + len(free)
     for connection in (probe, *free):
         connection.close()
     return measured
@@ -189,10 +199,13 @@ class _Turns:
 async def run(plan: Plan) -> Measured:
     """Run a plan in this process."""
     how: Callable[[Plan], Awaitable[Measured]] = closed if plan.clients else opened
-    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    wall_s, cpu_s, before = time.perf_counter(), time.process_time(), machine.used()
     measured = await how(plan)
     measured.wall_s = time.perf_counter() - wall_s
     measured.cpu_s = time.process_time() - cpu_s
+    after = machine.used()
+    measured.busy_s = after.busy_s - before.busy_s
+    measured.stolen_s = after.stolen_s - before.stolen_s
     return measured
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.serving.load import ROOT
+from benchmarks.serving.machine import TICKS_A_SECOND
 from demo.service import Service
 
 PREFIX = "GATEWATCH_"
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from benchmarks.serving.load import Plan, generate
 from benchmarks.serving.processes import Server
 
 NAME = "soak"
-EVERY_S = 10.0
+EVERY_S = 1.0
 
 
 def measured(server: Server, pictures: list[str], rate: float, minutes: float) -> Figures:
