@@ -4,7 +4,7 @@ A note that was taken holds the images that a thinning leaves alone, with their 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, groupby
 from typing import Any
@@ -31,24 +31,41 @@ class Logged:
     images: Sequence[Image]
 
 
-def written(source: str, batch: int, notes: Sequence[Note], dropped: int) -> list[Written]:
-    """Return what is to be written of one detector's images, in order: a note for each version.
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a process has gathered of one detector, and does not know to be in the log."""
+
+    detector_id: str
+    source: str
+    batch: int
+    dropped: int
+    logged: Logged
+    squeezes: Float32[np.ndarray, "n c"] | None
+    """Of those images that have one."""
+
+    @property
+    def images(self) -> int:
+        """How many there are."""
+        return len(self.logged.images)
+
+
+def gathered(source: str, batch: int, notes: Sequence[Note], dropped: int) -> list[Gathered]:
+    """Return one detector's images in order, those of each version together.
 
     How many could not be noted is in the first one. Numbers of a batch go on from this one.
     """
-    found: list[Written] = []
+    found: list[Gathered] = []
     for _, part in groupby(notes, key=lambda note: note.stored.detector.version):
-        found.append(_written(source, batch + len(found), [*part], 0 if found else dropped))
+        found.append(_gathered(source, batch + len(found), [*part], 0 if found else dropped))
     return found
 
 
-def nothing(detector_id: str, source: str, batch: int, dropped: int) -> Written:
-    """Return a note without images, which says how many could not be noted."""
-    content = _packed(_NOTE, {"version": 0, "key": ""}, [], {})
-    return Written(detector_id, source, batch, 0, dropped, content, None)
+def nothing(detector_id: str, source: str, batch: int, dropped: int) -> Gathered:
+    """Return what says without images how many could not be noted."""
+    return Gathered(detector_id, source, batch, dropped, Logged(0, "", ()), None)
 
 
-def _written(source: str, batch: int, notes: Sequence[Note], dropped: int) -> Written:
+def _gathered(source: str, batch: int, notes: Sequence[Note], dropped: int) -> Gathered:
     detector = notes[0].stored.detector
     images, rows = [], []
     for note in notes:
@@ -60,21 +77,25 @@ def _written(source: str, batch: int, notes: Sequence[Note], dropped: int) -> Wr
             wholes = whole.tolist()
         one = zip(note.ids, note.scores, looks, wholes, strict=True)
         images += [Image(name, note.at, score, look, whole) for name, score, look, whole in one]
-    header = {"version": detector.version, "key": key_of(detector.require_calibrated())}
-    squeezed = {"squeezed": np.array([each.squeezed for each in images], dtype=np.bool_)}
-    return Written(
-        notes[0].stored.entry.id,
-        source,
-        batch,
-        len(images),
-        dropped,
-        _packed(_NOTE, header, images, squeezed),
-        _squeezes(np.concatenate(rows)) if any(each.squeezed for each in images) else None,
-    )
+    logged = Logged(detector.version, key_of(detector.require_calibrated()), images)
+    squeezes = np.concatenate(rows) if any(each.squeezed for each in images) else None
+    return Gathered(notes[0].stored.entry.id, source, batch, dropped, logged, squeezes)
 
 
-def read(note: Untaken) -> Logged:
+def written(own: Gathered) -> Written:
+    """Return the note of what another process may take."""
+    logged = own.logged
+    squeezed = np.array([each.squeezed for each in logged.images], dtype=np.bool_)
+    header = {"version": logged.version, "key": logged.key}
+    content = _packed(_NOTE, header, logged.images, {"squeezed": squeezed} if own.images else {})
+    squeezes = None if own.squeezes is None else _squeezes(own.squeezes)
+    return _note(own, content, squeezes)
+
+
+def read(note: Untaken | Gathered) -> Logged:
     """Return the images of a note. Raises ArtefactError if it is damaged."""
+    if isinstance(note, Gathered):
+        return note.logged
     about, tensors = unpack(_NOTE, _FORMAT, note.content)
     squeezed = tensors["squeezed"].tolist() if len(tensors["scores"]) else []
     every = zip(*_columns(about, tensors), squeezed, strict=True)
@@ -90,17 +111,23 @@ def marked(
     The squeezes are given if not all of them are left. Raises ConflictError if they are not those
     of all its images any more, and ArtefactError if they are damaged.
     """
-    places = [*numbers]
-    left = [images[place] for place in places]
-    kept = {"numbers": np.array([*numbers.values()], dtype=np.int64)}
     if squeezes is not None:
-        rows = np.cumsum([each.squeezed for each in images]) - 1
         _, tensors = unpack(_SQUEEZES, _FORMAT, squeezes)
         if len(tensors["squeeze"]) != sum(each.squeezed for each in images):
             raise ConflictError("another process has taken the note")
-        squeezes = _squeezes(tensors["squeeze"][rows[places]])
-    content = _packed(_TAKEN, {}, left, kept)
-    return Mark(note.id, numbers[places[0]], numbers[places[-1]], content, squeezes)
+        squeezes = _squeezes(_left(tensors["squeeze"], images, numbers))
+    return Mark(
+        note.id, min(numbers.values()), max(numbers.values()), _taken(images, numbers), squeezes
+    )
+
+
+def taken(own: Gathered, numbers: dict[int, int]) -> Written:
+    """Return what is left of a note that is taken before it is in the log: as ``marked``."""
+    images = own.logged.images
+    assert own.squeezes is not None  # else no image has a number
+    squeezes = _squeezes(_left(own.squeezes, images, numbers))
+    note = _note(own, _taken(images, numbers), squeezes)
+    return replace(note, number=min(numbers.values()), last=max(numbers.values()))
 
 
 def monitored(content: bytes, squeezes: bytes) -> list[Monitored]:
@@ -113,6 +140,25 @@ def monitored(content: bytes, squeezes: bytes) -> list[Monitored]:
         Monitored(number, name, at, score, tuple(look), row)
         for number, name, at, score, look, row in every
     ]
+
+
+def _note(own: Gathered, content: bytes, squeezes: bytes | None) -> Written:
+    place = (own.detector_id, own.source, own.batch)
+    return Written(*place, own.images, own.dropped, content, squeezes)
+
+
+def _taken(images: Sequence[Image], numbers: dict[int, int]) -> bytes:
+    left = [images[place] for place in numbers]
+    return _packed(_TAKEN, {}, left, {"numbers": np.array([*numbers.values()], dtype=np.int64)})
+
+
+def _left(
+    squeezes: Float32[np.ndarray, "n c"], images: Sequence[Image], numbers: dict[int, int]
+) -> Float32[np.ndarray, "m c"]:
+    """Return the squeezes of the images at these places; not all images have one."""
+    rows = np.cumsum([each.squeezed for each in images]) - 1
+    left: np.ndarray = squeezes[rows[[*numbers]]]
+    return left
 
 
 def _packed(

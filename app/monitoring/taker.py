@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from app.errors import ConflictError, StorageUnavailableError, UnknownDetectorError
 from app.monitoring.keeping import Monitors
+from app.monitoring.log import Gathered
 from app.monitoring.monitor import Monitor
-from app.monitoring.taking import AT_ONCE, Taking, leave_out, take_in
+from app.monitoring.taking import AT_ONCE, Taking, in_log, leave_out, take_in
 from app.storage.database import Database
 from app.storage.drift_notes import DriftNotes, Taken, Untaken
 from app.storage.version_reader import Stored
@@ -25,26 +26,32 @@ class Taker:
     def __init__(self, monitors: Monitors, database: Database) -> None:
         self._monitors, self._notes = monitors, DriftNotes(database)
 
-    def take(self, name: str, identity: str) -> None:
-        """Take in the notes of a detector that nobody has taken.
+    def take(self, name: str, identity: str, own: Sequence[Gathered] = ()) -> None:
+        """Take in the notes of a detector that nobody has taken, and then this process's own.
 
         Those of one that is gone, or cannot be watched, are removed.
 
         Raises:
-            StorageUnavailableError, ConflictError
+            StorageUnavailableError, ConflictError: then its own are not known to be taken.
         """
-        while notes := self._notes.untaken(identity, AT_ONCE):
+        are_all = False
+        while not are_all:
+            untaken = self._notes.untaken(identity, AT_ONCE)
+            are_all = len(untaken) < AT_ONCE
+            notes: list[Untaken | Gathered] = [*untaken, *(own if are_all else ())]
+            if not notes:
+                return
             try:
                 self._take(name, identity, notes)
             except (StorageUnavailableError, ConflictError):
                 raise
             except DetectorError:  # it is gone, or cannot be watched: whoever asks is told
-                self._notes.discard([note.id for note in notes])
+                self._notes.discard(in_log(notes))
             except _UntakableError as error:
                 log.error("images of %r were left out of drift", name, exc_info=error)
                 self._leave_out(name, identity, notes)
 
-    def _take(self, name: str, identity: str, notes: Sequence[Untaken]) -> None:
+    def _take(self, name: str, identity: str, notes: Sequence[Untaken | Gathered]) -> None:
         found: list[Taking] = []
 
         def work(stored: Stored, monitor: Monitor) -> Taken:
@@ -65,7 +72,7 @@ class Taker:
         for _ in range(taking.skipped):
             self._monitors.showing.untested(name, "skipped")
 
-    def _leave_out(self, name: str, identity: str, notes: Sequence[Untaken]) -> None:
+    def _leave_out(self, name: str, identity: str, notes: Sequence[Untaken | Gathered]) -> None:
         """Count the images of notes that cannot be taken in as dropped."""
 
         def work(stored: Stored, monitor: Monitor) -> Taken:
@@ -74,10 +81,10 @@ class Taker:
 
         self._monitors.change(name, work)
 
-    def _left(self, identity: str, notes: Sequence[Untaken]) -> list[Untaken]:
-        """Return the notes that nobody has taken meanwhile."""
+    def _left(self, identity: str, notes: Sequence[Untaken | Gathered]) -> list[Untaken | Gathered]:
+        """Return the notes that nobody has taken meanwhile; nobody can those of this process."""
         untaken = {note.id for note in self._notes.untaken(identity, AT_ONCE)}
-        return [note for note in notes if note.id in untaken]
+        return [note for note in notes if isinstance(note, Gathered) or note.id in untaken]
 
 
 def _same(stored: Stored, identity: str) -> None:

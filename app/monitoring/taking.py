@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.monitoring.log import Logged, marked, read
+from app.monitoring.log import Gathered, marked, read, taken
 from app.monitoring.monitor import Monitor
 from app.monitoring.notes import Image, Raised
 from app.storage.drift_notes import Taken, Untaken
@@ -27,7 +27,7 @@ SOURCES = 64
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    note: Untaken
+    note: Untaken | Gathered
     images: Sequence[Image]
     numbers: dict[int, int]
 
@@ -46,23 +46,26 @@ class Taking:
     def taken(self, monitor: Monitor, squeezes: Callable[[int], bytes]) -> Taken:
         """Return what becomes of the notes, for the monitor that took them in."""
         since = needed(monitor)
-        marks = []
+        marks, written = [], []
         for kept in self._kept:
-            if not kept.numbers or max(kept.numbers.values()) < since:
-                self._gone.append(kept.note.id)
-                continue
-            is_whole = len(kept.numbers) == sum(each.squeezed for each in kept.images)
-            beside = None if is_whole else squeezes(kept.note.id)
-            marks.append(marked(kept.note, kept.images, kept.numbers, beside))
-        return Taken(marks, self._gone, since, self.before)
+            note, images, numbers = kept.note, kept.images, kept.numbers
+            if not numbers or max(numbers.values()) < since:
+                self._gone += in_log([note])
+            elif isinstance(note, Gathered):
+                written.append(taken(note, numbers))
+            else:
+                is_whole = len(numbers) == sum(each.squeezed for each in images)
+                beside = None if is_whole else squeezes(note.id)
+                marks.append(marked(note, images, numbers, beside))
+        return Taken(marks, self._gone, since, self.before, written)
 
 
-def take_in(stored: Stored, monitor: Monitor, notes: Sequence[Untaken]) -> Taking:
+def take_in(stored: Stored, monitor: Monitor, notes: Sequence[Untaken | Gathered]) -> Taking:
     """Take notes into the monitor of the version in service."""
     found = Taking(monitor.state.images)
     for note in notes:
         if not _is_new(monitor, note):
-            found._gone.append(note.id)
+            found._gone += in_log([note])
             continue
         monitor.dropped += note.dropped
         images = _images(stored, monitor, note)
@@ -74,12 +77,17 @@ def take_in(stored: Stored, monitor: Monitor, notes: Sequence[Untaken]) -> Takin
     return found
 
 
-def leave_out(monitor: Monitor, notes: Sequence[Untaken]) -> Taken:
+def leave_out(monitor: Monitor, notes: Sequence[Untaken | Gathered]) -> Taken:
     """Count the images of notes that cannot be taken in; return what becomes of the notes."""
     for note in notes:
         if _is_new(monitor, note):
             monitor.dropped += note.images + note.dropped
-    return Taken([], [note.id for note in notes], needed(monitor), monitor.state.images)
+    return Taken([], in_log(notes), needed(monitor), monitor.state.images)
+
+
+def in_log(notes: Sequence[Untaken | Gathered]) -> list[int]:
+    """Return the ids of those notes that are in the log."""
+    return [note.id for note in notes if isinstance(note, Untaken)]
 
 
 def needed(monitor: Monitor) -> int:
@@ -88,7 +96,7 @@ def needed(monitor: Monitor) -> int:
     return min(at_hand, monitor.windows.since)
 
 
-def _is_new(monitor: Monitor, note: Untaken) -> bool:
+def _is_new(monitor: Monitor, note: Untaken | Gathered) -> bool:
     """Return whether a note comes for the first time: it may have been written twice."""
     last = monitor.sources.pop(note.source, -1)
     monitor.sources[note.source] = max(last, note.batch)
@@ -97,10 +105,10 @@ def _is_new(monitor: Monitor, note: Untaken) -> bool:
     return note.batch > last
 
 
-def _images(stored: Stored, monitor: Monitor, note: Untaken) -> Sequence[Image]:
+def _images(stored: Stored, monitor: Monitor, note: Untaken | Gathered) -> Sequence[Image]:
     """Return the images of a note if they are of what is in service, or have its scores."""
     try:
-        logged: Logged = read(note)
+        logged = read(note)
     except ArtefactError as error:
         log.error("a note of %r cannot be read", stored.entry.name, exc_info=error)
         monitor.dropped += note.images

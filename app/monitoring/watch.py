@@ -1,8 +1,8 @@
 """Every scored image of the versions in service goes to its detector's monitor, in the background.
 
-Scoring waits for none of it: notes gather in a bounded buffer, and each second one task writes them
-to a log in the database, from which the writer of each detector, this process or another, takes
-them in (``writer``). What cannot be written stays in the buffer and is tried again; what a crash
+Scoring waits for none of it: notes gather in a bounded buffer, and each second one task takes them
+in, or writes them to a log in the database, from which the detector's writer in another process
+takes them (``writer``). What cannot be written stays in the buffer and is tried again; what a crash
 forgets is a second of evidence of one process. Images for which the buffer has no room are counted
 in the state. Windows that these fill are tested by another thread (``testing``).
 

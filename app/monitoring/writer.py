@@ -1,9 +1,10 @@
-"""What one process does for drift in a round: writes what it has seen, takes in what is its turn.
+"""What one process does for drift in a round: takes in what is its turn, writes the rest it saw.
 
-Every process writes its notes to the log. Of each detector one, under a lease, takes those of all
-in order of arrival; the state says which, in the same transaction. So each image counts once,
-whatever dies when: a note that was written is taken by whoever is next, and one that nobody knows
-to be written is written again under the same number, which the state has seen or not.
+Of each detector one process, under a lease, takes the notes of all in order of arrival; the state
+says which, in the same transaction. The others write theirs to the log, and so does it what it
+cannot take. So each image counts once, whatever dies when: a note that was written is taken by
+whoever is next, and one that nobody knows to be written, or taken, is written again under the same
+number, which the state has seen or not.
 """
 
 import logging
@@ -15,11 +16,11 @@ from datetime import datetime
 
 from app.errors import ConflictError, StorageUnavailableError
 from app.monitoring.keeping import Monitors
-from app.monitoring.log import nothing, written
+from app.monitoring.log import Gathered, gathered, nothing, written
 from app.monitoring.notes import Note
 from app.monitoring.taker import Taker
 from app.storage.database import Database
-from app.storage.drift_notes import DriftNotes, Written
+from app.storage.drift_notes import DriftNotes
 from app.storage.drift_writers import DriftWriters, Turn
 from app.storage.tables import now
 from detector.errors import DetectorError
@@ -41,30 +42,32 @@ class Writer:
         self._source = uuid.uuid4().hex
         self._writers = DriftWriters(database, self._source, clock)
         self._batch = 0
-        self._unwritten: list[Written] = []
+        self._unwritten: list[Gathered] = []
         self._complained_s = -COMPLAIN_S
 
     @property
     def images(self) -> int:
-        """How many images could not be written yet."""
+        """How many images could be neither taken nor written yet."""
         return sum(note.images for note in self._unwritten)
 
     def round(self, notes: list[Note], dropped: Counter[str]) -> None:
-        """Write notes, and take in those of all processes where it is this one's turn.
+        """Take in the notes of all processes where it is this one's turn, and write its others.
 
         What cannot be done is told in the log and tried again with the next round: what could not
         be looked at yet stays in ``notes`` and ``dropped``.
         """
         try:
-            self._write()  # what could not be written the last time
             self._gather(notes, dropped)
-            self._write()
-            turns = self._writers.claim()
+            turns = self._writers.claim({note.detector_id for note in self._unwritten})
         except Exception as error:
             self.complain("what was scored cannot be noted, and will be tried again", error)
             return
         for turn in turns:
             self._take(turn)
+        try:
+            self._write()  # what another process takes, or could not be taken
+        except Exception as error:
+            self.complain("what was scored cannot be noted, and will be tried again", error)
         try:
             self._monitors.settle()
         except Exception as error:
@@ -83,18 +86,18 @@ class Writer:
 
     def _write(self) -> None:
         if self._unwritten:
-            self._notes.append(self._unwritten)
+            self._notes.append([written(note) for note in self._unwritten])
             self._unwritten = []
 
     def _gather(self, notes: list[Note], dropped: Counter[str]) -> None:
-        found: list[Written] = []
+        found: list[Gathered] = []
         by_detector: dict[str, list[Note]] = {identity: [] for identity in dropped}
         for note in notes:
             by_detector.setdefault(note.stored.entry.id, []).append(note)
         for identity, own in by_detector.items():
             lost = dropped[identity]
             if own:
-                found += written(self._source, self._batch + len(found), own, lost)
+                found += gathered(self._source, self._batch + len(found), own, lost)
             else:
                 found.append(nothing(identity, self._source, self._batch + len(found), lost))
         self._batch += len(found)
@@ -103,11 +106,16 @@ class Writer:
         dropped.clear()
 
     def _take(self, turn: Turn) -> None:
+        own: list[Gathered] = []
+        others: list[Gathered] = []
+        for note in self._unwritten:
+            (own if note.detector_id == turn.detector_id else others).append(note)
         try:
-            self.taker.take(turn.name, turn.detector_id)
+            self.taker.take(turn.name, turn.detector_id, own)
         except Exception as error:
             self.complain("drift states cannot be kept, and will be tried again", error)
             return
+        self._unwritten = others
         try:
             self._monitors.test(turn.name)
         except (StorageUnavailableError, ConflictError, OSError) as error:

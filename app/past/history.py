@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import groupby
@@ -54,6 +55,7 @@ class History:
         self._telemetry = telemetry or Telemetry()
         self._waiting: list[Seen] = []
         self._images = 0
+        self._alike: Counter[tuple[str, int]] = Counter()  # of those that wait, by version
         self._counted: dict[tuple[str, int, int], Agreement] = {}
         self._some, self._many = asyncio.Event(), asyncio.Event()
         self._writing = asyncio.Lock()
@@ -82,7 +84,8 @@ class History:
         elif self._most_bytes:
             self._waiting.append(seen)
             self._images += len(seen.images)
-            if _together(self._waiting, seen) >= CHUNK_IMAGES:
+            self._alike[_version(seen)] += len(seen.images)
+            if self._alike[_version(seen)] >= CHUNK_IMAGES:
                 self._many.set()
         if self._waiting or self._counted:
             self._some.set()
@@ -92,6 +95,7 @@ class History:
         async with self._writing:
             waiting, self._waiting = self._waiting, []
             counted, self._counted = self._counted, {}
+            self._alike.clear()
             self._many.clear()
             try:
                 with self._heartbeats.history.call():
@@ -175,12 +179,6 @@ class History:
             log.error("%s; gatewatch_history_dropped_images_total counts on", why, exc_info=error)
 
 
-def _together(waiting: Sequence[Seen], seen: Seen) -> int:
-    """Return how many images of the same version wait."""
-    same = (each for each in waiting if _version(each) == _version(seen))
-    return sum(len(each.images) for each in same)
-
-
 def _version(seen: Seen) -> tuple[str, int]:
     return seen.stored.entry.id, seen.stored.detector.version
 
@@ -189,10 +187,12 @@ def _chunks(waiting: Sequence[Seen]) -> Iterator[list[Seen]]:
     """Yield what belongs into one chunk: of one version, in order, ``CHUNK_IMAGES`` at most."""
     for _, same in groupby(sorted(waiting, key=_version), key=_version):  # stable: in order
         part: list[Seen] = []
+        images = 0
         for seen in same:
-            if part and sum(len(each.images) for each in [*part, seen]) > CHUNK_IMAGES:
+            images += len(seen.images)
+            if part and images > CHUNK_IMAGES:
                 yield part
-                part = []
+                part, images = [], len(seen.images)
             part.append(seen)
         yield part
 

@@ -1,5 +1,8 @@
 """The log of what was scored: written by every process, taken in order by one at a time.
 
+What the process has gathered whose turn it is to take it is written as it is taken: squeezes that a
+thinning leaves out are never written.
+
 What is to be taken is what nobody has taken, not what comes after a position: PostgreSQL gives
 numbers out before a commit, so a note may appear behind one that was taken already, and is skipped
 by nobody. Whoever cannot know if a note was written writes it again: of the notes of one source and
@@ -21,7 +24,10 @@ from app.storage.drift_tables import DRIFT_NOTES, DRIFT_SQUEEZES, UNTAKEN
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A note to be written: what one process has gathered of one detector."""
+    """A note to be written: what one process has gathered of one detector.
+
+    One that is taken already holds what is left of it, under these numbers.
+    """
 
     detector_id: str
     source: str
@@ -30,6 +36,8 @@ class Written:
     dropped: int
     content: bytes = field(repr=False)
     squeezes: bytes | None = field(repr=False)
+    number: int | None = None
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ class Taken:
     gone: Sequence[int]
     since: int
     before: int
+    written: Sequence[Written] = ()
+    """Notes that were taken before they were in the log, as far as they are kept."""
 
 
 class DriftNotes:
@@ -152,6 +162,8 @@ def take(connection: Connection, detector_id: str, taken: Taken) -> None:
         if mark.squeezes is not None:
             own = update(DRIFT_SQUEEZES).where(DRIFT_SQUEEZES.c.note_id == mark.id)
             connection.execute(own.values(content=mark.squeezes))
+    if taken.written:
+        _insert(connection, taken.written)
 
 
 def _insert(connection: Connection, notes: Sequence[Written]) -> None:

@@ -5,7 +5,7 @@ so that one who stalled past its lease is refused. When a process dies its lease
 another goes on. Clocks of machines that share a database must agree to well within the lease.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,8 +34,10 @@ class DriftWriters:
     def __init__(self, database: Database, owner: str, clock: Callable[[], datetime] = now) -> None:
         self._database, self._owner, self._clock = database, owner, clock
 
-    def claim(self) -> list[Turn]:
+    def claim(self, noted: Collection[str] = ()) -> list[Turn]:
         """Return the detectors with something to do that are this process's own, or are free.
+
+        That is notes in the log, windows, or for those in ``noted`` notes of this process alone.
 
         Most often there is nothing to be written: a lease is prolonged when half of it is gone.
         """
@@ -51,7 +53,7 @@ class DriftWriters:
                 DRIFT_WRITERS.c.until,
             )
             .outerjoin(DRIFT_WRITERS, DRIFT_WRITERS.c.detector_id == DETECTORS.c.id)
-            .where(or_(untaken, waits))
+            .where(or_(untaken, waits, DETECTORS.c.id.in_(noted)))
             .order_by(DETECTORS.c.name)
         )
         with self._database.read() as connection:

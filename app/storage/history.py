@@ -7,7 +7,7 @@ deleted detector go with its own.
 
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Literal
 
@@ -59,7 +59,8 @@ class KeptChunk:
     last_at: datetime
 
 
-_SCORED = [SCORED.c[each.name] for each in fields(ScoredImage)]
+_NAMES = [each.name for each in fields(ScoredImage)]
+_SCORED = [SCORED.c[name] for name in _NAMES]
 _CHUNK = [CHUNKS.c[each.name] for each in fields(KeptChunk)]
 
 
@@ -83,9 +84,12 @@ class KeptHistory:
         """
         chunk, detector_id = uuid.uuid4().hex, images[0].detector_id
         blob = f"{folder(detector_id)}/{chunk}"
-        placed = [replace(each, chunk=chunk, row=row) for row, each in enumerate(images)]
+        placed = [
+            {name: getattr(each, name) for name in _NAMES} | {"chunk": chunk, "row": row}
+            for row, each in enumerate(images)
+        ]
         moments = [each.at for each in images]
-        content = rows_bytes(rows, {"backbone": backbone, "images": [each.id for each in placed]})
+        content = rows_bytes(rows, {"backbone": backbone, "images": [each.id for each in images]})
         self._blobs.put(blob, content)
         try:
             with self._database.write() as connection:
@@ -100,7 +104,7 @@ class KeptHistory:
                         last_at=max(moments),
                     )
                 )
-                connection.execute(insert(SCORED), [asdict(each) for each in placed])
+                connection.execute(insert(SCORED), placed)
         except BaseException as error:
             self._blobs.delete(blob)
             if isinstance(error, IntegrityError):  # there is no row of the detector any more

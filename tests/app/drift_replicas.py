@@ -111,6 +111,12 @@ class Process:
         self.waiting += notes
         self.writer.round(self.waiting, self.dropped)
 
+    def note(self, notes: Sequence[Note]) -> None:
+        """Leave notes in the log, as a process does whose turn it is not to take them."""
+        self.waiting += notes
+        self.writer._gather(self.waiting, self.dropped)
+        self.writer._write()
+
     def settle(self) -> None:
         """Wait for windows under test, and keep what is said of them."""
         for _ in range(3):  # one that waits begins when another ends

@@ -128,10 +128,11 @@ def test_a_window_whose_writer_died_is_tested_by_the_next(storages: list[Storage
     assert same(storages, [first, second, third]) == [*range(SIZE)]
 
 
+@pytest.mark.parametrize("in_log", [True, False])
 def test_a_writer_that_stalls_past_its_lease_is_refused(
-    storages: list[Storage], monkeypatch: pytest.MonkeyPatch
+    storages: list[Storage], monkeypatch: pytest.MonkeyPatch, *, in_log: bool
 ) -> None:
-    """Law: it comes back with notes in hand that another has taken, and takes only what is left."""
+    """Law: it comes back with notes that another has taken, or with its own, and takes the rest."""
     forget(storages[0])
     clock, images = Clock(), Images(storages[0])
     slow, other, third = (Process(storage, clock) for storage in storages)
@@ -146,34 +147,48 @@ def test_a_writer_that_stalls_past_its_lease_is_refused(
             third.round(images.again(range(30, 35), shift))
         return put(states, *arguments, **named)  # type: ignore[arg-type]
 
+    notes, order = images.again(range(10, 20), shift), [*range(35)]
+    if in_log:
+        slow.note(notes)
+        notes.clear()
+    else:
+        order[10:30] = [*range(20, 30), *range(10, 20)]
     with monkeypatch.context() as patched:
         patched.setattr(DriftStates, "put", stalled)
-        slow.round(images.again(range(10, 20), shift))
+        slow.round(notes)
     assert other.told().images == 35
-    assert same(storages, [slow, other, third]) == [*range(35)]
+    assert same(storages, [slow, other, third]) == order
 
 
 @pytest.mark.parametrize("at", ["read", "before", "after"])
+@pytest.mark.parametrize("takes", [True, False])
 def test_whatever_breaks_each_image_counts_once(
-    storages: list[Storage], at: str, caplog: pytest.LogCaptureFixture
+    storages: list[Storage], at: str, *, takes: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Law: an error in each read and each write of a round, before or after its commit."""
+    """Law: an error in each read and each write, before or after its commit, whoever's turn it is.
+
+    A round claims a lease and keeps a state, or leaves notes to another process.
+    """
     forget(storages[0])
     clock, images = Clock(), Images(storages[0])
-    processes = [Process(storage, clock) for storage in storages[:2]]
+    processes = [Process(storage, clock) for storage in storages]
     reached = []
     for turn in range(14):
         process = processes[turn % 2]
+        if not takes:
+            processes[2].round(images.again([56 + turn], shift))
         notes = images.again(range(turn * 4, turn * 4 + 4), shift)
         with broken(process.storage, gone(), at, turn // 2) as fell:  # type: ignore[arg-type]
             process.round(notes)
             reached.append(fell())
         process.round()
-        clock.leases_run_out()
+        if takes:
+            clock.leases_run_out()
+    clock.leases_run_out()
     for process in processes:
         process.settle()
-    assert all(reached[:8])  # a round writes four times, and reads more often
-    assert sorted(same(storages, processes)) == [*range(56)]
+    assert all(reached[: 4 if takes else 2])
+    assert sorted(same(storages, processes)) == [*range(56 if takes else 70)]
 
 
 @pytest.mark.parametrize("at", ["read", "before", "after"])

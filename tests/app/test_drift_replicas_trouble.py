@@ -62,13 +62,12 @@ def test_a_note_that_another_takes_meanwhile_is_not_taken_twice_nor_lost(
             begun.pop()
             identity = other.storage.versions.entry(NAME).id
             other.writer.taker.take(NAME, identity)  # as an acknowledgement does, without a lease
-            other.waiting += images.again(range(20, 27), still)
-            other.writer._gather(other.waiting, other.dropped)
-            other.writer._write()
+            other.note(images.again(range(20, 27), still))
         return squeezes(notes, note_id)
 
     monkeypatch.setattr(DriftNotes, "squeezes", taken_meanwhile)
-    first.round(images.again(range(10, 20), still))
+    first.note(images.again(range(10, 20), still))
+    first.round()
     assert not begun
     first.round()
     other.round()

@@ -81,6 +81,7 @@ def test_a_failing_store_delays_and_loses_nothing(
         assert DriftStates(bolts.service.storage.database).get(identity) == (b"", 0)
         assert bolts.get("/drift")["images"] == 10  # they are in the log
     with monkeypatch.context() as patched:
+        patched.setattr(DriftStates, "put", broken)
         patched.setattr(DriftNotes, "append", broken)
         feed(state, contents[10:20], bolts.score(contents[10:20]))
         bolts.call(bolts.service.drift.flush)

@@ -29,9 +29,9 @@ JSON = st.recursive(
 HEADERS = st.dictionaries(
     st.text().filter(lambda key: key not in ("kind", "format", "sha256")), JSON, max_size=4
 )
+SHAPES = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4)
 ANY_ARRAY = arrays.arrays(
-    st.sampled_from([np.float64, np.float32, np.uint8, np.uint64, np.int64]),
-    arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4),
+    st.sampled_from([np.float64, np.float32, np.uint8, np.uint64, np.int64]), SHAPES
 )
 NAMES = st.text(st.characters(exclude_categories=("C",)), max_size=9)
 
@@ -60,6 +60,23 @@ def test_what_is_read_is_what_was_packed(
     assert list(said.items()) == [("kind", "rows"), ("format", 7), *header.items()]
     assert bits(dict(sorted(found.items()))) == bits(dict(sorted(tensors.items())))
     assert pack("rows", 7, header, tensors) == content
+
+
+EVERY_TYPE = [
+    *(np.bool_, np.uint8, np.int8, np.int16, np.uint16, np.float16),
+    *(np.int32, np.uint32, np.float32, np.float64, np.int64, np.uint64),
+]
+
+
+@given(st.dictionaries(NAMES, arrays.arrays(st.sampled_from(EVERY_TYPE), SHAPES), max_size=5))
+def test_files_are_those_of_safetensors(tensors: Mapping[str, np.ndarray]) -> None:
+    """Reference: every byte, of every type of numbers, is as the package lays it out."""
+    tensors = {name: each for name, each in tensors.items() if name != "__metadata__"}
+    content = pack("rows", 7, HEADER, tensors)
+    length = int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+
+    assert content == save(dict(tensors), metadata=metadata)
 
 
 def test_order_in_memory_does_not_matter() -> None:
