@@ -1,5 +1,6 @@
 """Score images, look closer at one, compare a batch."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from app.access.credentials import Role
 from app.access.guard import ERRORS as ACCESS_ERRORS
 from app.access.guard import needs
-from app.dependencies import ScoreAnswerDep, ServiceDep, UploadDep, WhichDep
+from app.dependencies import ServiceDep, UploadDep, Which, WhichDep, answered
 from app.errors import (
     CompressionRatioError,
     ImageTooLargeError,
@@ -79,6 +80,11 @@ ERRORS = (
 )
 
 
+@dataclass
+class HowToScore(ScoreQuery, Which):
+    """Which version scores, and how."""
+
+
 @router.post(
     "/score", responses=docs(*ERRORS, NotCalibratedError, body=True), openapi_extra=IMAGES_BODY
 )
@@ -86,12 +92,12 @@ async def score(
     name: DetectorName,
     upload: UploadDep,
     service: ServiceDep,
-    answer: ScoreAnswerDep,
-    which: WhichDep,
-    how: Annotated[ScoreQuery, made(ScoreQuery)],
+    response: Response,
+    how: Annotated[HowToScore, made(HowToScore)],
 ) -> Scores:
     """Score one image (raw body) or many (form, zip, JSON, NDJSON), where a bad one fails alone."""
-    return Scores.of(answer.of(await service.score(name, upload, **vars(which), **vars(how))))
+    scored = await service.score(name, upload, **vars(how))
+    return Scores.of(answered(scored, upload, response))
 
 
 @router.post("/explain", responses=docs(*ERRORS, body=True), openapi_extra=IMAGE_BODY)
