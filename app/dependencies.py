@@ -34,12 +34,13 @@ from detector.kinds import Kind
 from detector.spec import NAME
 
 
-def _service_of(request: Request) -> Service:
+def service_of(request: Request) -> Service:
+    """Return the service that answers a request."""
     return cast(Service, request.app.state.service)
 
 
 async def _service(request: Request) -> Service:
-    return _service_of(request)
+    return service_of(request)
 
 
 A = TypeVar("A")
@@ -79,7 +80,7 @@ async def _kind_asked(request: Request, service: Service) -> Kind | None:
 async def _upload(
     request: Request, timeout_ms: TimeoutMs = MAX_TIMEOUT_MS
 ) -> AsyncIterator[Upload]:
-    service, deadline_s = _service_of(request), deadline(timeout_ms)
+    service, deadline_s = service_of(request), deadline(timeout_ms)
     allow_body(request.scope, service.settings.max_body_bytes)
     kind_of = partial(_kind_asked, request, service)
     async with from_request(request, service.settings, kind_of) as upload:
@@ -92,7 +93,7 @@ UploadDep = Annotated[Upload, Depends(_upload)]
 
 
 async def _inference(request: Request, timeout_ms: TimeoutMs = MAX_TIMEOUT_MS) -> Inference:
-    service, deadline_s = _service_of(request), deadline(timeout_ms)
+    service, deadline_s = service_of(request), deadline(timeout_ms)
     allow_body(request.scope, service.settings.max_body_bytes)
     body = await tensors.body_of(request)
     most = service.settings.max_request_images
