@@ -10,6 +10,7 @@
   nobody has read, the system would reset it, and the client would lose the answer on its way.
 """
 
+import asyncio
 import fcntl
 import struct
 import termios
@@ -24,18 +25,45 @@ from app.slow_bodies import BYTES_PER_S
 LINGER_S = 5.0
 LEAST_S = 0.01
 """Who has taken less than is worth this much time takes nothing."""
+MOST_HELD_BYTES = 2**16
+"""Held back of an answer, to be written together."""
 
 
 class _Transport:
-    """A connection's transport, which closes as its protocol has it."""
+    """A connection's transport, which closes as its protocol has it, and writes what goes together.
 
-    def __init__(self, transport: Any, close: Callable[[], None]) -> None:
+    uvicorn writes an answer's head and its body one after the other, and uvloop gives each to the
+    system at once: two calls, and a client that is woken for a head alone. So what is written is
+    held until the answer is complete, there is much of it, or the event loop comes round.
+    """
+
+    def __init__(
+        self, transport: Any, loop: asyncio.AbstractEventLoop, close: Callable[[], None]
+    ) -> None:
         self.real = transport
+        self._loop = loop
         self._close = close
         self._closing = False
+        self._held: list[bytes] = []
+        self._held_bytes = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
+
+    def write(self, data: bytes) -> None:
+        """Write soon."""
+        if not self._held:
+            self._loop.call_soon(self.flush)
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > MOST_HELD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        held, self._held, self._held_bytes = self._held, [], 0
+        if held and not self.real.is_closing():
+            self.real.writelines(held)
 
     def is_closing(self) -> bool:
         """Whether it takes no more requests."""
@@ -45,6 +73,7 @@ class _Transport:
         """Take no more requests, and close it in good order."""
         if not self.is_closing():
             self._closing = True
+            self.flush()
             self._close()
 
 
@@ -57,11 +86,14 @@ class _Limited(HttpToolsProtocol):
     """Ends the wait for what the client has to send."""
     _untaken: TimerHandle | None = None
     """Ends the wait for the client to take what was sent."""
+    _has_begun = False
+    """Whether a head has begun in what came just now, and not ended; most are whole."""
     _waiting = 0
     """Bytes that waited when that was looked at last."""
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(_Transport(transport, self._close))  # type: ignore[arg-type]
+        closing = _Transport(transport, self.loop, self._close)
+        super().connection_made(closing)  # type: ignore[arg-type]
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -70,18 +102,24 @@ class _Limited(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if not self.transport.is_closing():  # else it is dropped
-            super().data_received(data)
+        if self.transport.is_closing():  # then it is dropped
+            return
+        super().data_received(data)
+        if self._has_begun and not self.transport.is_closing():
+            self._has_begun = False  # once for all of a head, however many pieces it comes in
+            self._expect()
 
     def on_message_begin(self) -> None:
-        self._expect()
+        self._has_begun = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self._has_begun = False
         self._expect_nothing()
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
+        self.transport.flush()
         super().on_response_complete()
         # The newest request may be one that waits behind this answer: it has its time yet.
         unread = self.cycle.response_complete and self.cycle.more_body

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 
 from app.access.credentials import Role
 from app.access.guard import ByDep, require
-from app.deadlines import DeadlineDep
+from app.deadlines import MAX_TIMEOUT_MS, TimeoutMs, deadline
 from app.errors import UnknownDetectorError, WrongKindError
 from app.images import tensors
 from app.images.sources import Upload
@@ -34,8 +34,13 @@ from detector.kinds import Kind
 from detector.spec import NAME
 
 
-async def _service(request: Request) -> Service:
+def service_of(request: Request) -> Service:
+    """Return the service that answers a request."""
     return cast(Service, request.app.state.service)
+
+
+async def _service(request: Request) -> Service:
+    return service_of(request)
 
 
 A = TypeVar("A")
@@ -70,9 +75,12 @@ async def _kind_asked(request: Request, service: Service) -> Kind | None:
     return next(iter(kinds.values()), None)
 
 
+# Each dependency of a dependency is solved for every request, and again wherever it is named, which
+# costs as much as a parameter: what all requests to score go through has none.
 async def _upload(
-    request: Request, service: ServiceDep, deadline_s: DeadlineDep
+    request: Request, timeout_ms: TimeoutMs = MAX_TIMEOUT_MS
 ) -> AsyncIterator[Upload]:
+    service, deadline_s = service_of(request), deadline(timeout_ms)
     allow_body(request.scope, service.settings.max_body_bytes)
     kind_of = partial(_kind_asked, request, service)
     async with from_request(request, service.settings, kind_of) as upload:
@@ -84,7 +92,8 @@ async def _upload(
 UploadDep = Annotated[Upload, Depends(_upload)]
 
 
-async def _inference(request: Request, service: ServiceDep, deadline_s: DeadlineDep) -> Inference:
+async def _inference(request: Request, timeout_ms: TimeoutMs = MAX_TIMEOUT_MS) -> Inference:
+    service, deadline_s = service_of(request), deadline(timeout_ms)
     allow_body(request.scope, service.settings.max_body_bytes)
     body = await tensors.body_of(request)
     most = service.settings.max_request_images
@@ -211,39 +220,29 @@ async def _submission(
 SubmissionDep = Annotated[Submission, Depends(_submission)]
 
 
-class ScoreAnswer:
-    """Makes a scored request an answer: timings in a header, the error of a raw image raised."""
+def answered(scored: Scored, upload: Upload, response: Response) -> Scored:
+    """Return what was scored, with ``Server-Timing`` set on the response.
 
-    def __init__(self, upload: UploadDep, response: Response) -> None:
-        self._is_raw = upload.alone
-        self._response = response
-
-    def of(self, scored: Scored) -> Scored:
-        """Return what was scored, with ``Server-Timing`` set on the response.
-
-        Raises:
-            SampleError, InferenceError: if the request was one raw image that cannot be scored.
-        """
-        self.of_many([scored])
-        return scored
-
-    def of_many(self, answers: Sequence[A]) -> Sequence[A]:
-        """Return what many detectors scored, or not; as ``of``, if none could score the image."""
-        scored = [each for each in answers if isinstance(each, Scored)]
-        results = [result for each in scored for result in each.results]
-        errors = [result.error for result in results if result.error is not None]
-        if self._is_raw and errors and len(errors) == len(results):
-            raise errors[0]
-        timings = [result.timings for result in results if result.timings]
-        if timings:
-            longest = {
-                stage: max(getattr(item, f"{stage}_s") for item in timings)
-                for stage in ("decode", "queue", "forward", "judge")
-            }
-            self._response.headers["Server-Timing"] = ", ".join(
-                f"{stage};dur={1e3 * seconds:.2f}" for stage, seconds in longest.items()
-            )
-        return answers
+    Raises:
+        SampleError, InferenceError: if the request was one raw image that cannot be scored.
+    """
+    return answered_by_many([scored], upload, response)[0]
 
 
-ScoreAnswerDep = Annotated[ScoreAnswer, made(ScoreAnswer)]
+def answered_by_many(answers: Sequence[A], upload: Upload, response: Response) -> Sequence[A]:
+    """Return what many detectors scored, or not; as ``answered``, if none could score the image."""
+    scored = [each for each in answers if isinstance(each, Scored)]
+    results = [result for each in scored for result in each.results]
+    errors = [result.error for result in results if result.error is not None]
+    if upload.alone and errors and len(errors) == len(results):
+        raise errors[0]
+    timings = [result.timings for result in results if result.timings]
+    if timings:
+        longest = {
+            stage: max(getattr(item, f"{stage}_s") for item in timings)
+            for stage in ("decode", "queue", "forward", "judge")
+        }
+        response.headers["Server-Timing"] = ", ".join(
+            f"{stage};dur={1e3 * seconds:.2f}" for stage, seconds in longest.items()
+        )
+    return answers

@@ -54,6 +54,9 @@ from detector.embedder import Embedder
 from detector.embeds import Embeds
 
 ROUTES = (
+    score,
+    score_many,
+    v2,
     detectors,
     bundles,
     learning,
@@ -66,9 +69,6 @@ ROUTES = (
     drift,
     drift_power,
     notices,
-    score,
-    score_many,
-    v2,
     images,
     replay,
     reviews,
@@ -77,6 +77,7 @@ ROUTES = (
     audit,
     health,
 )
+"""In the order in which they are looked through for a request: the busiest stand first."""
 EVENTS = "text/event-stream"
 
 

@@ -80,8 +80,7 @@ class Observe:
             return
         # A method that no route has is the client's invention, and may be any word.
         method = "any" if route == "unmatched" or status == 405 else scope["method"]
-        self._telemetry.requests.labels(route, method, str(status)).inc()
-        self._telemetry.request_seconds.labels(route).observe(seconds)
+        self._telemetry.answered(route, method, status, seconds)
         line = {
             "request_id": request_id,
             "method": scope["method"],
@@ -189,7 +188,7 @@ class Admit:
         try:
             ticket = self._admission.enter(self._size(scope), _timeout_s(scope))
         except OverloadedError as error:
-            self._telemetry.requests.labels(route, "POST", "503").inc()
+            self._telemetry.answered(route, "POST", HTTPStatus.SERVICE_UNAVAILABLE)
             scope["request_id"] = _request_id(scope)
             await problems.answer(Request(scope), error)(scope, receive, send)
             return
@@ -201,13 +200,25 @@ class Admit:
 
     async def _attended(self, ticket: Ticket, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for as long as the client is there; what is answered makes room at once."""
-        is_here = asyncio.Event()
+        me = asyncio.current_task()
+        assert me is not None
+        is_gone = False
+        watching: asyncio.Task[None] | None = None
+
+        async def until_gone() -> None:
+            nonlocal is_gone
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            is_gone = True
+            me.cancel()
 
         async def held() -> Message:
+            nonlocal watching
             message = await receive()
             ticket.hold(len(message.get("body", b"")))
-            if message["type"] == "http.request" and not message.get("more_body", False):
-                is_here.set()
+            is_whole = message["type"] == "http.request" and not message.get("more_body", False)
+            if is_whole and watching is None:  # from now on nothing else can come
+                watching = asyncio.ensure_future(until_gone())
             return message
 
         async def answered(message: Message) -> None:
@@ -215,19 +226,6 @@ class Admit:
                 ticket.leave(scored=message["status"] == HTTPStatus.OK)
             await send(message)
 
-        me = asyncio.current_task()
-        assert me is not None
-        is_gone = False
-
-        async def until_gone() -> None:
-            nonlocal is_gone
-            await is_here.wait()
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            is_gone = True
-            me.cancel()
-
-        watching = asyncio.ensure_future(until_gone())
         try:
             await self._app(scope, held, answered)
         except asyncio.CancelledError:
@@ -235,7 +233,8 @@ class Admit:
                 raise
             me.uncancel()
         finally:
-            watching.cancel()
+            if watching is not None:
+                watching.cancel()
 
     def _size(self, scope: Scope) -> int:
         """Return what a request announces; what is over the limit is refused as it is read."""

@@ -120,16 +120,23 @@ class Problem(BaseModel):
     detail: str
 
 
+def _always(kind: type[DetectorError]) -> dict[str, Any]:
+    words = re.findall("[A-Z][a-z0-9]*", kind.__name__.removesuffix("Error"))
+    return {
+        "type": "urn:gatewatch:problem:" + "-".join(words).lower(),
+        "title": " ".join(words).capitalize(),
+        "status": STATUS[kind],
+    }
+
+
+_ALWAYS = {kind: _always(kind) for kind in STATUS}
+"""What all problems of a kind have in common."""
+
+
 def of(error: DetectorError) -> Problem:
     """Return the problem that stands for an expected failure."""
     kind = next(kind for kind in type(error).__mro__ if kind in STATUS)
-    words = re.findall("[A-Z][a-z0-9]*", kind.__name__.removesuffix("Error"))
-    return Problem(
-        type="urn:gatewatch:problem:" + "-".join(words).lower(),
-        title=" ".join(words).capitalize(),
-        status=STATUS[kind],
-        detail=str(error),
-    )
+    return Problem(**_ALWAYS[kind], detail=str(error))
 
 
 def docs(*kinds: type[DetectorError], body: bool = False) -> dict[int | str, dict[str, Any]]:

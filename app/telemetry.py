@@ -1,6 +1,7 @@
 """What Prometheus reads: every series of the service, in a registry of its own."""
 
 from collections.abc import Callable
+from functools import cache
 
 from fastapi import Response
 from prometheus_client import (
@@ -143,6 +144,11 @@ class Telemetry:
         self.drift = DriftTelemetry(registry)
         self.notices = NoticeTelemetry(registry)
         self._shown: set[str] = set()
+        # Finding a series by its labels takes a lock and longer than counting. Kept at hand are
+        # those that are never removed.
+        self._requests = cache(self.requests.labels)
+        self._request_seconds = cache(self.request_seconds.labels)
+        self._stage_seconds = cache(self.stage_seconds.labels)
         for reason in REJECTIONS:
             self.images_rejected.labels(reason)
 
@@ -197,7 +203,13 @@ class Telemetry:
             "score": timings.judge_s,
         }
         for stage, seconds in (stages | {"total": sum(stages.values())}).items():
-            self.stage_seconds.labels(stage).observe(seconds)
+            self._stage_seconds(stage).observe(seconds)
+
+    def answered(self, route: str, method: str, status: int, seconds: float | None = None) -> None:
+        """Count a request, and how long it took unless it was refused at the door."""
+        self._requests(route, method, status).inc()
+        if seconds is not None:
+            self._request_seconds(route).observe(seconds)
 
     def forget(self, name: str) -> None:
         """Remove the series of a deleted detector."""

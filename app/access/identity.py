@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -140,6 +141,7 @@ def _place(origin: str) -> str:
     return origin.partition("://")[2]
 
 
+@lru_cache(maxsize=64)
 def _name(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""
@@ -147,6 +149,7 @@ def _name(host: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Return whether an address is this machine's alone; a name is looked up nowhere."""
     try:

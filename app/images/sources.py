@@ -71,6 +71,12 @@ async def whole_body(request: Request) -> bytes:
         raise MalformedUploadError("the body ended early") from error
 
 
+async def lone(request: Request, deadline_s: float = math.inf) -> Upload:
+    """Return the one sample that is a request's body. Raises as ``whole_body``."""
+    content = await whole_body(request)
+    return Upload([from_bytes("", content)], deadline_s=deadline_s, alone=True)
+
+
 @asynccontextmanager
 async def from_request(request: Request, max_images: int, kind_of: KindOf) -> AsyncIterator[Upload]:
     """Give the samples of a request: a raw body, or a multipart form's ``images`` fields.
@@ -93,7 +99,7 @@ async def from_request(request: Request, max_images: int, kind_of: KindOf) -> As
         finally:
             await form.close()
     elif is_sample(sent):
-        yield Upload([from_bytes("", await whole_body(request))], alone=True)
+        yield await lone(request)
     else:
         got = f"got {sent!r}" if sent else "got none"
         raise UnsupportedMediaTypeError(

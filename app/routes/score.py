@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from app.access.credentials import Role
 from app.access.guard import ERRORS as ACCESS_ERRORS
 from app.access.guard import needs
-from app.dependencies import ScoreAnswerDep, ServiceDep, UploadDep, WhichDep
+from app.dependencies import ServiceDep, UploadDep, WhichDep, answered
 from app.errors import (
     CompressionRatioError,
     ImageTooLargeError,
@@ -25,11 +25,12 @@ from app.errors import (
     UnsupportedMediaTypeError,
     UploadTooLargeError,
 )
+from app.lone_sample import HowToScore, ScoreRoute
 from app.parameters import made
 from app.problems import docs
 from app.schemas.base import DetectorName
 from app.schemas.bodies import IMAGE_BODY, IMAGES_BODY
-from app.schemas.scores import Comparison, Explanation, GroupQuery, ScoreQuery, Scores
+from app.schemas.scores import Comparison, Explanation, GroupQuery, Scores
 from app.scoring import inspection, overlay
 from detector.errors import (
     DegenerateDataError,
@@ -79,19 +80,26 @@ ERRORS = (
 )
 
 
-@router.post(
-    "/score", responses=docs(*ERRORS, NotCalibratedError, body=True), openapi_extra=IMAGES_BODY
-)
 async def score(
     name: DetectorName,
     upload: UploadDep,
     service: ServiceDep,
-    answer: ScoreAnswerDep,
-    which: WhichDep,
-    how: Annotated[ScoreQuery, made(ScoreQuery)],
+    response: Response,
+    how: Annotated[HowToScore, made(HowToScore)],
 ) -> Scores:
     """Score one image (raw body) or many (form, zip, JSON, NDJSON), where a bad one fails alone."""
-    return Scores.of(answer.of(await service.score(name, upload, **vars(which), **vars(how))))
+    scored = await service.score(name, upload, **vars(how))
+    return Scores.of(answered(scored, upload, response))
+
+
+router.add_api_route(
+    "/score",
+    score,
+    methods=["POST"],
+    responses=docs(*ERRORS, NotCalibratedError, body=True),
+    openapi_extra=IMAGES_BODY,
+    route_class_override=ScoreRoute,
+)
 
 
 @router.post("/explain", responses=docs(*ERRORS, body=True), openapi_extra=IMAGE_BODY)

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from app.access.credentials import Role
 from app.access.guard import ERRORS as ACCESS_ERRORS
 from app.access.guard import needs
-from app.dependencies import AllowStale, ScoreAnswerDep, ServiceDep, UploadDep
+from app.dependencies import AllowStale, ServiceDep, UploadDep, answered_by_many
 from app.errors import InvalidGroupError, StorageUnavailableError, WrongKindError
 from app.parameters import made
 from app.problems import docs
@@ -32,7 +32,7 @@ async def score(
     detectors: DetectorNames,
     upload: UploadDep,
     service: ServiceDep,
-    answer: ScoreAnswerDep,
+    response: Response,
     how: Annotated[ScoreQuery, made(ScoreQuery)],
     allow_stale: AllowStale = False,
 ) -> ManyScores:
@@ -41,4 +41,4 @@ async def score(
     A detector that cannot score has a problem in its place, and the answer is still 200.
     """
     scored = await score_many(service, detectors, upload, allow_stale=allow_stale, **vars(how))
-    return ManyScores.of(answer.of_many(scored))
+    return ManyScores.of(answered_by_many(scored, upload, response))

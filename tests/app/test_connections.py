@@ -158,6 +158,22 @@ def test_a_slow_reader_is_served(path: bytes) -> None:
     on_server(test)
 
 
+def test_a_head_that_drips_is_cut() -> None:
+    """Contract: it has its time once, however many pieces it comes in."""
+
+    async def drip(raw: socket.socket) -> None:
+        for _ in range(100):  # ten times what it has
+            await asyncio.get_running_loop().sock_sendall(raw, b"X-A: b\r\n")
+            await asyncio.sleep(0.1 * SECONDS)
+
+    async def test(server: Served) -> None:
+        async with server.asked(b"GET /here HTTP/1.1\r\n") as raw:
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                await drip(raw)
+
+    on_server(test)
+
+
 POST = b"POST /%b HTTP/1.1\r\nHost: here\r\n%b\r\n\r\n"
 LARGE = {
     "announced": (b"Content-Length: %d" % (2 * SMALL_BYTES), bytes(10_000)),
