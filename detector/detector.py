@@ -12,13 +12,14 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from detector import descriptors, divergence, evidence, judging, statistics, thresholds
+from detector import divergence, evidence, judging, statistics, thresholds
 from detector.calibration import Calibration
 from detector.descriptors import REGIONAL
 from detector.divergence import Divergence
 from detector.embedding import VIEWS, Embedding
 from detector.errors import NotCalibratedError, NotFittedError, StaleCalibrationError
 from detector.evidence import EVIDENCE, Neighbour
+from detector.recipe import Recipe
 from detector.rows import Rows
 from detector.sample import Sample
 from detector.scorers import SCORERS, Contributions, Scorer
@@ -117,17 +118,12 @@ class Detector:
         Raises:
             InvalidSpecError: if the options name a block that the backbone does not have.
         """
-        if isinstance(images, Rows):
-            return images
-        spec = self.spec
-        blocks = descriptors.rows(images, spec.descriptor, spec.options)
-        if SCORERS[spec.scorer].regional:
-            if not spec.options.blocks:
-                blocks = descriptors.beyond(blocks, images)
-            everywhere = replace(spec.options, blocks=())
-            blocks = {**blocks, **descriptors.rows(images, REGIONAL, everywhere)}
-        squeeze = np.concatenate(list(images.mean.values()), axis=1)
-        return Rows(blocks, squeeze, images.thumbnail, images.inputs)
+        return images if isinstance(images, Rows) else self.recipe.rows(images)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What decides which rows it looks at."""
+        return Recipe.of(self.spec)
 
     @cached_property
     def _scorer(self) -> Scorer:

@@ -6,7 +6,7 @@ shares the score's scale and its threshold: never stretched per image.
 
 import numpy as np
 from jaxtyping import Float
-from scipy.ndimage import distance_transform_edt, label, zoom
+from scipy.ndimage import distance_transform_edt, find_objects, label, zoom
 
 from detector.verdict import Region
 
@@ -31,21 +31,21 @@ def worst_region(cells: Float[np.ndarray, "g g"], threshold: float | None) -> Re
     They are the cells above the middle between the lowest and the highest, and above the threshold
     if the highest is.
     """
-    if np.isnan(cells).all():
+    inside = np.fmax(cells, -np.inf)  # NaN is lower than any score
+    peak = np.unravel_index(np.argmax(inside), cells.shape)
+    lowest, highest = float(np.fmin.reduce(cells, axis=None)), float(inside[peak])
+    if np.isnan(lowest):
         return None
-    lowest, highest = float(np.nanmin(cells)), float(np.nanmax(cells))
     line = lowest + _LINE_SHARE * (highest - lowest)
     if threshold is not None and highest > threshold:
         line = max(line, threshold)
-    parts, _ = label(np.nan_to_num(cells, nan=-np.inf) >= min(line, highest))
-    peak = np.unravel_index(np.nanargmax(cells), cells.shape)
-    rows, columns = np.nonzero(parts == parts[peak])
+    parts, _ = label(inside >= min(line, highest))
+    rows, columns = find_objects(parts)[parts[peak] - 1]
     height, width = cells.shape
-    top, left = int(rows.min()), int(columns.min())
     return Region(
-        left=left / width,
-        top=top / height,
-        width=(int(columns.max()) + 1 - left) / width,
-        height=(int(rows.max()) + 1 - top) / height,
+        left=columns.start / width,
+        top=rows.start / height,
+        width=(columns.stop - columns.start) / width,
+        height=(rows.stop - rows.start) / height,
         peak=highest,
     )

@@ -53,4 +53,4 @@ def project(rows: Float32[np.ndarray, "n c"]) -> Float32[np.ndarray, "n d"]:
 def pick(rows: Float32[np.ndarray, "n k c"]) -> Float32[np.ndarray, "n k d"]:
     """Return at most ``REGIONAL_WIDTH`` of the channels."""
     c = rows.shape[2]
-    return rows if c <= REGIONAL_WIDTH else rows[:, :, _chosen(c, REGIONAL_WIDTH)]
+    return rows if c <= REGIONAL_WIDTH else np.take(rows, _chosen(c, REGIONAL_WIDTH), axis=2)

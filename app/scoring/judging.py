@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32
@@ -14,7 +15,9 @@ from app.storage.tables import now
 from app.storage.version_reader import Stored
 from detector.detector import Detector
 from detector.embedding import Embedding
+from detector.errors import DetectorError
 from detector.multiple_testing import benjamini_hochberg
+from detector.recipe import Recipe
 from detector.rows import Rows
 from detector.verdict import Verdict
 
@@ -45,6 +48,43 @@ class Seen:
     """Of all blocks side by side, for drift; it is not kept with the rows."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A version that scores, and the detector that scores alongside, if one does."""
+
+    stored: Stored
+    shadow: Detector | None = None
+
+
+class Shown:
+    """Images that some detectors judge, of one embedding, and the rows these look at.
+
+    Rows are made when they are asked for, once for all detectors of one recipe. Threads that judge
+    at the same time may each make them: they are alike.
+    """
+
+    def __init__(self, names: Sequence[str], arrived: Sequence[Arrived], group: str) -> None:
+        self.names = names
+        self.digests = [item.sha256 for item in arrived]
+        self.group = group
+        self._embeddings = [item.embedding for item in arrived]
+        self._rows: dict[Recipe, Rows] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def _embedding(self) -> Embedding:
+        return Embedding.concatenate(self._embeddings)
+
+    def rows(self, detector: Detector) -> Rows:
+        """Return what a detector looks at."""
+        recipe = detector.recipe
+        if recipe not in self._rows:
+            self._rows[recipe] = recipe.rows(self._embedding)
+        return self._rows[recipe]
+
+
 def judge(
     stored: Stored,
     shadow: Detector | None,
@@ -53,21 +93,35 @@ def judge(
     group: str,
 ) -> Seen:
     """Return the verdicts on some images, and their shadow's."""
-    embedding = Embedding.concatenate([item.embedding for item in arrived])
-    rows = stored.detector.rows(embedding)
-    groups = [group] * len(arrived)
-    others: Sequence[Verdict | None] = [None] * len(arrived)
+    return _seen(Judge(stored, shadow), Shown(names, arrived, group))
+
+
+def judge_by_each(judges: Sequence[Judge], shown: Shown) -> list[Seen | DetectorError]:
+    """Return the verdicts of each of some detectors on the same images, or why it has none."""
+    found: list[Seen | DetectorError] = []
+    for each in judges:
+        try:
+            found.append(_seen(each, shown))
+        except DetectorError as error:
+            found.append(error)
+    return found
+
+
+def _seen(judge: Judge, shown: Shown) -> Seen:
+    stored, shadow = judge.stored, judge.shadow
+    rows = shown.rows(stored.detector)
+    groups = [shown.group] * len(shown)
+    others: Sequence[Verdict | None] = [None] * len(shown)
     if shadow is not None:
-        others = shadow.judge(embedding, groups)
+        others = shadow.judge(shown.rows(shadow), groups)
+    verdicts = stored.detector.judge(rows, groups)
     images = [
-        SeenImage(uuid.uuid4().hex, name, item.sha256, verdict, other)
-        for name, item, verdict, other in zip(
-            names, arrived, stored.detector.judge(rows, groups), others, strict=True
-        )
+        SeenImage(uuid.uuid4().hex, *each)
+        for each in zip(shown.names, shown.digests, verdicts, others, strict=True)
     ]
     version = None if shadow is None else shadow.version
     kept = rows.without_pixels()
-    return Seen(stored, version, group, now(), images, kept, rows.squeeze)
+    return Seen(stored, version, shown.group, now(), images, kept, rows.squeeze)
 
 
 def together(results: Sequence[Judged], rate: float) -> list[Judged]:

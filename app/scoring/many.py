@@ -5,7 +5,6 @@ service, is wrong for all of them and refuses the whole: nothing is judged or ke
 image was embedded for every look.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,6 @@ from app.scoring.locating import asked_of, with_places
 from app.scoring.looking import same
 from app.service import Service
 from app.storage.version_reader import Stored
-from app.unbroken import together
 from detector.errors import DetectorError
 from detector.kinds.learned import Learned
 
@@ -92,30 +90,23 @@ async def score_many(
     for each in passes.values():
         each.arrivals = await service.ingest.embed_now(sources, each.look, upload.deadline_s)
 
-    # Others have images to decode on the same threads: not all detectors stand in line at once.
-    turns = asyncio.Semaphore(service.settings.decode_threads)
-
-    async def judge(each: _Pass, stored: Stored) -> Scored | Refused:
-        try:
-            async with turns:
-                scored = await service.verdicts.of(
-                    stored,
-                    sources,
-                    each.arrivals,
-                    group=group,
-                    false_discovery_rate=false_discovery_rate,
+    for each in passes.values():
+        scored = await service.verdicts.of_each(
+            list(each.detectors.values()),
+            sources,
+            each.arrivals,
+            group=group,
+            false_discovery_rate=false_discovery_rate,
+        )
+        for (name, stored), one in zip(each.detectors.items(), scored, strict=True):
+            try:
+                if isinstance(one, DetectorError):
+                    raise one
+                answers[name] = await with_places(
+                    service.ingest, networks[name], stored, sources, one
                 )
-                network = networks[stored.entry.name]
-                return await with_places(service.ingest, network, stored, sources, scored)
-        except DetectorError as error:
-            return _refused(stored.entry.name, error)
-
-    judged = {
-        name: judge(each, stored)
-        for each in passes.values()
-        for name, stored in each.detectors.items()
-    }
-    answers |= zip(judged, await together(judged.values()), strict=True)
+            except DetectorError as error:
+                answers[name] = _refused(name, error)
     return [answers[name] for name in names]
 
 

@@ -1,8 +1,11 @@
 """From embeddings to answers: judged beside the shadow, noted for replay and review, counted."""
 
+import asyncio
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from app.catalogue import Catalogue
@@ -12,8 +15,10 @@ from app.past.history import History
 from app.results import Judged, Scored, Timings
 from app.scoring import judging
 from app.scoring.ingest import Arrived, Failure, Ingest
+from app.scoring.judging import Judge, Seen, Shown
 from app.storage.version_reader import Stored
 from app.telemetry import Telemetry
+from app.unbroken import together
 from detector.detector import Detector
 from detector.errors import DetectorError
 
@@ -21,6 +26,8 @@ log = logging.getLogger(__name__)
 
 FOLD_IMAGES = 64
 """Images whose rows are turned into scores at once."""
+TURN_VERDICTS = 16
+"""Verdicts of several detectors that a thread gives in one turn, in some 10 ms; others wait."""
 
 
 class Verdicts:
@@ -54,45 +61,82 @@ class Verdicts:
         Raises:
             NotCalibratedError: if images are to be judged together without p-values.
         """
-        detector, name = stored.detector, stored.entry.name
         if false_discovery_rate is not None:
-            detector.require_calibrated()
-        results = await self._judge(stored, sources, arrivals, group)
+            stored.detector.require_calibrated()
+        (scored,) = await self.of_each(
+            [stored], sources, arrivals, group=group, false_discovery_rate=false_discovery_rate
+        )
+        if isinstance(scored, DetectorError):
+            raise scored
+        return scored
+
+    async def of_each(
+        self,
+        detectors: Sequence[Stored],
+        sources: Sequence[Source],
+        arrivals: Sequence[Arrived | Failure],
+        *,
+        group: str = "",
+        false_discovery_rate: float | None = None,
+    ) -> list[Scored | DetectorError]:
+        """Return what each of some detectors says of the same images, or why it cannot judge them.
+
+        They look at images alike, and are calibrated if images are to be judged together.
+        """
+        answers = [
+            _Answer(Judge(stored, await self._shadow(stored)), _unjudged(sources, arrivals))
+            for stored in detectors
+        ]
+        arrived = [(i, item) for i, item in enumerate(arrivals) if isinstance(item, Arrived)]
+        for start in range(0, len(arrived), FOLD_IMAGES):  # bounds the memory it takes
+            part = dict(arrived[start : start + FOLD_IMAGES])
+            shown = Shown([sources[i].name for i in part], list(part.values()), group)
+            await self._judge([each for each in answers if each.error is None], shown, part)
+        return [answer.error or self._told(answer, false_discovery_rate) for answer in answers]
+
+    async def _judge(
+        self, answers: Sequence["_Answer"], shown: Shown, part: Mapping[int, Arrived]
+    ) -> None:
+        """Have detectors judge a part of the images, some of them in each turn on a thread."""
+        threads = self._ingest.threads
+        fair = math.ceil(len(answers) / threads)
+        size = max(min(TURN_VERDICTS // len(part), fair), 1)
+        # Others have images to decode on the same threads: not all turns stand in line at once.
+        free = asyncio.Semaphore(threads)
+
+        async def turn(some: Sequence[_Answer]) -> None:
+            async with free:
+                started_s = time.perf_counter()
+                call = partial(judging.judge_by_each, [each.judge for each in some], shown)
+                found = await self._ingest.judged(call)
+                judge_s = (time.perf_counter() - started_s) / (len(part) * len(some))
+            for answer, seen in zip(some, found, strict=True):
+                if isinstance(seen, DetectorError):
+                    answer.error = seen
+                else:
+                    self._note(answer, seen, part, judge_s)
+
+        await together(turn(answers[i : i + size]) for i in range(0, len(answers), size))
+
+    def _note(
+        self, answer: "_Answer", seen: Seen, part: Mapping[int, Arrived], judge_s: float
+    ) -> None:
+        self._history.note(seen)
+        self._drift.note(seen)
+        for image, (index, item) in zip(seen.images, part.items(), strict=True):
+            timings = Timings(item.decode_s, item.queue_s, item.forward_s, judge_s)
+            answer.results[index] = Judged(image.name, image.verdict, timings, id=image.id)
+
+    def _told(self, answer: "_Answer", false_discovery_rate: float | None) -> Scored:
+        """Count what was said, and return it."""
+        stored, results = answer.judge.stored, answer.results
+        name = stored.entry.name
         for result in results:
             if result.verdict and result.timings:
                 self._telemetry.scored(name, result.verdict, result.timings, result.id)
         if false_discovery_rate is not None:
             results = judging.together(results, false_discovery_rate)
-        return Scored(name, detector.version, results)
-
-    async def _judge(
-        self,
-        stored: Stored,
-        sources: Sequence[Source],
-        arrivals: Sequence[Arrived | Failure],
-        group: str,
-    ) -> list[Judged]:
-        shadow = await self._shadow(stored)
-        results = [Judged(source.name) for source in sources]
-        places = []
-        for place, item in enumerate(arrivals):
-            if isinstance(item, Arrived):
-                places.append((place, item))
-            else:
-                results[place] = Judged(sources[place].name, error=item)
-        for start in range(0, len(places), FOLD_IMAGES):  # bounds the memory it takes
-            part = places[start : start + FOLD_IMAGES]
-            names = [sources[place].name for place, _ in part]
-            started_s = time.perf_counter()
-            call = partial(judging.judge, stored, shadow, names, [a for _, a in part], group)
-            seen = await self._ingest.judged(call)
-            judge_s = (time.perf_counter() - started_s) / len(part)
-            self._history.note(seen)
-            self._drift.note(seen)
-            for image, (place, item) in zip(seen.images, part, strict=True):
-                timings = Timings(item.decode_s, item.queue_s, item.forward_s, judge_s)
-                results[place] = Judged(image.name, image.verdict, timings, id=image.id)
-        return results
+        return Scored(name, stored.detector.version, results)
 
     async def _shadow(self, stored: Stored) -> Detector | None:
         """Return the version that scores alongside, if one does."""
@@ -106,3 +150,20 @@ class Verdicts:
             return None
         ours, theirs = (each.detector.spec.backbone_fingerprint for each in (stored, other))
         return other.detector if ours == theirs else None  # since it was made the shadow
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What a detector has said up to now, in the places of the images, or why it cannot judge."""
+
+    judge: Judge
+    results: list[Judged]
+    error: DetectorError | None = None
+
+
+def _unjudged(sources: Sequence[Source], arrivals: Sequence[Arrived | Failure]) -> list[Judged]:
+    """Return the results before any image is judged: those that failed have their error."""
+    return [
+        Judged(source.name, error=None if isinstance(item, Arrived) else item)
+        for source, item in zip(sources, arrivals, strict=True)
+    ]

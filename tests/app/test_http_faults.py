@@ -16,6 +16,7 @@ from app.health import state
 from app.scoring import judging
 from app.storage.versions import Versions
 from detector import imaging
+from detector.detector import Detector
 from detector.errors import DeviceMemoryError
 
 NAME = "bolts"
@@ -61,8 +62,8 @@ FAULTS: dict[str, tuple[Any, str, Any]] = {
     "decode thread": (imaging, "decode", fails(EXIT)),
     "engine": (Held, "embed", fails(BUG)),
     "engine thread": (Held, "embed", fails(EXIT)),
-    "judge": (judging, "judge", fails(BUG)),
-    "judge thread": (judging, "judge", fails(EXIT)),
+    "judge": (Detector, "judge", fails(BUG)),
+    "judge thread": (Detector, "judge", fails(EXIT)),
     "delivery": (Held, "embed", lambda *_: None),
 }
 
