@@ -154,9 +154,12 @@ class Queue:
             return []
 
     def _share(self) -> int:
-        """Return how many of those who wait a free lane takes: no more than leaves others idle."""
-        free = max(1, self._lanes - len(self._under_way))
-        return min(self._pace.most, max(1, math.ceil(len(self) / free)))
+        """Return how many of those who wait a lane takes: its part, for the others come for theirs.
+
+        Those that are at work, too: if one took all that wait now, the next to be free would stand
+        still, and who waits would wait for passes that take as long as all of them.
+        """
+        return min(self._pace.most, max(1, len(self) // self._lanes))
 
     def _due(self, most: int) -> bool | None:
         """Return whether a batch of fitting comes next, or one of scoring; None if none does."""

@@ -202,8 +202,8 @@ class KeptHistory:
             oldest: chunks whose last image was scored before it go, whatever their size.
         """
         with self._database.read() as connection:
-            if not _beyond_caps(connection, most_bytes, oldest):
-                return 0
+            if not _beyond_caps(connection, most_bytes, oldest, most=1):
+                return 0  # as it is nearly always
         with self._database.write() as connection:
             gone = _beyond_caps(connection, most_bytes, oldest)
             identities = [chunk.id for chunk in gone]
@@ -225,14 +225,16 @@ def _within(since: datetime | None, until: datetime | None) -> ColumnElement[boo
     return and_(True, *bounds)
 
 
-def _beyond_caps(connection: Connection, most_bytes: int, oldest: datetime) -> list[KeptChunk]:
-    """Return the oldest chunks, as many as must go, at most ``AT_ONCE``.
+def _beyond_caps(
+    connection: Connection, most_bytes: int, oldest: datetime, most: int = AT_ONCE
+) -> list[KeptChunk]:
+    """Return the oldest chunks, as many as must go, at most ``most``.
 
     One statement reads both the sum and the chunks: else another process may remove some between
     the two, and as much again would go.
     """
     held = select(func.sum(CHUNKS.c.size_bytes)).scalar_subquery()
-    by_age = select(held, *_CHUNK).order_by(CHUNKS.c.last_at, CHUNKS.c.id).limit(AT_ONCE)
+    by_age = select(held, *_CHUNK).order_by(CHUNKS.c.last_at, CHUNKS.c.id).limit(most)
     rows, gone = connection.execute(by_age).all(), []
     left = int(rows[0][0]) if rows else 0
     for _, *row in rows:
