@@ -51,7 +51,7 @@ class Loaded:
     @property
     def images(self) -> int:
         """Images that wait for it, or are on it."""
-        return self.batcher.waiting + self.batcher.under_way
+        return self.batcher.left
 
     def __del__(self) -> None:
         """Make room: Serve calls this on a thread of its own for what it has unloaded."""

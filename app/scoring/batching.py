@@ -136,6 +136,11 @@ class Batcher:
         """Images that are being embedded."""
         return self._queue.under_way
 
+    @property
+    def left(self) -> int:
+        """Images that wait or are being embedded, of one moment."""
+        return self._queue.left
+
     def _ended(self, error: BaseException) -> None:
         """A lane can go on no more: neither does anything else."""
         log.critical("nothing can be embedded any more", exc_info=error)

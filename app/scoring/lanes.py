@@ -62,7 +62,8 @@ class Lanes:
         self._telemetry, self._stage, self._ended = telemetry, stage, ended
         self._loop: asyncio.AbstractEventLoop | None = None
         # For either line as many as there are lanes, though no more work at the same time: those of
-        # fitting take what scoring leaves of the cores, and no thread can be raised again.
+        # fitting take what scoring leaves of the cores, and no thread can be raised again. Daemons:
+        # who was never told to stop shall not keep the process.
         self._threads = [
             threading.Thread(target=self._work, args=[fits], name=f"{name}_{lane}", daemon=True)
             for fits, name in ((False, "device"), (True, "idle-device"))
@@ -89,9 +90,9 @@ class Lanes:
             if fits:
                 give_way()
             while batch := self._queue.take(self._is_wanted, fits=fits):
-                self._pass(batch)
                 if fits:
                     self._tell(self._queue.freed.set)
+                self._pass(batch)
         except BaseException as error:  # whatever it is: no thread ends without a word
             self._tell(self._end, error)
 
@@ -106,12 +107,17 @@ class Lanes:
             self._loop.call_soon_threadsafe(call, *arguments)
 
     def _is_wanted(self, item: Item) -> bool:
+        """Return whether an image is still to be embedded; tell those whom that concerns if not."""
+        if item.future.done():  # its caller has gone
+            if item.fits:
+                self._tell(self._queue.freed.set)
+            return False
         try:
             self._refusals.require_time(item.deadline_s)
         except OverloadedError as error:
             self._tell(item.fail, error)
             return False
-        return not item.future.done()  # else its caller has gone
+        return True
 
     def _pass(self, batch: list[Item]) -> None:
         has_followers = len(self._queue) > 0

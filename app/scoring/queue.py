@@ -73,7 +73,7 @@ class Queue:
     def __init__(self, room: int, lanes: int, pace: Pace) -> None:
         self.closed = False
         self.freed = asyncio.Event()
-        """To be set, in the event loop, when images to fit were taken: somebody may wait for it."""
+        """To be set, in the event loop, when images to fit were taken: who waits for room looks."""
         self._room, self._lanes, self._pace = room, lanes, pace
         self._scoring: deque[deque[Item]] = deque()
         """What is left of each request, in the order of their turns."""
@@ -103,6 +103,12 @@ class Queue:
         """Images that are being embedded, whose callers wait."""
         batches = tuple(self._under_way.values())
         return sum(not item.future.done() for batch in batches for item in batch)
+
+    @property
+    def left(self) -> int:
+        """Images that wait or are under way, of one moment."""
+        with self._lock:
+            return len(self) + self.under_way
 
     @property
     def room(self) -> int:
@@ -143,23 +149,23 @@ class Queue:
             while not self.closed:
                 most = self._share()
                 if self._due(most) is fits:
-                    if batch := self._pick(most, is_wanted, fits=fits):
-                        self._under_way[me] = batch
+                    # Under way at once: whoever is in it is told if anything goes wrong from here.
+                    batch = self._under_way[me] = []
+                    self._pick(batch, most, is_wanted, fits=fits)
+                    if batch:
                         self._scored = 0 if fits else self._scored + len(batch)
                         self._wake()  # who comes together is shared out
                         return batch
+                    del self._under_way[me]
                 else:
                     self._wake()
                     (self._fitters if fits else self._scorers).wait()
             return []
 
     def _share(self) -> int:
-        """Return how many of those who wait a lane takes: its part, for the others come for theirs.
-
-        Those that are at work, too: if one took all that wait now, the next to be free would stand
-        still, and who waits would wait for passes that take as long as all of them.
-        """
-        return min(self._pace.most, max(1, len(self) // self._lanes))
+        """Return how many of those who wait a free lane takes: no more than leaves others idle."""
+        free = max(1, self._lanes - len(self._under_way))
+        return min(self._pace.most, max(1, math.ceil(len(self) / free)))
 
     def _due(self, most: int) -> bool | None:
         """Return whether a batch of fitting comes next, or one of scoring; None if none does."""
@@ -174,14 +180,14 @@ class Queue:
         if due is not None:
             (self._fitters if due else self._scorers).notify()
 
-    def _pick(self, most: int, is_wanted: Callable[[Item], bool], *, fits: bool) -> list[Item]:
+    def _pick(
+        self, batch: list[Item], most: int, is_wanted: Callable[[Item], bool], *, fits: bool
+    ) -> None:
         line: Sized = self._fitting if fits else self._scoring
-        batch: list[Item] = []
         while line and len(batch) < most:
-            item = self._fitting.popleft() if fits else self._pop()
-            if is_wanted(item):
-                batch.append(item)
-        return batch
+            batch.append(self._fitting.popleft() if fits else self._pop())
+            if not is_wanted(batch[-1]):
+                batch.pop()
 
     def _pop(self) -> Item:
         """Take the next image of scoring, of which there is one."""

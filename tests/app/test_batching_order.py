@@ -272,6 +272,24 @@ def test_one_image_does_not_wait_for_the_whole_of_a_large_request(double: Double
     assert double.seen == [0, *turns_of, 1, *turns_of * 4]
 
 
+def test_who_waits_for_room_gets_it_when_others_go(double: Double) -> None:
+    """Contract: images of a fit that was given up make room, though no pass is made of them."""
+
+    async def test() -> None:
+        async with occupied(double, max_queue=2) as (batcher, _):
+            gone = [await batcher.submit_when_room(image(grey)) for grey in (1, 2)]
+            waiting = asyncio.create_task(batcher.submit_when_room(image(3)))
+            await turns()
+            assert not waiting.done()
+            for future in gone:
+                future.cancel()
+            double.gate.set()
+            assert level((await (await waiting)).embedding) == 3
+
+    run(test())
+    assert double.seen == [0, 3]
+
+
 class Stepped(Double):
     """Embeds no more than it was told to."""
 
@@ -295,8 +313,8 @@ def test_a_large_request_gets_on_among_many_small_ones() -> None:
             single = batcher.submit([image(1)])
             while not large[-1].done():  # there is always a single image that waits
                 single += batcher.submit([image(1)])
-                double.steps.release()
                 done = len(double.seen)
+                double.steps.release()
                 await until(lambda done=done: len(double.seen) > done)
                 await turns()
             double.steps.release(len(single))
