@@ -108,6 +108,8 @@ class Connection:
             return 0, False
 
     async def _ask(self, request: bytes) -> tuple[int, bool]:
+        if self._streams is not None and self._streams[0].at_eof():
+            self.close()  # the server has: nobody has asked on it for as long as it keeps it
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams

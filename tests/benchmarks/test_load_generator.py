@@ -45,10 +45,10 @@ class Fake:
 
 
 @contextmanager
-def served(app: Fake) -> Iterator[int]:
+def served(app: Fake, **options: Any) -> Iterator[int]:
     """Serve it on a free port of this machine."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error", **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:
@@ -137,3 +137,22 @@ def test_it_runs_in_a_process_of_its_own(pictures: list[str]) -> None:
     assert len(measured.samples) == len(app.asked)
     assert {sample.status for sample in measured.samples} == {200, 503}
     assert 0 < measured.cpu_s < measured.wall_s
+
+
+def test_a_connection_that_the_server_closed_is_opened_again() -> None:
+    """Contract: one that was unused for too long is no broken request."""
+
+    async def test() -> list[int]:
+        with served(Fake(statuses=(200,)), timeout_keep_alive=0) as port:
+            connection = load.Connection(port)
+            request = (
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 0\r\n\r\n"
+            )
+            found = []
+            for _ in range(2):
+                found.append((await connection.ask(request))[0])
+                await asyncio.sleep(0.5)
+            connection.close()
+            return found
+
+    assert asyncio.run(test()) == [200, 200]
