@@ -29,27 +29,33 @@ class Taker:
     def take(self, name: str, identity: str, own: Sequence[Gathered] = ()) -> None:
         """Take in the notes of a detector that nobody has taken, and then this process's own.
 
-        Those of one that is gone, or cannot be watched, are removed.
+        Some in each transaction, in order: after an outage there may be thousands. Those of one
+        that is gone, or cannot be watched, are removed.
 
         Raises:
             StorageUnavailableError, ConflictError: then its own are not known to be taken.
         """
-        are_all = False
-        while not are_all:
-            untaken = self._notes.untaken(identity, AT_ONCE)
-            are_all = len(untaken) < AT_ONCE
-            notes: list[Untaken | Gathered] = [*untaken, *(own if are_all else ())]
-            if not notes:
+        while len(untaken := self._notes.untaken(identity, AT_ONCE)) == AT_ONCE:
+            self._take_or_leave(name, identity, untaken)
+        notes: list[Untaken | Gathered] = [*untaken, *own]
+        for start in range(0, len(notes), AT_ONCE):
+            self._take_or_leave(name, identity, notes[start : start + AT_ONCE])
+
+    def _take_or_leave(self, name: str, identity: str, notes: Sequence[Untaken | Gathered]) -> None:
+        try:
+            self._take(name, identity, notes)
+        except (StorageUnavailableError, ConflictError):
+            raise
+        except DetectorError:  # it is gone, or cannot be watched: whoever asks is told
+            self._notes.discard(in_log(notes))
+        except _UntakableError as error:
+            half = len(notes) // 2
+            if half:  # it may be one of them alone
+                self._take_or_leave(name, identity, notes[:half])
+                self._take_or_leave(name, identity, notes[half:])
                 return
-            try:
-                self._take(name, identity, notes)
-            except (StorageUnavailableError, ConflictError):
-                raise
-            except DetectorError:  # it is gone, or cannot be watched: whoever asks is told
-                self._notes.discard(in_log(notes))
-            except _UntakableError as error:
-                log.error("images of %r were left out of drift", name, exc_info=error)
-                self._leave_out(name, identity, notes)
+            log.error("images of %r were left out of drift", name, exc_info=error)
+            self._leave_out(name, identity, notes)
 
     def _take(self, name: str, identity: str, notes: Sequence[Untaken | Gathered]) -> None:
         found: list[Taking] = []

@@ -1,17 +1,17 @@
 """What one process does for drift in a round: takes in what is its turn, writes the rest it saw.
 
 Of each detector one process, under a lease, takes the notes of all in order of arrival; the state
-says which, in the same transaction. The others write theirs to the log, and so does it what it
-cannot take. So each image counts once, whatever dies when: a note that was written is taken by
-whoever is next, and one that nobody knows to be written, or taken, is written again under the same
-number, which the state has seen or not.
+says which, in the same transaction. The others write theirs to the log, before they take any, and
+so does it what it cannot take. So each image counts once, whatever dies when: a note that was
+written is taken by whoever is next, and one that nobody knows to be written, or taken, is written
+again under the same number, which the state has seen or not.
 """
 
 import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from app.errors import ConflictError, StorageUnavailableError
@@ -62,12 +62,11 @@ class Writer:
         except Exception as error:
             self.complain("what was scored cannot be noted, and will be tried again", error)
             return
+        # What another process takes is written first: else all turns would delay it.
+        self._write({turn.detector_id for turn in turns})
         for turn in turns:
             self._take(turn)
-        try:
-            self._write()  # what another process takes, or could not be taken
-        except Exception as error:
-            self.complain("what was scored cannot be noted, and will be tried again", error)
+        self._write()  # what could not be taken
         try:
             self._monitors.settle()
         except Exception as error:
@@ -84,10 +83,17 @@ class Writer:
             self._complained_s = moment_s
             log.error("%s", why, exc_info=error)
 
-    def _write(self) -> None:
-        if self._unwritten:
-            self._notes.append([written(note) for note in self._unwritten])
-            self._unwritten = []
+    def _write(self, besides: Collection[str] = ()) -> None:
+        """Write the notes of all detectors but these; if that fails, another time."""
+        chosen = [note for note in self._unwritten if note.detector_id not in besides]
+        if not chosen:
+            return
+        try:
+            self._notes.append([written(note) for note in chosen])
+        except Exception as error:
+            self.complain("what was scored cannot be noted, and will be tried again", error)
+        else:
+            self._unwritten = [note for note in self._unwritten if note.detector_id in besides]
 
     def _gather(self, notes: list[Note], dropped: Counter[str]) -> None:
         found: list[Gathered] = []

@@ -96,6 +96,7 @@ async def with_places(
     stored: Stored,
     sources: Sequence[Source],
     scored: Scored,
+    turns: asyncio.Semaphore | None = None,
 ) -> Scored:
     """Return what was scored, each sample with where its score comes from.
 
@@ -105,16 +106,17 @@ async def with_places(
         stored: the detector that scored.
         sources: of the samples, in order; they are read again.
         scored: what it said of them.
+        turns: shared with what else of the same request waits for the threads.
     """
     if learned is None:
         return scored
     call = partial(locate, stored.detector, learned)
-    turns = asyncio.Semaphore(ingest.threads)  # others have samples to decode on them
+    free = turns or asyncio.Semaphore(ingest.threads)  # others have samples to decode on them
 
     async def one(source: Source, judged: Judged) -> Judged:
         if judged.verdict is None:
             return judged
-        async with turns:
+        async with free:
             places = await ingest.judged(partial(call, await source.read()))
         return replace(judged, places=places.located)
 

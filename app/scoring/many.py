@@ -5,6 +5,7 @@ service, is wrong for all of them and refuses the whole: nothing is judged or ke
 image was embedded for every look.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from app.scoring.locating import asked_of, with_places
 from app.scoring.looking import same
 from app.service import Service
 from app.storage.version_reader import Stored
+from app.unbroken import together
 from detector.errors import DetectorError
 from detector.kinds.learned import Learned
 
@@ -90,23 +92,32 @@ async def score_many(
     for each in passes.values():
         each.arrivals = await service.ingest.embed_now(sources, each.look, upload.deadline_s)
 
-    for each in passes.values():
+    # Others have images to decode on the same threads: not all turns stand in line at once.
+    turns = asyncio.Semaphore(service.ingest.threads)
+
+    async def located(name: str, stored: Stored, scored: Scored | DetectorError) -> None:
+        try:
+            if isinstance(scored, DetectorError):
+                raise scored
+            answers[name] = await with_places(
+                service.ingest, networks[name], stored, sources, scored, turns
+            )
+        except DetectorError as error:
+            answers[name] = _refused(name, error)
+
+    async def judged(each: _Pass) -> None:
         scored = await service.verdicts.of_each(
             list(each.detectors.values()),
             sources,
             each.arrivals,
             group=group,
             false_discovery_rate=false_discovery_rate,
+            turns=turns,
         )
-        for (name, stored), one in zip(each.detectors.items(), scored, strict=True):
-            try:
-                if isinstance(one, DetectorError):
-                    raise one
-                answers[name] = await with_places(
-                    service.ingest, networks[name], stored, sources, one
-                )
-            except DetectorError as error:
-                answers[name] = _refused(name, error)
+        every = zip(each.detectors.items(), scored, strict=True)
+        await together(located(*item, one) for item, one in every)
+
+    await together(judged(each) for each in passes.values())
     return [answers[name] for name in names]
 
 

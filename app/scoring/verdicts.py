@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 FOLD_IMAGES = 64
 """Images whose rows are turned into scores at once."""
 TURN_VERDICTS = 16
-"""Verdicts of several detectors that a thread gives in one turn, in some 10 ms; others wait."""
+"""Most verdicts of several detectors in one turn on a thread: 0.6 ms each, so others wait 10 ms."""
 
 
 class Verdicts:
@@ -78,11 +78,15 @@ class Verdicts:
         *,
         group: str = "",
         false_discovery_rate: float | None = None,
+        turns: asyncio.Semaphore | None = None,
     ) -> list[Scored | DetectorError]:
         """Return what each of some detectors says of the same images, or why it cannot judge them.
 
-        They look at images alike, and are calibrated if images are to be judged together.
+        They look at images alike, and are calibrated if images are to be judged together. What else
+        of the same request waits for the threads may share the turns.
         """
+        # Others have images to decode on the same threads: not all turns stand in line at once.
+        turns = turns or asyncio.Semaphore(self._ingest.threads)
         answers = [
             _Answer(Judge(stored, await self._shadow(stored)), _unjudged(sources, arrivals))
             for stored in detectors
@@ -91,21 +95,23 @@ class Verdicts:
         for start in range(0, len(arrived), FOLD_IMAGES):  # bounds the memory it takes
             part = dict(arrived[start : start + FOLD_IMAGES])
             shown = Shown([sources[i].name for i in part], list(part.values()), group)
-            await self._judge([each for each in answers if each.error is None], shown, part)
-        return [answer.error or self._told(answer, false_discovery_rate) for answer in answers]
+            able = [each for each in answers if each.error is None]
+            await self._judge(able, shown, part, turns)
+        return [self._told(answer, false_discovery_rate) for answer in answers]
 
     async def _judge(
-        self, answers: Sequence["_Answer"], shown: Shown, part: Mapping[int, Arrived]
+        self,
+        answers: Sequence["_Answer"],
+        shown: Shown,
+        part: Mapping[int, Arrived],
+        turns: asyncio.Semaphore,
     ) -> None:
         """Have detectors judge a part of the images, some of them in each turn on a thread."""
-        threads = self._ingest.threads
-        fair = math.ceil(len(answers) / threads)
+        fair = math.ceil(len(answers) / self._ingest.threads)
         size = max(min(TURN_VERDICTS // len(part), fair), 1)
-        # Others have images to decode on the same threads: not all turns stand in line at once.
-        free = asyncio.Semaphore(threads)
 
         async def turn(some: Sequence[_Answer]) -> None:
-            async with free:
+            async with turns:
                 started_s = time.perf_counter()
                 call = partial(judging.judge_by_each, [each.judge for each in some], shown)
                 found = await self._ingest.judged(call)
@@ -127,15 +133,22 @@ class Verdicts:
             timings = Timings(item.decode_s, item.queue_s, item.forward_s, judge_s)
             answer.results[index] = Judged(image.name, image.verdict, timings, id=image.id)
 
-    def _told(self, answer: "_Answer", false_discovery_rate: float | None) -> Scored:
-        """Count what was said, and return it."""
+    def _told(
+        self, answer: "_Answer", false_discovery_rate: float | None
+    ) -> Scored | DetectorError:
+        """Count what was said, and return it, or why nothing can be."""
+        if answer.error is not None:
+            return answer.error
         stored, results = answer.judge.stored, answer.results
         name = stored.entry.name
         for result in results:
             if result.verdict and result.timings:
                 self._telemetry.scored(name, result.verdict, result.timings, result.id)
         if false_discovery_rate is not None:
-            results = judging.together(results, false_discovery_rate)
+            try:
+                results = judging.together(results, false_discovery_rate)
+            except DetectorError as error:
+                return error
         return Scored(name, stored.detector.version, results)
 
     async def _shadow(self, stored: Stored) -> Detector | None:

@@ -136,6 +136,8 @@ class DriftNotes:
 
     def discard(self, notes: Sequence[int]) -> None:
         """Forget those of these notes that nobody has taken, for nobody can."""
+        if not notes:
+            return
         ours = and_(DRIFT_NOTES.c.id.in_(notes), UNTAKEN)
         with self._database.write() as connection:
             connection.execute(delete(DRIFT_NOTES).where(ours))

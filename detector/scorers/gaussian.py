@@ -6,7 +6,8 @@ With x_l the row of block l, mu_l and C_l its fitted mean and covariance (OAS)::
 
 ``covariance = diagonal`` keeps the diagonal of C_l alone. ``normalise = zscore`` shrinks towards
 equal variance of the standardised channels instead of the raw ones. Distances are taken in float32,
-as the rows are: what that rounds is less than what the rows were rounded by.
+as the rows are: where means are many deviations, what that rounds is less than what the rows were
+rounded by.
 
 Source: Rippel, Mertens & Merhof, "Modeling the distribution of normal data in pre-trained deep
 features for anomaly detection", arXiv:2005.14140 (Mahalanobis per block, summed).

@@ -57,8 +57,8 @@ class Clock:
 class Images:
     """Images of one camera, each with a number; later ones may be shifted."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._stored = storage.versions.get(NAME)
+    def __init__(self, storage: Storage, name: str = NAME) -> None:
+        self._stored = storage.versions.get(name)
         self._scores = self._stored.detector.require_calibrated().scores
         self._numbers = itertools.count()
 

@@ -7,13 +7,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drift_replicas import CHANNELS, Clock, Images, Process, forget, opened, plain
+from drift_replicas import (
+    CHANNELS,
+    Clock,
+    Images,
+    KilledError,
+    Process,
+    broken,
+    forget,
+    gone,
+    opened,
+    plain,
+)
 from history_helpers import NAME
 from sqlalchemy import func, select
 from storage_helpers import BY
 
+from app.monitoring import taker, taking
 from app.monitoring.notes import Note
 from app.storage import Storage
+from app.storage.drift_notes import DriftNotes
 from app.storage.drift_tables import DRIFT_SQUEEZES
 from detector.drift import window
 from detector.drift.autocorrelation import Thinning
@@ -86,6 +99,90 @@ def test_own_notes_are_written_once_and_only_what_is_left(process: Process) -> N
         sizes = connection.scalars(select(func.length(DRIFT_SQUEEZES.c.content))).all()
     assert len(sizes) == 2
     assert max(sizes) - min(sizes) <= CHANNELS * 4  # three images each, and four
+
+
+def gather(process: Process, images: Images, *, in_log: bool) -> None:
+    """Let notes of seventy images wait to be taken: in the log, or in the process that cannot."""
+    for start in range(0, 70, 10):
+        notes = some(images, start)
+        if in_log:
+            process.note(notes)
+            continue
+        with broken(process.storage, gone(), "read", 0):
+            process.round(notes)
+    assert process.writer.images == (0 if in_log else 70)
+
+
+@pytest.mark.parametrize("in_log", [True, False])
+def test_many_notes_are_taken_some_at_a_time(
+    process: Process, monkeypatch: pytest.MonkeyPatch, *, in_log: bool
+) -> None:
+    """Contract: of seven, three in a transaction at most, in order; then none is left."""
+    monkeypatch.setattr(taker, "AT_ONCE", 3)
+    monkeypatch.setattr(
+        process.monitors.testing, "submit", lambda _full: False
+    )  # no windows' writes
+    database = process.storage.database
+    process.round()
+    gather(process, Images(process.storage), in_log=in_log)
+    before = database.writes
+    process.round()
+    assert database.writes == before + 1 + 3  # the lease, and what is taken
+    assert (process.told().images, process.told().dropped, process.writer.images) == (70, 0, 0)
+    numbers = [number for number in range(0, 70, 3) if number % 10 not in (4, 7)]
+    assert [(each["number"], each["id"]) for each in kept(process)] == [
+        (number, str(number)) for number in numbers
+    ]
+
+
+@pytest.mark.parametrize("in_log", [True, False])
+def test_one_note_that_cannot_be_taken_drops_no_other(
+    process: Process,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    in_log: bool,
+) -> None:
+    """Contract: those that are taken together with it are taken; it is counted, and told once."""
+    real = taking._images
+
+    def fails(*arguments: Any) -> Any:
+        if arguments[2].batch == 4:
+            raise KeyError("scores")
+        return real(*arguments)
+
+    monkeypatch.setattr(taking, "_images", fails)
+    gather(process, Images(process.storage), in_log=in_log)
+    process.round()
+    assert (process.told().images, process.told().dropped, process.writer.images) == (60, 10, 0)
+    ids = {int(each["id"]) for each in kept(process)}
+    assert not ids & {*range(40, 50)}
+    assert max(ids) > 60
+    assert caplog.text.count("left out of drift") == 1
+
+
+def test_what_others_take_does_not_wait_for_what_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law: a process that dies while it takes its own has left the rest in the log."""
+    for first, second in opened(tmp_path / "data", None, 2):
+        known = first.versions.get(NAME).detector
+        first.versions.create(known.having(spec=replace(known.spec, name="nuts")), BY)
+        bolts, nuts, clock = Images(first), Images(first, "nuts"), Clock()
+        process, other = Process(first, clock), Process(second, clock)
+        process.round(some(bolts, 0))
+        other.round(some(nuts, 0))
+
+        def dies(*_arguments: object) -> None:
+            raise KilledError
+
+        monkeypatch.setattr(process.writer.taker, "take", dies)
+        with pytest.raises(KilledError):
+            process.round([*some(bolts, 10), *some(nuts, 10)])
+        identity = first.versions.entry("nuts").id
+        assert [note.images for note in DriftNotes(first.database).untaken(identity, 9)] == [10]
+        process.end()
+        other.end()
 
 
 @pytest.mark.parametrize("claimed", [True, False])

@@ -15,7 +15,7 @@ from detector.detector import Detector
 from detector.moments import Moments
 from detector.options import Options
 from detector.places import given_to_places
-from detector.scorers import SCORERS
+from detector.scorers import SCORERS, gaussian
 from detector.scorers.base import Slopes
 
 LINEAR = [case for case in CASES if case.scorer in ("gaussian", "prototype") and not case.region]
@@ -57,8 +57,11 @@ def test_coordinates_sum_to_the_contributions(case: Case) -> None:
         ("prototype", "zscore"),
     ],
 )
-def test_slopes_are_the_gradient_of_the_score(scorer: str, variant: str) -> None:
-    """Reference: central differences of the score, by steps of float32."""
+def test_slopes_are_the_gradient_of_the_score(
+    scorer: str, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reference: central differences of the score, by steps of float32; of several panels."""
+    monkeypatch.setattr(gaussian, "PANEL_COLUMNS", 7)
     case = Case(scorer, "squeeze_stats", variant, region=False)
     detector = case.fitted(synthetic(0, 30))
     rows = rows_of(detector, 1)

@@ -13,7 +13,7 @@ from detector.descriptors import BlockRows
 from detector.errors import DegenerateDataError
 from detector.moments import Moments
 from detector.options import Options
-from detector.scorers import Scorer
+from detector.scorers import Scorer, gaussian
 from detector.scorers.gaussian import Gaussian
 from detector.scorers.prototype import Prototype
 
@@ -85,13 +85,15 @@ def test_prototype_zscore_equals_scipy_standardised_euclidean(seed: int, n: int)
 
 @pytest.mark.parametrize("covariance", ["full", "diagonal"])
 @pytest.mark.parametrize("normalise", ["none", "zscore"])
+@pytest.mark.parametrize("columns", [7, gaussian.PANEL_COLUMNS])
 @given(seed=SEEDS, n=st.integers(2, 60))
 def test_gaussian_equals_scipy_mahalanobis(
-    covariance: str, normalise: str, seed: int, n: int
+    covariance: str, normalise: str, columns: int, seed: int, n: int
 ) -> None:
     """Reference: per block, scipy cdist with scikit-learn's OAS; float64, rtol 1e-6.
 
-    zscore: of rows standardised by hand; diagonal: with the diagonal of the OAS.
+    zscore: of rows standardised by hand; diagonal: with the diagonal of the OAS; of one panel, or
+    of up to three.
     """
     train, test = rows_of(seed, n, (3, 8, 20)), rows_of(seed + 1, 6, (3, 8, 20))
     made = train, test
@@ -105,7 +107,9 @@ def test_gaussian_equals_scipy_mahalanobis(
         mean, inverse = rows.mean(axis=0, keepdims=True), np.linalg.inv(fitted)
         expected.append(cdist(new, mean, "mahalanobis", VI=inverse)[:, 0])
 
-    scorer = fit(Gaussian, train, normalise=normalise, covariance=covariance)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(gaussian, "PANEL_COLUMNS", columns)
+        scorer = fit(Gaussian, train, normalise=normalise, covariance=covariance)
 
     np.testing.assert_allclose(scorer.contributions(test), np.stack(expected, axis=1), rtol=1e-6)
 
