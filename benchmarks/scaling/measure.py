@@ -23,7 +23,8 @@ from benchmarks.scaling.costs import SERVER, Measured, Work
 from benchmarks.serving import scene
 from benchmarks.serving.figures import summary
 from benchmarks.serving.load import ROOT, Plan, generate
-from benchmarks.serving.processes import TICKS_A_SECOND, Server, gatewatch
+from benchmarks.serving.machine import TICKS_A_SECOND
+from benchmarks.serving.processes import Server, gatewatch
 from detector.embedder import Embedder
 from detector.spec import DEFAULT_IMAGE_SIZE
 
