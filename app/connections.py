@@ -1,6 +1,7 @@
 """How long a client may keep a connection, beyond what the application can see of it.
 
-- Headers have ``seconds`` to come, as has a new connection on which nothing is said.
+- Headers have ``seconds`` to come, as has a new connection on which nothing is said, and one that
+  is kept on which only blank lines are.
 - An answer that waits to be taken has ``seconds``, and a second more for every ``BYTES_PER_S``
   bytes that are; then the connection is cut, and what waits is dropped. So a client that never
   reads holds nothing for good; a stream of events waits only while nobody reads it. What the system
@@ -62,7 +63,7 @@ class _Transport:
     def flush(self) -> None:
         """Write what is held."""
         held, self._held, self._held_bytes = self._held, [], 0
-        if held and not self.real.is_closing():
+        if held and not self.is_closing():  # then it is dropped: the end may have been written
             self.real.writelines(held)
 
     def is_closing(self) -> bool:
@@ -72,8 +73,8 @@ class _Transport:
     def close(self) -> None:
         """Take no more requests, and close it in good order."""
         if not self.is_closing():
-            self._closing = True
             self.flush()
+            self._closing = True
             self._close()
 
 
@@ -105,12 +106,13 @@ class _Limited(HttpToolsProtocol):
         if self.transport.is_closing():  # then it is dropped
             return
         super().data_received(data)
-        if self._has_begun and not self.transport.is_closing():
+        if (self._has_begun or self._is_unwatched()) and not self.transport.is_closing():
             self._has_begun = False  # once for all of a head, however many pieces it comes in
             self._expect()
 
     def on_message_begin(self) -> None:
         self._has_begun = True
+        self._unset_keepalive_if_required()  # set when a dropped body has ended in the same piece
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -134,6 +136,11 @@ class _Limited(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def _is_unwatched(self) -> bool:
+        """Whether nothing ends the wait for a request: blank lines are none, but end uvicorn's."""
+        is_answered = self.cycle is not None and self.cycle.response_complete
+        return is_answered and self._overdue is None and self.timeout_keep_alive_task is None
 
     def pause_writing(self) -> None:
         super().pause_writing()

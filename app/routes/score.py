@@ -25,8 +25,7 @@ from app.errors import (
     UnsupportedMediaTypeError,
     UploadTooLargeError,
 )
-from app.lone_sample import HowToScore, ScoreRoute
-from app.parameters import made
+from app.lone_sample import HowDep, ScoreRoute
 from app.problems import docs
 from app.schemas.base import DetectorName
 from app.schemas.bodies import IMAGE_BODY, IMAGES_BODY
@@ -85,7 +84,7 @@ async def score(
     upload: UploadDep,
     service: ServiceDep,
     response: Response,
-    how: Annotated[HowToScore, made(HowToScore)],
+    how: HowDep,
 ) -> Scores:
     """Score one image (raw body) or many (form, zip, JSON, NDJSON), where a bad one fails alone."""
     scored = await service.score(name, upload, **vars(how))

@@ -77,8 +77,7 @@ KINDS: dict[str, tuple[Callable[[Any, Path], Any], AbstractContextManager[Any]]]
 """Name -> how the inferencer is made, and what is held while it predicts.
 
 In torch requests run beside each other, one thread a pass. OpenVINO's inferencer fails when it is
-asked twice at once, but uses every core for one picture. Several of one thread each are no faster:
-OpenVINO pins them to the same core.
+asked twice at once, but uses every core for one picture. Several of one thread each are no faster.
 """
 
 

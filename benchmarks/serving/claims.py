@@ -117,15 +117,11 @@ def _of_overload() -> list[Claim]:
     ) -> Claim:
         return Claim(name, (FLOOD,), _at(FLOOD, key), least, most)
 
-    def recovery(found: Found) -> float:
-        took_s = found[FLOOD]["recovery_s"]
-        return math.inf if took_s is None else took_s
-
     return [
         Claim(
             "p99 at 50 % / idle latency",
             (HALF, IDLE),
-            _quotient(_at(HALF, "p99_ms"), _at(IDLE, "p50_ms")),
+            _quotient(_time(HALF, "p99_ms"), _at(IDLE, "p50_ms")),
             most=4,
         ),
         Claim(
@@ -137,7 +133,7 @@ def _of_overload() -> list[Claim]:
         at_flood("refusals at 1000 %, median, ms", "refusal_p50_ms", most=50),
         at_flood("refusals at 1000 % with Retry-After", "retry_after_share", least=1),
         at_flood("answers at 1000 % that are neither 200 nor 503", "broken", most=0),
-        Claim("recovery after 1000 %, s", (FLOOD,), recovery, most=2),
+        Claim("recovery after 1000 %, s", (FLOOD,), _time(FLOOD, "recovery_s"), most=2),
         at_flood("memory grown at 1000 %, MiB", "rss_growth_mib", most=MOST_GROWN_MIB),
     ]
 
@@ -148,7 +144,7 @@ def _of_company() -> list[Claim]:
         Claim(
             f"p99 beside a fit / without, {load}",
             (fit, alone),
-            _quotient(_at(fit, "p99_ms"), _at(alone, "p99_ms")),
+            _quotient(_time(fit, "p99_ms"), _at(alone, "p99_ms")),
             most=2,
         )
         for load, fit, alone in loads
@@ -182,6 +178,16 @@ def _of_soak(found: Found) -> list[Claim]:
 
 def _at(name: str, key: str) -> Value:
     return lambda found: found[name][key]
+
+
+def _time(name: str, key: str) -> Value:
+    """Return how long something took: for ever if it never came, be it because none was served."""
+
+    def value(found: Found) -> float:
+        took = found[name][key]
+        return math.inf if took is None else took
+
+    return value
 
 
 def _quotient(above: Value, below: Value) -> Value:

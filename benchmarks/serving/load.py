@@ -45,6 +45,8 @@ class Plan:
     clients: int = 0
     rate: float = 0.0
     seed: int = 0
+    pid: int = 0
+    """Of the server, whose processor time is looked at; 0: of none."""
 
 
 class Sample(NamedTuple):
@@ -72,6 +74,8 @@ class Measured:
     """The most that were open at the same time."""
     cpu_s: float = 0.0
     """Of the generator itself."""
+    server_s: float = 0.0
+    """Of the server, if the plan names its process."""
     busy_s: float = 0.0
     """Of all cores, and all processes of this machine."""
     stolen_s: float = 0.0
@@ -202,9 +206,11 @@ async def run(plan: Plan) -> Measured:
     """Run a plan in this process."""
     how: Callable[[Plan], Awaitable[Measured]] = closed if plan.clients else opened
     wall_s, cpu_s, before = time.perf_counter(), time.process_time(), machine.used()
+    server_s = machine.taken_s(plan.pid) if plan.pid else 0.0
     measured = await how(plan)
     measured.wall_s = time.perf_counter() - wall_s
     measured.cpu_s = time.process_time() - cpu_s
+    measured.server_s = machine.taken_s(plan.pid) - server_s if plan.pid else 0.0
     after = machine.used()
     measured.busy_s = after.busy_s - before.busy_s
     measured.stolen_s = after.stolen_s - before.stolen_s

@@ -1,4 +1,4 @@
-"""What the whole machine does, by /proc/stat (Linux): a noisy neighbour is seen here."""
+"""What the machine and its processes do, by /proc (Linux): a noisy neighbour is seen here."""
 
 import os
 from pathlib import Path
@@ -22,3 +22,9 @@ def used() -> Used:
     line = STAT.read_text().splitlines()[0]
     user, nice, system, _, _, irq, softirq, steal = map(int, line.split()[1:9])
     return Used((user + nice + system + irq + softirq) / TICKS_A_SECOND, steal / TICKS_A_SECOND)
+
+
+def taken_s(pid: int) -> float:
+    """Return the processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.serving.load import ROOT
-from benchmarks.serving.machine import TICKS_A_SECOND
+from benchmarks.serving.machine import taken_s
 from demo.service import Service
 
 PREFIX = "GATEWATCH_"
@@ -33,8 +33,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """Return the processor time that it has taken."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+        return taken_s(self.pid)
 
 
 def plain_environment() -> dict[str, str]:

@@ -75,8 +75,7 @@ class Bench:
     def _closed(self, name: str, server: Server, clients: int) -> Figures:
         measured, figures = self._load(name, server, clients=clients)
         served = sum(sample.status == 200 for sample in measured.samples)
-        took_s = (figures["server_cores"] or 0.0) * measured.wall_s
-        return figures | {"server_ms": 1e3 * took_s / served if served else None}
+        return figures | {"server_ms": 1e3 * measured.server_s / served if served else None}
 
     def _open(self, name: str, rate: float, seed: int, idle_ms: float) -> Figures:
         before = self.ours.rss_bytes()
@@ -93,13 +92,12 @@ class Bench:
     ) -> tuple[Measured, Figures]:
         """Run a load, and see what the server and all others took of the machine."""
         path = f"/v1/detectors/{scene.NAME}/score" if server is self.ours else peers.PATH
-        plan = Plan(server.port, path, self.pictures, self.seconds, clients, rate, seed)
-        before_s = server.cpu_s()
+        plan = Plan(server.port, path, self.pictures, self.seconds, clients, rate, seed, server.pid)
         measured = self._step(name, lambda: generate(plan))
-        took_s = server.cpu_s() - before_s
+        others_s = measured.busy_s - measured.server_s - measured.cpu_s
         return measured, as_figures(summary(measured, self.seconds)) | {
-            "server_cores": took_s / measured.wall_s,
-            "other_cores": max(0.0, measured.busy_s - took_s - measured.cpu_s) / measured.wall_s,
+            "server_cores": measured.server_s / measured.wall_s,
+            "other_cores": max(0.0, others_s) / measured.wall_s,
         }
 
     def _step(self, name: str, work: Callable[[], T]) -> T:

@@ -2,112 +2,15 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import pytest
-import uvicorn
-from starlette.types import Receive, Scope, Send
-from uvicorn.loops.auto import auto_loop_factory
+from connection_helpers import GET, POST, SECONDS, Served, answer_of, on_server, until
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import connections
-from app.unread_bodies import SMALL_BYTES, CloseUnread
-
-SECONDS = 1.0
-ANSWER_BYTES = 20_000_000
-"""More than the system takes of an answer that nobody reads."""
-GET = b"GET /%b HTTP/1.1\r\nHost: here\r\n\r\n"
-
+from app.unread_bodies import SMALL_BYTES
 
 uvicorn_pause = HttpToolsProtocol.pause_writing
-
-
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer at length, as a stream, by refusing a body unread, or after reading it."""
-    path, body = scope["path"], b"x"
-    if path in {"/read", "/slow"}:
-        while (await receive())["more_body"]:
-            pass
-    if path in {"/soon", "/slow"}:  # sooner and later than a client has
-        await asyncio.sleep(0.3 if path == "/soon" else 2 * SECONDS)
-    if path == "/long":
-        body = bytes(ANSWER_BYTES)
-    length = [] if path == "/events" else [(b"content-length", b"%d" % len(body))]
-    status = 503 if path == "/refused" else 200
-    await send({"type": "http.response.start", "status": status, "headers": length})
-    ends_s = asyncio.get_running_loop().time() + 30
-    while path == "/events" and asyncio.get_running_loop().time() < ends_s:
-        await send({"type": "http.response.body", "body": bytes(10_000), "more_body": True})
-        await asyncio.sleep(0.001)
-    await send({"type": "http.response.body", "body": body})
-
-
-@dataclass
-class Served:
-    """A server in this loop, and its address."""
-
-    server: uvicorn.Server
-    port: int
-
-    @property
-    def connections(self) -> int:
-        return len(self.server.server_state.connections)
-
-    @asynccontextmanager
-    async def asked(self, *sent: bytes) -> AsyncIterator[socket.socket]:
-        """Give a connection on which this was sent; the system holds little for who reads."""
-        loop = asyncio.get_running_loop()
-        with socket.socket() as raw:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            raw.setblocking(False)
-            await loop.sock_connect(raw, ("127.0.0.1", self.port))
-            for part in sent:
-                await loop.sock_sendall(raw, part)
-            yield raw
-
-
-@asynccontextmanager
-async def served() -> AsyncIterator[Served]:
-    """Give a server with the service's protocol."""
-    config = uvicorn.Config(
-        CloseUnread(application),
-        port=0,
-        http=connections.protocol(SECONDS),
-        log_level="critical",
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    try:
-        yield Served(server, server.servers[0].sockets[0].getsockname()[1])
-    finally:
-        server.should_exit = True
-        await serving
-
-
-async def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait for what comes in its own time."""
-    async with asyncio.timeout(50):
-        while not holds():
-            await asyncio.sleep(0.02)
-    assert holds(), what
-
-
-def on_server(test: Callable[[Served], Awaitable[None]]) -> None:
-    """Run a test beside a server."""
-
-    async def whole() -> None:
-        async with asyncio.timeout(60), served() as server:
-            await test(server)
-
-    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # the loop of the service
-        runner.run(whole())
-
 
 NEVER_READ = {"one": [GET % b"long"], "stream": [GET % b"events"], "many": [GET % b"long"] * 50}
 
@@ -174,25 +77,11 @@ def test_a_head_that_drips_is_cut() -> None:
     on_server(test)
 
 
-POST = b"POST /%b HTTP/1.1\r\nHost: here\r\n%b\r\n\r\n"
 LARGE = {
     "announced": (b"Content-Length: %d" % (2 * SMALL_BYTES), bytes(10_000)),
     "chunked": (b"Transfer-Encoding: chunked", b"3\r\nabc\r\n"),
     "expecting": (b"Content-Length: 9\r\nExpect: 100-continue", b""),
 }
-
-
-async def answer_of(raw: socket.socket) -> tuple[bytes, bytes]:
-    """Return head and body of an answer of a byte."""
-    loop = asyncio.get_running_loop()
-    got = b""
-    async with asyncio.timeout(50):
-        while not got.endswith(b"\r\n\r\nx"):
-            piece = await loop.sock_recv(raw, 1000)
-            assert piece, got
-            got += piece
-    head, _, body = got.partition(b"\r\n\r\n")
-    return head.lower(), body
 
 
 @pytest.mark.parametrize("kind", LARGE)
@@ -289,3 +178,50 @@ def test_a_body_that_comes_behind_an_earlier_answer_has_its_time() -> None:
             assert b"200" in (await answer_of(raw))[0]
 
     on_server(test)
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_blank_line_keeps_no_connection(pieces: int) -> None:
+    """Contract: sent after an answer it begins no request, and the wait for one still ends."""
+
+    async def test(server: Served) -> None:
+        async with server.asked(GET % b"here") as raw:
+            await answer_of(raw)
+            for _ in range(pieces):
+                await asyncio.get_running_loop().sock_sendall(raw, b"\r\n")
+                await asyncio.sleep(0.2 * SECONDS)
+            assert server.connections == 1
+            async with asyncio.timeout(5 * SECONDS):
+                await until(lambda: server.connections == 0, "it is closed")
+
+    on_server(test)
+
+
+def test_a_blank_line_before_a_request_is_nothing() -> None:
+    """Contract: the request behind it is answered, though that takes longer than a wait."""
+
+    async def test(server: Served) -> None:
+        loop = asyncio.get_running_loop()
+        async with server.asked(GET % b"here") as raw:
+            await answer_of(raw)
+            for sent in (b"\r\n" + GET % b"slow", b"\r\n", GET % b"slow"):
+                await loop.sock_sendall(raw, sent)
+                await asyncio.sleep(0.1 * SECONDS)  # each is a piece of its own
+                if sent != b"\r\n":
+                    assert b"200" in (await answer_of(raw))[0]
+
+    on_server(test)
+
+
+def test_a_request_behind_a_dropped_body_has_its_time() -> None:
+    """Contract: come with the body's end, it may take longer than a connection is kept idle."""
+
+    async def test(server: Served) -> None:
+        loop = asyncio.get_running_loop()
+        async with server.asked(POST % (b"refused", b"Content-Length: 1000")) as raw:
+            assert b"503" in (await answer_of(raw))[0]
+            await loop.sock_sendall(raw, bytes(1000) + GET % b"slow")
+            assert b"200" in (await answer_of(raw))[0]
+            await until(lambda: server.connections == 0, "it is kept for as long as is said")
+
+    on_server(test, keep_alive_s=1)

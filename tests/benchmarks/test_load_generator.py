@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import socket
 import threading
 import time
@@ -137,6 +138,17 @@ def test_it_runs_in_a_process_of_its_own(pictures: list[str]) -> None:
     assert len(measured.samples) == len(app.asked)
     assert {sample.status for sample in measured.samples} == {200, 503}
     assert 0 < measured.cpu_s < measured.wall_s
+    assert measured.server_s == 0.0  # of no process
+
+
+def test_it_sees_what_the_server_takes_meanwhile(pictures: list[str]) -> None:
+    """Contract: of the load alone; what was taken before it is no part."""
+    with served(Fake(statuses=(200,))) as port:
+        before_s = time.process_time()
+        assert before_s > 0.2  # of this process, which is the server
+        measured = load.generate(Plan(port, "/", pictures, 0.5, clients=2, pid=os.getpid()))
+        took_s = time.process_time() - before_s
+    assert 0 < measured.server_s < took_s + 0.05  # it is told in ticks
 
 
 def test_a_connection_that_the_server_closed_is_opened_again() -> None:

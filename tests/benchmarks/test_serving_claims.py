@@ -110,6 +110,20 @@ def test_a_round_that_never_recovered_fails() -> None:
     assert written[one.claim.name]["passed"] is False
 
 
+def test_a_round_in_which_nobody_was_served_fails() -> None:
+    """Law: its p99 is for ever, so that a round that starves never makes a claim look better."""
+    calm: Figures = {"served_per_s": 5.0, "p50_ms": 10.0, "p99_ms": 15.0}
+    starved: Figures = {"served_per_s": 0.0, "p50_ms": None, "p99_ms": None}
+    alone: dict[str, Summary | Figures] = {"closed 1": calm, "open 50%": calm}
+    rounds: Rounds = [alone | {"fit and closed 1": calm, "fit and 50%": calm}]
+    rounds += [alone | {"fit and closed 1": starved, "fit and 50%": starved}] * 2
+    for load in ("one client", "at 50 %"):
+        one = found(rounds)[f"p99 beside a fit / without, {load}"]
+        assert (one.median, one.lowest, one.passed) == (math.inf, 1.0, False)
+    one = found([{"closed 1": calm, "open 50%": starved}])["p99 at 50 % / idle latency"]
+    assert (one.median, one.passed) == (math.inf, False)
+
+
 def test_a_soak_passes_or_fails() -> None:
     """Contract: the slope of memory is judged, beside the minutes it was seen for."""
     for grown, verdict in ((0.4, "pass"), (30.0, "fail")):

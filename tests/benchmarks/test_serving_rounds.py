@@ -1,5 +1,7 @@
 """Which measurements a round of the serving benchmark has, and what it sees of the machine."""
 
+import os
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +17,10 @@ OURS, THEIRS = 1, 2
 
 
 class Fake:
-    """A server that takes half a second of the processor whenever it is looked at."""
+    """A server that is there."""
 
     def __init__(self, port: int) -> None:
-        self.port, self._used_s = port, 0.0
-
-    def cpu_s(self) -> float:
-        self._used_s += 0.5
-        return self._used_s
+        self.port, self.pid = port, 100 + port
 
     def rss_bytes(self) -> int:
         return 2**20
@@ -36,7 +34,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     def generate(plan: Plan) -> Measured:
         plans.append(plan)
         samples = [Sample(0.5, 0.1, 200, False)] * 9
-        return Measured(samples, cpu_s=0.25, busy_s=2.0, stolen_s=0.5, wall_s=2.0)
+        return Measured(samples, cpu_s=0.25, server_s=0.5, busy_s=2.0, stolen_s=0.5, wall_s=2.0)
 
     @contextmanager
     def fitting(*_: object) -> Iterator[None]:
@@ -83,12 +81,13 @@ def test_a_round_has_the_parts_that_are_wanted(
 
 
 def test_a_whole_round_asks_everybody(asked: list[Plan]) -> None:
-    """Contract: each server at its own path; loads of the capacity that was found."""
+    """Contract: each server at its own path, seen by its process; loads of the capacity found."""
     said: list[str] = []
     found = bench(rounds.PARTS, said).round(3)
     assert len(found) == rounds.steps(rounds.PARTS, peer_count=1)
     paths = {plan.port: plan.path for plan in asked}
     assert paths == {OURS: f"/v1/detectors/{scene.NAME}/score", THEIRS: "/score"}
+    assert {plan.port: plan.pid for plan in asked} == {OURS: 100 + OURS, THEIRS: 100 + THEIRS}
     rates = [plan.rate for plan in asked if plan.rate]
     assert rates == pytest.approx([share * 10.0 for share in (0.5, 0.8, 1, 2, 10, 0.5)])
     assert {plan.seed for plan in asked if plan.rate} == {3}
@@ -112,6 +111,14 @@ def test_the_machine_is_read_from_proc_stat(
     monkeypatch.setattr(machine, "STAT", stat)
     monkeypatch.setattr(machine, "TICKS_A_SECOND", 100)
     assert machine.used() == pytest.approx((1.53, 0.5))
+
+
+def test_a_process_is_read_from_proc() -> None:
+    """Reference: what this process is told of itself by other means, to a few ticks."""
+    ends_s = time.process_time() + 0.1
+    while time.process_time() < ends_s:
+        pass
+    assert machine.taken_s(os.getpid()) == pytest.approx(time.process_time(), abs=0.05)
 
 
 @pytest.mark.parametrize(
