@@ -20,13 +20,15 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 import uvicorn
-from fastapi import Body, FastAPI
+from fastapi import FastAPI
 from PIL import Image
+
+from benchmarks.serving import plain
 
 SIDE_PX = 256
 SEED = 0
@@ -83,20 +85,13 @@ asked twice at once, but uses every core for one picture. Several of one thread 
 
 def create_app(inferencer: Any, turn: AbstractContextManager[Any]) -> FastAPI:
     """Return the application."""
-    app = FastAPI()
 
-    @app.get("/readyz")
-    def ready() -> dict[str, bool]:
-        return {"ready": True}
-
-    @app.post("/score")
-    def score(content: Annotated[bytes, Body(media_type="image/*")]) -> dict[str, float]:
+    def score(content: bytes) -> float:
         image = picture(content)
         with turn:
-            prediction = inferencer.predict(image)
-        return {"score": float(prediction.pred_score.item())}
+            return float(inferencer.predict(image).pred_score.item())
 
-    return app
+    return plain.create_app(score)
 
 
 def main() -> None:

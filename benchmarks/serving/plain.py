@@ -10,6 +10,7 @@ admission.
 
 import argparse
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -54,8 +55,8 @@ class Plain:
         return float(np.sqrt(apart @ self._precision @ apart))
 
 
-def create_app(plain: Plain) -> FastAPI:
-    """Return the application."""
+def create_app(score_of: Callable[[bytes], float]) -> FastAPI:
+    """Return the application that answers an image file with its score."""
     app = FastAPI()
 
     @app.get("/readyz")
@@ -64,7 +65,7 @@ def create_app(plain: Plain) -> FastAPI:
 
     @app.post("/score")
     def score(content: Annotated[bytes, Body(media_type="image/*")]) -> dict[str, float]:
-        return {"score": plain.score(content)}
+        return {"score": score_of(content)}
 
     return app
 
@@ -76,7 +77,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    uvicorn.run(create_app(Plain(options.pictures)), port=options.port, access_log=False)
+    uvicorn.run(create_app(Plain(options.pictures).score), port=options.port, access_log=False)
 
 
 if __name__ == "__main__":
