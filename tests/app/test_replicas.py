@@ -32,7 +32,9 @@ from gatewatch.answers import DriftInfo, KeyInfo, VersionInfo
 pytestmark = pytest.mark.slow
 LATE, TWIN = "late", "twin"
 LATE_IMAGES = 160
-CLOSE = 1e-6
+CLOSE = 1e-5
+"""A replica with one lane embeds up to four of what waits at once, and fits so, too: float32 rows,
+and distances that are small beside them, differ with the company (9e-7 of a score was seen)."""
 Reference = dict[tuple[str, int], list[float]]
 """The scores of IMAGES, by detector and the number of images that it was fitted to."""
 
