@@ -147,11 +147,10 @@ class Queue:
         with self._lock:
             self._under_way.pop(me, None)
             while not self.closed:
-                most = self._share()
-                if self._due(most) is fits:
+                if self._due() is fits:
                     # Under way at once: whoever is in it is told if anything goes wrong from here.
                     batch = self._under_way[me] = []
-                    self._pick(batch, most, is_wanted, fits=fits)
+                    self._pick(batch, self._share(fits), is_wanted, fits=fits)
                     if batch:
                         self._scored = 0 if fits else self._scored + len(batch)
                         self._wake()  # who comes together is shared out
@@ -162,21 +161,27 @@ class Queue:
                     (self._fitters if fits else self._scorers).wait()
             return []
 
-    def _share(self) -> int:
-        """Return how many of those who wait a free lane takes: no more than leaves others idle."""
-        free = max(1, self._lanes - len(self._under_way))
-        return min(self._pace.most, max(1, math.ceil(len(self) / free)))
+    def _share(self, fits: bool) -> int:
+        """Return how many of a line a lane takes at once: a lane's share of those who wait.
 
-    def _due(self, most: int) -> bool | None:
+        Lanes share a processor, on which a pass takes as long as its images after one another: of
+        those to fit one takes one, for whoever comes to be scored meanwhile waits until it ends.
+        """
+        if fits:
+            return min(self._pace.most, len(self._fitting)) if self._lanes == 1 else 1
+        return min(self._pace.most, math.ceil(self._waiting / self._lanes))
+
+    def _due(self) -> bool | None:
         """Return whether a batch of fitting comes next, or one of scoring; None if none does."""
         if not len(self) or len(self._under_way) >= self._lanes:
             return None
-        is_turn = self._scored >= SCORED_PER_FITTED * most
-        return bool(self._fitting) and (is_turn or not self._scoring)
+        if not self._fitting or not self._scoring:
+            return bool(self._fitting)
+        return self._scored >= SCORED_PER_FITTED * self._share(fits=True)
 
     def _wake(self) -> None:
         """Wake a thread of the line that is due: one waits there, or all lanes are at work."""
-        due = self._due(self._share())
+        due = self._due()
         if due is not None:
             (self._fitters if due else self._scorers).notify()
 

@@ -100,23 +100,41 @@ def test_batches_are_as_large_as_allowed(double: Double, telemetry: Telemetry) -
 
 
 def test_no_lane_is_idle_while_somebody_waits(double: Double) -> None:
-    """Contract: who comes together is shared out; one who comes alone takes the free lane."""
+    """Contract: each takes its share of those who wait, and what is left over goes to the first."""
     double = Double(lanes=2)
 
     async def test() -> None:
         double.gate.clear()
         async with running(double, max_batch=4) as batcher:
             together = batcher.submit([image(grey) for grey in range(4)])
-            await until(lambda: batcher.under_way == 4)
+            await until(lambda: batcher.under_way == 3)
             later = batcher.submit([image(grey) for grey in range(4, 8)])
             await turns()
-            assert batcher.under_way == 4  # both lanes are at work
+            assert batcher.under_way == 3  # both lanes are at work
             double.gate.set()
             results = await asyncio.gather(*together, *later)
             assert [level(result.embedding) for result in results] == list(range(8))
 
     run(test())
-    assert sorted(map(len, double.batches)) == [2, 2, 4]
+    assert sorted(map(len, double.batches)) == [1, 1, 1, 2, 3]  # of four and, then, of five
+
+
+@pytest.mark.parametrize(("lanes", "sizes"), [(1, [4]), (2, [1, 1, 1, 1])])
+def test_beside_other_lanes_pictures_are_fitted_one_by_one(lanes: int, sizes: list[int]) -> None:
+    """Contract: who comes to be scored meanwhile waits for one at most; a lone lane takes more."""
+    double = Double(lanes=lanes)
+
+    async def test() -> None:
+        double.gate.clear()
+        async with running(double, max_batch=4) as batcher:
+            first = batcher.submit([image(grey) for grey in range(lanes)])
+            await until(lambda: batcher.under_way == lanes)
+            fitted = [await batcher.submit_when_room(image(grey)) for grey in range(4)]
+            double.gate.set()
+            await asyncio.gather(*first, *fitted)
+
+    run(test())
+    assert list(map(len, double.batches[lanes:])) == sizes
 
 
 def test_shapes_are_not_mixed(double: Double) -> None:
