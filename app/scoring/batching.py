@@ -95,6 +95,18 @@ class Batcher:
         self._queue.put(items)
         return [item.future for item in items]
 
+    def submit_unprepared(
+        self, prepare: Callable[[], Prepared], deadline_s: float = math.inf
+    ) -> "asyncio.Future[Embedded]":
+        """Queue one image as ``submit``, which the lane that embeds it prepares.
+
+        What ``prepare`` raises is the future's exception.
+        """
+        self.require_room(1, deadline_s)
+        item = Item(None, self._embedder, _future(), deadline_s, prepare=prepare)
+        self._queue.put([item])
+        return item.future
+
     def require_room(self, images: int, deadline_s: float = math.inf) -> None:
         """Refuse work that could not be done now, before effort is spent on it.
 

@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 Failure = SampleError | InferenceError
+NO_MEMORY = "there is no memory to decode this image now: repeat it later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,8 @@ class Ingest:
             UnavailableError: if the service is starting or stopping.
         """
         self.batcher.require_room(len(sources), deadline_s)
+        if len(sources) == 1 and look.network is None and self._embedder.lanes > 1:
+            return [await self._embed_alone(sources[0], look, deadline_s)]
         # One request does not fill the pool's line, or an image of another would stand behind all.
         turns = asyncio.Semaphore(self._settings.decode_threads)
         tasks = (self._decode(source, look, deadline_s, turns) for source in sources)
@@ -183,10 +186,42 @@ class Ingest:
         images = [item.image for item in usable]
         futures = self.batcher.submit(images, deadline_s, look.embeds)
         waits = [
-            self._arrival(future, item, look) for future, item in zip(futures, usable, strict=True)
+            self._arrival(future, [item], look)
+            for future, item in zip(futures, usable, strict=True)
         ]
         arrivals = iter(await together(waits))
         return [next(arrivals) if isinstance(item, _Decoded) else item for item in decoded]
+
+    async def _embed_alone(
+        self, source: Source, look: Look, deadline_s: float
+    ) -> Arrived | Failure:
+        """Return embedding or failure of an image that is decoded by the lane that embeds it.
+
+        Lanes beside each other are the processor's cores, as the pool's threads are: there it would
+        be decoded no sooner, wait for a thread twice, and leave the caches before it is embedded.
+        """
+        decoded: list[_Decoded] = []
+        content = await source.read()
+
+        def prepare() -> Prepared:
+            started_s = time.perf_counter()
+            call = partial(self._prepare, content, look, deadline_s)
+            image, sha256 = self._heartbeats.decode.run(call)
+            decoded.append(_Decoded(image, sha256, time.perf_counter() - started_s))
+            return image
+
+        try:
+            future = self.batcher.submit_unprepared(prepare, deadline_s)
+            return await self._arrival(future, decoded, look)
+        except SampleError as error:
+            return self._rejected(error)
+        except MemoryError:
+            return InferenceError(NO_MEMORY)
+        except DetectorError:
+            raise
+        except Exception:
+            self._heartbeats.doubt()
+            raise
 
     async def embed_all(
         self, sources: Sequence[Source], look: Look
@@ -227,7 +262,7 @@ class Ingest:
         while True:
             futures = [await self.batcher.submit_when_room(view, look.embeds) for view in views]
             try:
-                arrivals = await together(self._arrival(future, item, look) for future in futures)
+                arrivals = await together(self._arrival(future, [item], look) for future in futures)
                 break
             except OverloadedError as error:  # no memory just now, or no engine yet
                 await asyncio.sleep(error.retry_after_s)
@@ -250,15 +285,19 @@ class Ingest:
                 prepare = partial(self._prepare, content, look, deadline_s)
                 image, sha256 = await self.in_pool(prepare, self._heartbeats.decode)
         except SampleError as error:
-            self._telemetry.images_rejected.labels(error.reason).inc()
-            return error
+            return self._rejected(error)
         except MemoryError:
-            return InferenceError("there is no memory to decode this image now: repeat it later")
+            return InferenceError(NO_MEMORY)
         return _Decoded(image, sha256, time.perf_counter() - started_s)
 
+    def _rejected(self, error: SampleError) -> SampleError:
+        self._telemetry.images_rejected.labels(error.reason).inc()
+        return error
+
     async def _arrival(
-        self, future: "asyncio.Future[Embedded]", item: "_Decoded", look: Look
+        self, future: "asyncio.Future[Embedded]", decoded: Sequence["_Decoded"], look: Look
     ) -> Arrived | InferenceError:
+        """Wait for an image's embedding; by then it is the one that was decoded."""
         try:
             embedded = await future
         except InferenceError as error:
@@ -266,6 +305,7 @@ class Ingest:
             return error
         if look.network is None:  # another network says nothing of the backbone
             self._heartbeats.proved()
+        (item,) = decoded
         return Arrived(
             embedded.embedding, item.sha256, item.decode_s, embedded.queue_s, embedded.forward_s
         )

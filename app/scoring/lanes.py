@@ -122,10 +122,21 @@ class Lanes:
     def _pass(self, batch: list[Item]) -> None:
         has_followers = len(self._queue) > 0
         started_s = time.perf_counter()
-        for _, group in itertools.groupby(sorted(batch, key=Item.alike), key=Item.alike):
+        usable = [item for item in batch if self._is_prepared(item)]
+        for _, group in itertools.groupby(sorted(usable, key=Item.alike), key=Item.alike):
             self._embed(list(group))
         took_s = time.perf_counter() - started_s
         self._pace.took(len(batch), took_s, followed=has_followers)
+
+    def _is_prepared(self, item: Item) -> bool:
+        """Prepare an image that is not; if that fails, tell its caller."""
+        if item.prepare is not None:
+            try:
+                item.image = item.prepare()
+            except Exception as error:
+                self._tell(item.fail, error)
+                return False
+        return True
 
     def _embed(self, items: list[Item]) -> None:
         """Embed images that are alike and tell their callers; halves of them if that fails.
@@ -136,7 +147,7 @@ class Lanes:
             DeviceLostError
         """
         started_s = time.perf_counter()
-        images = [item.image for item in items]
+        images = [item.image for item in items if item.image is not None]
         try:
             embeddings = self._stage.run(partial(_each, items[0].embeds, images))
             forward_s = time.perf_counter() - started_s

@@ -48,17 +48,22 @@ class Embedded:
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One image that waits; times are those of ``time.perf_counter``."""
+    """One image that waits; times are those of ``time.perf_counter``.
 
-    image: Prepared
+    It is prepared, or ``prepare`` makes it so: called once, by the lane that embeds it.
+    """
+
+    image: Prepared | None
     embeds: Embeds
     future: "asyncio.Future[Embedded]"
     deadline_s: float = math.inf
     fits: bool = False
     entered_s: float = field(default_factory=time.perf_counter)
+    prepare: Callable[[], Prepared] | None = None
 
     def alike(self) -> tuple[int, tuple[int, ...], int]:
         """Return what images have in common that are embedded in one pass; large ones nothing."""
+        assert self.image is not None
         return id(self.embeds), self.image.shape, id(self) * (self.image.size > LARGE)
 
     def fail(self, error: Exception) -> None:
