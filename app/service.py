@@ -196,9 +196,13 @@ class Service:
         stored = await self.catalogue.usable(name, version, allow_stale=allow_stale)
         network = await asked_of(self.networks, stored.detector, len(images), asked=places)
         look = await self.look(stored.detector, upload.mask)
-        arrivals = await self.ingest.embed_now(images, look, upload.deadline_s)
-        scored = await self.verdicts.of(
-            stored, images, arrivals, group=group, false_discovery_rate=false_discovery_rate
+        scored = await self.verdicts.score(
+            stored,
+            images,
+            look,
+            upload.deadline_s,
+            group=group,
+            false_discovery_rate=false_discovery_rate,
         )
         return await with_places(self.ingest, network, stored, images, scored)
 

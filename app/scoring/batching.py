@@ -12,6 +12,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from app.errors import UnavailableError
 from app.health.heartbeats import Heartbeats
@@ -23,6 +24,8 @@ from app.telemetry import Telemetry
 from detector.embeds import Embeds
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 
 class Batcher:
@@ -95,15 +98,21 @@ class Batcher:
         self._queue.put(items)
         return [item.future for item in items]
 
-    def submit_unprepared(
-        self, prepare: Callable[[], Prepared], deadline_s: float = math.inf
-    ) -> "asyncio.Future[Embedded]":
-        """Queue one image as ``submit``, which the lane that embeds it prepares.
+    def submit_whole(
+        self,
+        prepare: Callable[[], Prepared],
+        then: Callable[[Embedded], R],
+        deadline_s: float = math.inf,
+    ) -> "asyncio.Future[R]":
+        """Queue one image as ``submit``; the lane that embeds it prepares it before, and goes on.
 
-        What ``prepare`` raises is the future's exception.
+        Args:
+            prepare: makes the image; what it or ``then`` raises is the future's exception.
+            then: makes the future's result of the embedding.
+            deadline_s: of ``time.perf_counter``.
         """
         self.require_room(1, deadline_s)
-        item = Item(None, self._embedder, _future(), deadline_s, prepare=prepare)
+        item = Item(None, self._embedder, _future(), deadline_s, prepare=prepare, then=then)
         self._queue.put([item])
         return item.future
 

@@ -176,8 +176,6 @@ class Ingest:
             UnavailableError: if the service is starting or stopping.
         """
         self.batcher.require_room(len(sources), deadline_s)
-        if len(sources) == 1 and look.network is None and self._embedder.lanes > 1:
-            return [await self._embed_alone(sources[0], look, deadline_s)]
         # One request does not fill the pool's line, or an image of another would stand behind all.
         turns = asyncio.Semaphore(self._settings.decode_threads)
         tasks = (self._decode(source, look, deadline_s, turns) for source in sources)
@@ -186,42 +184,58 @@ class Ingest:
         images = [item.image for item in usable]
         futures = self.batcher.submit(images, deadline_s, look.embeds)
         waits = [
-            self._arrival(future, [item], look)
-            for future, item in zip(futures, usable, strict=True)
+            self._arrival(future, item, look) for future, item in zip(futures, usable, strict=True)
         ]
         arrivals = iter(await together(waits))
         return [next(arrivals) if isinstance(item, _Decoded) else item for item in decoded]
 
-    async def _embed_alone(
-        self, source: Source, look: Look, deadline_s: float
-    ) -> Arrived | Failure:
-        """Return embedding or failure of an image that is decoded by the lane that embeds it.
+    def goes_through(self, sources: Sequence[Source], look: Look) -> bool:
+        """Whether ``embed_through`` takes these: a lone image, where lanes share the processor.
 
-        Lanes beside each other are the processor's cores, as the pool's threads are: there it would
-        be decoded no sooner, wait for a thread twice, and leave the caches before it is embedded.
+        The pool's threads are the same cores: there it would be decoded and judged no sooner, wait
+        for a thread three times, and leave the caches in between.
         """
+        return len(sources) == 1 and look.network is None and self._embedder.lanes > 1
+
+    async def embed_through(
+        self, source: Source, look: Look, then: Callable[[Arrived], R], deadline_s: float = math.inf
+    ) -> tuple[Arrived, R] | Failure:
+        """Return what ``embed_now`` does of one image, and what is made of it then.
+
+        The lane that embeds it decodes it before, and judges it after, by ``then``.
+
+        Raises:
+            as ``embed_now``, and what ``then`` raises.
+        """
+        stages, content = self._heartbeats, await source.read()
         decoded: list[_Decoded] = []
-        content = await source.read()
 
         def prepare() -> Prepared:
             started_s = time.perf_counter()
-            call = partial(self._prepare, content, look, deadline_s)
-            image, sha256 = self._heartbeats.decode.run(call)
+            image, sha256 = stages.decode.run(partial(self._prepare, content, look, deadline_s))
             decoded.append(_Decoded(image, sha256, time.perf_counter() - started_s))
             return image
 
+        def judged(embedded: Embedded) -> tuple[Arrived, R]:
+            arrived = decoded[0].arrived(embedded)
+            return arrived, stages.judge.run(partial(then, arrived))
+
         try:
-            future = self.batcher.submit_unprepared(prepare, deadline_s)
-            return await self._arrival(future, decoded, look)
+            found = await self.batcher.submit_whole(prepare, judged, deadline_s)
         except SampleError as error:
             return self._rejected(error)
         except MemoryError:
             return InferenceError(NO_MEMORY)
+        except InferenceError as error:
+            stages.doubt()
+            return error
         except DetectorError:
             raise
         except Exception:
-            self._heartbeats.doubt()
+            stages.doubt()
             raise
+        stages.proved()
+        return found
 
     async def embed_all(
         self, sources: Sequence[Source], look: Look
@@ -262,7 +276,7 @@ class Ingest:
         while True:
             futures = [await self.batcher.submit_when_room(view, look.embeds) for view in views]
             try:
-                arrivals = await together(self._arrival(future, [item], look) for future in futures)
+                arrivals = await together(self._arrival(future, item, look) for future in futures)
                 break
             except OverloadedError as error:  # no memory just now, or no engine yet
                 await asyncio.sleep(error.retry_after_s)
@@ -295,9 +309,8 @@ class Ingest:
         return error
 
     async def _arrival(
-        self, future: "asyncio.Future[Embedded]", decoded: Sequence["_Decoded"], look: Look
+        self, future: "asyncio.Future[Embedded]", item: "_Decoded", look: Look
     ) -> Arrived | InferenceError:
-        """Wait for an image's embedding; by then it is the one that was decoded."""
         try:
             embedded = await future
         except InferenceError as error:
@@ -305,10 +318,7 @@ class Ingest:
             return error
         if look.network is None:  # another network says nothing of the backbone
             self._heartbeats.proved()
-        (item,) = decoded
-        return Arrived(
-            embedded.embedding, item.sha256, item.decode_s, embedded.queue_s, embedded.forward_s
-        )
+        return item.arrived(embedded)
 
     def _prepare(self, content: bytes, look: Look, deadline_s: float) -> tuple[Prepared, str]:
         self.batcher.require_time(deadline_s)  # it may have waited long for this thread
@@ -332,3 +342,9 @@ class _Decoded:
     image: Prepared
     sha256: str
     decode_s: float
+
+    def arrived(self, embedded: Embedded) -> Arrived:
+        """Return it with its embedding."""
+        return Arrived(
+            embedded.embedding, self.sha256, self.decode_s, embedded.queue_s, embedded.forward_s
+        )

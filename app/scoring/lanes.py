@@ -170,7 +170,7 @@ class Lanes:
         else:
             self._pace.passed()
             self._telemetry.batch_images.observe(len(items))
-            self._tell(_deliver, items, results)
+            self._tell(_deliver, items, list(map(_outcome, items, results)))
             return
         middle = len(items) // 2
         self._embed(items[:middle])
@@ -189,10 +189,22 @@ class Lanes:
         return failure
 
 
-def _deliver(items: Sequence[Item], results: Sequence[Embedded]) -> None:
-    for item, result in zip(items, results, strict=True):
-        if not item.future.done():
-            item.future.set_result(result)
+def _outcome(item: Item, embedded: Embedded) -> object:
+    """Return what the caller is told of an image that was embedded: an exception if one is due."""
+    if item.then is None or item.future.done():
+        return embedded
+    try:
+        return item.then(embedded)
+    except Exception as error:
+        return error
+
+
+def _deliver(items: Sequence[Item], outcomes: Sequence[object]) -> None:
+    for item, outcome in zip(items, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            item.fail(outcome)
+        elif not item.future.done():
+            item.future.set_result(outcome)
 
 
 def _fail(items: Sequence[Item], error: Exception) -> None:

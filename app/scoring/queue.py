@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,16 +51,18 @@ class Embedded:
 class Item:
     """One image that waits; times are those of ``time.perf_counter``.
 
-    It is prepared, or ``prepare`` makes it so: called once, by the lane that embeds it.
+    It is prepared, or ``prepare`` makes it so; the caller is told the embedding, or what ``then``
+    makes of it. The lane that embeds it calls both, once.
     """
 
     image: Prepared | None
     embeds: Embeds
-    future: "asyncio.Future[Embedded]"
+    future: "asyncio.Future[Any]"
     deadline_s: float = math.inf
     fits: bool = False
     entered_s: float = field(default_factory=time.perf_counter)
     prepare: Callable[[], Prepared] | None = None
+    then: Callable[[Embedded], object] | None = None
 
     def alike(self) -> tuple[int, tuple[int, ...], int]:
         """Return what images have in common that are embedded in one pass; large ones nothing."""

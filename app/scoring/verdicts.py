@@ -14,7 +14,7 @@ from app.monitoring.watch import Watch
 from app.past.history import History
 from app.results import Judged, Scored, Timings
 from app.scoring import judging
-from app.scoring.ingest import Arrived, Failure, Ingest
+from app.scoring.ingest import Arrived, Failure, Ingest, Look
 from app.scoring.judging import Judge, Seen, Shown
 from app.storage.version_reader import Stored
 from app.telemetry import Telemetry
@@ -47,6 +47,45 @@ class Verdicts:
         self._drift = drift
         self._telemetry = telemetry
 
+    async def score(
+        self,
+        stored: Stored,
+        sources: Sequence[Source],
+        look: Look,
+        deadline_s: float = math.inf,
+        *,
+        group: str = "",
+        false_discovery_rate: float | None = None,
+    ) -> Scored:
+        """Embed images and return what a detector says of them, in their order.
+
+        Raises:
+            NotCalibratedError: if images are to be judged together without p-values.
+            OverloadedError, UnavailableError: as ``Ingest.embed_now``.
+        """
+        if not self._ingest.goes_through(sources, look):
+            arrivals = await self._ingest.embed_now(sources, look, deadline_s)
+            return await self.of(
+                stored, sources, arrivals, group=group, false_discovery_rate=false_discovery_rate
+            )
+        if false_discovery_rate is not None:
+            stored.detector.require_calibrated()
+        (source,) = sources
+        judge = Judge(stored, await self._shadow(stored))
+
+        def judged(arrived: Arrived) -> tuple[Seen, float]:
+            started_s = time.perf_counter()
+            seen = judging.judge(stored, judge.shadow, [source.name], [arrived], group)
+            return seen, time.perf_counter() - started_s
+
+        found = await self._ingest.embed_through(source, look, judged, deadline_s)
+        arrived, made = found if isinstance(found, tuple) else (found, None)
+        answer = _Answer(judge, _unjudged(sources, [arrived]))
+        if made is not None and isinstance(arrived, Arrived):
+            seen, judge_s = made
+            self._note(answer, seen, {0: arrived}, judge_s)
+        return _or_raised(self._told(answer, false_discovery_rate))
+
     async def of(
         self,
         stored: Stored,
@@ -66,9 +105,7 @@ class Verdicts:
         (scored,) = await self.of_each(
             [stored], sources, arrivals, group=group, false_discovery_rate=false_discovery_rate
         )
-        if isinstance(scored, DetectorError):
-            raise scored
-        return scored
+        return _or_raised(scored)
 
     async def of_each(
         self,
@@ -172,6 +209,12 @@ class _Answer:
     judge: Judge
     results: list[Judged]
     error: DetectorError | None = None
+
+
+def _or_raised(scored: Scored | DetectorError) -> Scored:
+    if isinstance(scored, DetectorError):
+        raise scored
+    return scored
 
 
 def _unjudged(sources: Sequence[Source], arrivals: Sequence[Arrived | Failure]) -> list[Judged]:
