@@ -19,7 +19,8 @@ from app.monitoring.watch import Watch
 from app.past.history import History
 from app.past.traffic import TrafficCounts
 from app.results import CalibrationHistogram, Previewed, Scored
-from app.scoring.ingest import Arrived, Failure, Ingest, Look, R
+from app.scoring.arriving import Arrived, Failure, Look
+from app.scoring.ingest import Ingest, R
 from app.scoring.locating import asked_of, with_places
 from app.scoring.looking import look_of
 from app.scoring.networks import Networks

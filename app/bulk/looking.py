@@ -17,7 +17,8 @@ from app.bulk.part import IS_REST, Part, Seen
 from app.bulk.plan import HoldOut
 from app.images.sources import from_bytes
 from app.results import Rejected
-from app.scoring.ingest import Failure, Ingest, Look
+from app.scoring.arriving import Failure, Look
+from app.scoring.ingest import Ingest
 from app.scoring.looking import look_of
 from detector.detector import Detector
 from detector.embedding import Embedding

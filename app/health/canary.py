@@ -15,7 +15,8 @@ from app.errors import StorageUnavailableError
 from app.health.heartbeats import Heartbeats
 from app.images import sources
 from app.scoring import judging
-from app.scoring.ingest import Arrived, Ingest, Look
+from app.scoring.arriving import Arrived, Look
+from app.scoring.ingest import Ingest
 from app.scoring.looking import look_of
 from app.settings import Settings
 from app.storage.version_reader import Stored

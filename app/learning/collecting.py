@@ -14,7 +14,8 @@ from app import problems
 from app.errors import AlreadyFittedError
 from app.images.sources import Source
 from app.intake.spool import Images
-from app.scoring.ingest import Ingest, Look
+from app.scoring.arriving import Look
+from app.scoring.ingest import Ingest
 from app.storage.row_chunks import Arrival, Chunk, RowChunks
 from app.unbroken import unbroken
 from detector.detector import Detector

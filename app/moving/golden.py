@@ -18,7 +18,7 @@ from PIL import Image
 
 from app.errors import ParityError
 from app.images.sources import from_bytes
-from app.scoring.ingest import Look
+from app.scoring.arriving import Look
 from app.service import Service
 from detector.detector import Detector
 from detector.embedding import Embedding

@@ -6,7 +6,7 @@ from functools import partial
 from app.images.sources import Upload
 from app.results import Duel, Judged
 from app.scoring import judging
-from app.scoring.ingest import Arrived, Failure
+from app.scoring.arriving import Arrived, Failure
 from app.scoring.verdicts import FOLD_IMAGES
 from app.service import Service
 from app.storage.version_reader import Stored

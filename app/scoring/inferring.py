@@ -11,7 +11,7 @@ from typing import Literal
 
 from app.errors import UnavailableError
 from app.images.sources import Upload
-from app.scoring.ingest import Arrived
+from app.scoring.arriving import Arrived
 from app.scoring.looking import look_of, require_images
 from app.service import Service
 from app.storage.version_reader import Stored

@@ -1,35 +1,28 @@
 """From sources to embeddings: read, decode and resize on a pool, embed through the batcher.
 
 An image that fails (its bytes, or the backbone on it) yields its error in its own place; the
-others go on. ``embed_now`` is for scoring: admitted whole or refused. ``embed_all`` is for
-fitting: a stream of any length in bounded memory, on half of the decode threads at most.
+others go on. ``embed_now`` is for scoring: admitted whole or refused; so is ``embed_through``, by
+which one image goes all the way at once. ``embed_all`` is for fitting: a stream of any length in
+bounded memory, on half of the decode threads at most.
 """
 
 import asyncio
 import hashlib
-import logging
 import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from app.errors import (
-    InferenceError,
-    OverloadedError,
-    UnavailableError,
-)
+from app.errors import InferenceError, OverloadedError
 from app.health.heartbeats import Heartbeats, Stage
 from app.images.sources import Source
 from app.scoring.admission import Admission
+from app.scoring.arriving import Arrived, Decoded, Failure, Look
 from app.scoring.batching import Batcher
+from app.scoring.pools import Pools
 from app.scoring.queue import Embedded, Prepared
 from app.settings import Settings
 from app.telemetry import Telemetry
@@ -38,49 +31,13 @@ from detector import imaging
 from detector.embedding import Embedding, mirrored
 from detector.embeds import Embeds
 from detector.errors import DetectorError, SampleError
-from detector.kinds.learned import Learned
-
-log = logging.getLogger(__name__)
 
 R = TypeVar("R")
-Failure = SampleError | InferenceError
 NO_MEMORY = "there is no memory to decode this image now: repeat it later"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How samples are looked at: side of the square, mask over each, whether mirrored too.
-
-    Samples of other kinds than images are looked at by a network of their own.
-    """
-
-    side_px: int
-    mask: NDArray[np.uint8] | None = None
-    mirrored: bool = False
-    network: Learned | None = None
-
-    @property
-    def embeds(self) -> Embeds | None:
-        """What embeds; None for the service's backbone."""
-        return None if self.network is None else self.network.embedder
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """One image's embedding, the digest of its file, and the seconds it took to get there."""
-
-    embedding: Embedding
-    sha256: str
-    decode_s: float
-    queue_s: float
-    forward_s: float
-
-
 class Ingest:
-    """The decode pool, which judges too, and the batcher behind it; beside it one for learning.
-
-    Learning has threads of its own: merging rows and writing them to a slow bucket may take long.
-    """
+    """The pools, and the batcher behind them."""
 
     def __init__(
         self,
@@ -90,7 +47,6 @@ class Ingest:
         heartbeats: Heartbeats | None = None,
     ) -> None:
         self._heartbeats = heartbeats or Heartbeats()
-        self._stopping = False
         max_batch = settings.max_batch or embedder.best_batch
         self.batcher = Batcher(
             embedder,
@@ -111,10 +67,8 @@ class Ingest:
         self._settings = settings
         self._embedder = embedder
         self._telemetry = telemetry
-        self._pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
-        half = max(1, settings.decode_threads // 2)
-        self._learning = ThreadPoolExecutor(half, thread_name_prefix="learn")
-        self._fitting = asyncio.Semaphore(half)
+        self._pools = Pools(settings.decode_threads, self._heartbeats, self.batcher)
+        self._fitting = asyncio.Semaphore(self._pools.half)
 
     @property
     def threads(self) -> int:
@@ -127,10 +81,9 @@ class Ingest:
 
     async def stop(self) -> None:
         """Stop the batcher, then the pool."""
-        self._stopping = True
+        self._pools.stopping = True
         await self.batcher.stop()
-        self._pool.shutdown(wait=True)
-        self._learning.shutdown(wait=True)
+        self._pools.shut_down()
 
     async def in_pool(self, call: Callable[[], R], stage: Stage | None = None) -> R:
         """Run a call off the event loop: on the pool of its stage, which is learning unless told.
@@ -138,32 +91,11 @@ class Ingest:
         Raises:
             UnavailableError: if the pool takes no more work.
         """
-        pool = self._learning if stage is None else self._pool
-        run = (stage or self._heartbeats.learn).run
-        try:
-            running = asyncio.get_running_loop().run_in_executor(pool, run, call)
-        except RuntimeError as error:
-            if not self._stopping:
-                self._pool_is_gone()
-            raise UnavailableError("the service is stopping") from error
-        try:
-            return await running
-        except DetectorError:
-            raise
-        except Exception:
-            self._heartbeats.doubt()
-            raise
+        return await self._pools.run(call, stage)
 
     async def judged(self, call: Callable[[], R]) -> R:
         """Judge, or look at what came with images to be scored, as ``in_pool``."""
-        return await self.in_pool(call, self._heartbeats.judge)
-
-    def _pool_is_gone(self) -> None:
-        is_news = "decode" not in self._heartbeats.dead
-        self._heartbeats.died("decode", "nothing can be decoded any more")
-        if is_news:
-            log.critical("nothing can be decoded any more", exc_info=True)
-            self.batcher.on_fatal()
+        return await self._pools.run(call, self._heartbeats.judge)
 
     async def embed_now(
         self, sources: Sequence[Source], look: Look, deadline_s: float = math.inf
@@ -180,14 +112,14 @@ class Ingest:
         turns = asyncio.Semaphore(self._settings.decode_threads)
         tasks = (self._decode(source, look, deadline_s, turns) for source in sources)
         decoded = await together(tasks)
-        usable = [item for item in decoded if isinstance(item, _Decoded)]
+        usable = [item for item in decoded if isinstance(item, Decoded)]
         images = [item.image for item in usable]
         futures = self.batcher.submit(images, deadline_s, look.embeds)
         waits = [
             self._arrival(future, item, look) for future, item in zip(futures, usable, strict=True)
         ]
         arrivals = iter(await together(waits))
-        return [next(arrivals) if isinstance(item, _Decoded) else item for item in decoded]
+        return [next(arrivals) if isinstance(item, Decoded) else item for item in decoded]
 
     def goes_through(self, sources: Sequence[Source], look: Look) -> bool:
         """Whether ``embed_through`` takes these: a lone image, where lanes share the processor.
@@ -208,12 +140,12 @@ class Ingest:
             as ``embed_now``, and what ``then`` raises.
         """
         stages, content = self._heartbeats, await source.read()
-        decoded: list[_Decoded] = []
+        decoded: list[Decoded] = []
 
         def prepare() -> Prepared:
             started_s = time.perf_counter()
             image, sha256 = stages.decode.run(partial(self._prepare, content, look, deadline_s))
-            decoded.append(_Decoded(image, sha256, time.perf_counter() - started_s))
+            decoded.append(Decoded(image, sha256, time.perf_counter() - started_s))
             return image
 
         def judged(embedded: Embedded) -> tuple[Arrived, R]:
@@ -270,7 +202,7 @@ class Ingest:
 
     async def _embed_when_room(self, source: Source, look: Look) -> Embedding | Failure:
         item = await self._decode(source, look, threads=self._fitting)
-        if not isinstance(item, _Decoded):
+        if not isinstance(item, Decoded):
             return item
         views = mirrored(item.image) if look.mirrored else [item.image]
         while True:
@@ -290,7 +222,7 @@ class Ingest:
         look: Look,
         deadline_s: float = math.inf,
         threads: AbstractAsyncContextManager[object] | None = None,
-    ) -> "_Decoded | Failure":
+    ) -> Decoded | Failure:
         """Return the prepared image, or why there is none."""
         try:
             async with threads or nullcontext():
@@ -302,14 +234,14 @@ class Ingest:
             return self._rejected(error)
         except MemoryError:
             return InferenceError(NO_MEMORY)
-        return _Decoded(image, sha256, time.perf_counter() - started_s)
+        return Decoded(image, sha256, time.perf_counter() - started_s)
 
     def _rejected(self, error: SampleError) -> SampleError:
         self._telemetry.images_rejected.labels(error.reason).inc()
         return error
 
     async def _arrival(
-        self, future: "asyncio.Future[Embedded]", item: "_Decoded", look: Look
+        self, future: "asyncio.Future[Embedded]", item: Decoded, look: Look
     ) -> Arrived | InferenceError:
         try:
             embedded = await future
@@ -333,18 +265,3 @@ class Ingest:
             side_px=look.side_px,
         )
         return self._embedder.prepare(pixels, look.side_px, look.mask), sha256
-
-
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    """A prepared image, the digest of its file, and the seconds it took."""
-
-    image: Prepared
-    sha256: str
-    decode_s: float
-
-    def arrived(self, embedded: Embedded) -> Arrived:
-        """Return it with its embedding."""
-        return Arrived(
-            embedded.embedding, self.sha256, self.decode_s, embedded.queue_s, embedded.forward_s
-        )

@@ -11,7 +11,7 @@ from app.errors import TooManyImagesError
 from app.images.sources import Upload, from_bytes
 from app.results import Compared, Inspected, Judged, Rejected
 from app.scoring import overlay
-from app.scoring.ingest import Arrived
+from app.scoring.arriving import Arrived
 from app.scoring.locating import locate
 from app.service import Service
 from detector import imaging

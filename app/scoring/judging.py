@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from app.results import Judged
-from app.scoring.ingest import Arrived
+from app.scoring.arriving import Arrived
 from app.storage.tables import now
 from app.storage.version_reader import Stored
 from detector.detector import Detector

@@ -2,7 +2,7 @@
 
 from app.errors import WrongKindError
 from app.images.masks import Mask
-from app.scoring.ingest import Look
+from app.scoring.arriving import Look
 from detector.detector import Detector
 from detector.errors import MaskMismatchError
 from detector.kinds import learned_kind

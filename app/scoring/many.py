@@ -15,7 +15,7 @@ from app import problems
 from app.errors import StorageUnavailableError, TooManyImagesError
 from app.images.sources import Source, Upload
 from app.results import Scored
-from app.scoring.ingest import Arrived, Failure, Look
+from app.scoring.arriving import Arrived, Failure, Look
 from app.scoring.locating import asked_of, with_places
 from app.scoring.looking import same
 from app.service import Service

@@ -14,7 +14,8 @@ from app.monitoring.watch import Watch
 from app.past.history import History
 from app.results import Judged, Scored, Timings
 from app.scoring import judging
-from app.scoring.ingest import Arrived, Failure, Ingest, Look
+from app.scoring.arriving import Arrived, Failure, Look
+from app.scoring.ingest import Ingest
 from app.scoring.judging import Judge, Seen, Shown
 from app.storage.version_reader import Stored
 from app.telemetry import Telemetry

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from app.errors import OverloadedError
 from app.images.sources import Source, from_bytes
-from app.scoring.ingest import Look
+from app.scoring.arriving import Look
 
 LATE = "gatewatch_images_rejected_total"
 

@@ -23,10 +23,13 @@ NAME = "bolts"
 PROBE = picture(900)
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Life]:
+@pytest.fixture(params=[1, 2], ids=["one lane", "lanes that decode and judge"])
+def here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Life]:
     """A service with a fitted detector."""
     monkeypatch.setattr(state, "RETRY_S", 0.02)
+    monkeypatch.setattr(Held, "lanes", request.param)
     with life(tmp_path) as here:
         create(here.client, NAME)
         assert here.ended(here.begun("fit", range(4)))["state"] == "succeeded"
@@ -110,9 +113,10 @@ def test_a_pool_that_is_gone_ends_the_process(here: Life, caplog: pytest.LogCapt
     """Contract: 503, not alive, and whoever can end the process is told, once."""
     calls: list[bool] = []
     here.service.ingest.batcher.on_fatal = lambda: calls.append(True)
-    here.service.ingest._pool.shutdown()
+    here.service.ingest._pools.shut_down()
     for _ in range(2):
-        problem(score(here), 503, "unavailable")
+        answer = upload(here.client, NAME, "score", [PROBE, PROBE])
+        problem(answer, 503, "unavailable")
     assert calls == [True]
     for path in ("/livez", "/readyz"):
         assert here.client.get(path).status_code == 503

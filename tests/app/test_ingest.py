@@ -19,7 +19,7 @@ from app.errors import (
     UnsupportedImageError,
 )
 from app.images.sources import Source, from_bytes, from_path
-from app.scoring.ingest import Arrived, Look
+from app.scoring.arriving import Arrived, Look
 from detector import imaging
 from detector.embedder import Embedder
 from detector.embedding import Embedding

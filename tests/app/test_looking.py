@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.scoring.ingest import Look
+from app.scoring.arriving import Look
 from app.scoring.looking import look_of, same
 from detector.detector import Detector
 from detector.errors import MaskMismatchError
