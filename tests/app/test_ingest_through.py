@@ -191,8 +191,11 @@ def test_nothing_is_taken_that_no_lane_would_do(double: Double) -> None:
     async def test() -> None:
         double.gate.clear()
         async with Running(double, queue_images=1, max_request_images=1) as ingest:
-            waiting = [asyncio.create_task(through(ingest, picture(n))) for n in range(3)]
-            await until(lambda: ingest.batcher.under_way == 2 and ingest.batcher.waiting == 1)
+            waiting = []
+            for number, (under_way, wait) in enumerate([(1, 0), (2, 0), (2, 1)]):
+                waiting.append(asyncio.create_task(through(ingest, picture(number))))
+                await until(lambda: ingest.batcher.left == sum((under_way, wait)))  # noqa: B023
+                await until(lambda: ingest.batcher.waiting == wait)  # noqa: B023
             with pytest.raises(OverloadedError):
                 await through(ingest, picture(9))
             double.gate.set()
