@@ -62,7 +62,7 @@ class Ingest:
             images=settings.queue_images + at_once,
             total_bytes=settings.queue_bytes,
             seconds=settings.queue_seconds,
-            enough=4 * at_once,
+            enough=2 * at_once,
         )
         self._settings = settings
         self._embedder = embedder
