@@ -107,7 +107,15 @@ class Embedder:
         self.preparer = Preparer(network)
         # On a CPU large batches cost more per image: their activations leave the caches and are
         # allocated anew each time. Four cost some 6 % less than one. A GPU wants them larger.
-        self.best_batch = 32 if self.device == "cuda" else 4
+        # Passes beside each other are of more than one where that is the same to the bit, as for
+        # ONNX: else what is made of a picture would depend on who came at the same moment.
+        alone = self.lanes > 1 and self.engine != "onnx"
+        self.best_batch = 32 if self.device == "cuda" else 1 if alone else 4
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether its lanes are this processor's cores, side by side."""
+        return self.device == "cpu" and self.lanes > 1
 
     @classmethod
     def load(

@@ -37,6 +37,10 @@ class Embeds(Protocol):
         """Passes that are worth running at the same time."""
 
     @property
+    def shares_cores(self) -> bool:
+        """Whether its lanes are this processor's cores, side by side."""
+
+    @property
     def best_batch(self) -> int:
         """Images of one pass, unless told."""
 

@@ -65,6 +65,7 @@ class RemoteEmbedder:
     """Has the surface of ``detector.embedder.Embedder`` that the service uses."""
 
     lanes = CALLS
+    shares_cores = False  # they wait for devices elsewhere
     best_batch = IMAGES
 
     def __init__(

@@ -45,7 +45,9 @@ class Batcher:
         self._embedder = embedder
         self._heartbeats = heartbeats or Heartbeats()
         self._pace = Pace(max_batch, embedder.lanes)
-        self._queue = Queue(max_queue, embedder.lanes, self._pace)
+        self._queue = Queue(
+            max_queue, embedder.lanes, self._pace, shares_cores=embedder.shares_cores
+        )
         self._refusals = Refusals(telemetry, self._queue, self._pace)
         self._lanes = Lanes(
             embedder.lanes,

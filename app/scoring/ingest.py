@@ -13,12 +13,13 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from app.errors import InferenceError, OverloadedError
 from app.health.heartbeats import Heartbeats, Stage
-from app.images.sources import Source
+from app.images.sources import Source, from_bytes
 from app.scoring.admission import Admission
 from app.scoring.arriving import Arrived, Decoded, Failure, Look
 from app.scoring.batching import Batcher
@@ -33,6 +34,8 @@ from detector.embeds import Embeds
 from detector.errors import DetectorError, SampleError
 
 R = TypeVar("R")
+LARGE_BYTES = 2**20
+"""Of a file that may take long to decode."""
 NO_MEMORY = "there is no memory to decode this image now: repeat it later"
 
 
@@ -62,7 +65,7 @@ class Ingest:
             images=settings.queue_images + at_once,
             total_bytes=settings.queue_bytes,
             seconds=settings.queue_seconds,
-            enough=2 * at_once,
+            enough=(2 if embedder.shares_cores else 4) * at_once,
         )
         self._settings = settings
         self._embedder = embedder
@@ -122,42 +125,57 @@ class Ingest:
         return [next(arrivals) if isinstance(item, Decoded) else item for item in decoded]
 
     def goes_through(self, sources: Sequence[Source], look: Look) -> bool:
-        """Whether ``embed_through`` takes these: a lone image, where lanes share the processor.
+        """Whether ``embed_through`` takes these: a lone image, where lanes are the cores.
 
         The pool's threads are the same cores: there it would be decoded and judged no sooner, wait
         for a thread three times, and leave the caches in between.
         """
-        return len(sources) == 1 and look.network is None and self._embedder.lanes > 1
+        return len(sources) == 1 and look.network is None and self._embedder.shares_cores
 
     async def embed_through(
         self, source: Source, look: Look, then: Callable[[Arrived], R], deadline_s: float = math.inf
     ) -> tuple[Arrived, R] | Failure:
         """Return what ``embed_now`` does of one image, and what is made of it then.
 
-        The lane that embeds it decodes it before, and judges it after, by ``then``.
+        The lane that embeds it decodes it before, unless it is large, and makes ``then`` of it.
 
         Raises:
             as ``embed_now``, and what ``then`` raises.
         """
-        stages, content = self._heartbeats, await source.read()
+        self.batcher.require_room(1, deadline_s)
+        stages = self._heartbeats
+        try:
+            content = await source.read()
+        except SampleError as error:
+            return self._rejected(error)
         decoded: list[Decoded] = []
+        found = None
+        if len(content) > LARGE_BYTES:  # on the pool it keeps nobody waiting for the lane
+            found = await self._decode(from_bytes(source.name, content), look, deadline_s)
+            if not isinstance(found, Decoded):
+                return found
+            decoded.append(found)
 
         def prepare() -> Prepared:
-            started_s = time.perf_counter()
-            image, sha256 = stages.decode.run(partial(self._prepare, content, look, deadline_s))
-            decoded.append(Decoded(image, sha256, time.perf_counter() - started_s))
-            return image
+            if not decoded:
+                started_s = time.perf_counter()
+                call = partial(self._prepare, content, look, deadline_s)
+                try:
+                    image, sha256 = stages.decode.run(call)
+                except MemoryError as error:
+                    raise InferenceError(NO_MEMORY) from error
+                decoded.append(Decoded(image, sha256, time.perf_counter() - started_s))
+            return decoded[0].image
 
         def judged(embedded: Embedded) -> tuple[Arrived, R]:
-            arrived = decoded[0].arrived(embedded)
+            own = embedded.queue_s if found is not None else embedded.queue_s - decoded[0].decode_s
+            arrived = decoded[0].arrived(replace(embedded, queue_s=max(own, 0.0)))
             return arrived, stages.judge.run(partial(then, arrived))
 
         try:
-            found = await self.batcher.submit_whole(prepare, judged, deadline_s)
+            through = await self.batcher.submit_whole(prepare, judged, deadline_s)
         except SampleError as error:
             return self._rejected(error)
-        except MemoryError:
-            return InferenceError(NO_MEMORY)
         except InferenceError as error:
             stages.doubt()
             return error
@@ -167,7 +185,7 @@ class Ingest:
             stages.doubt()
             raise
         stages.proved()
-        return found
+        return through
 
     async def embed_all(
         self, sources: Sequence[Source], look: Look

@@ -93,6 +93,7 @@ class Lanes:
                 if fits:
                     self._tell(self._queue.freed.set)
                 self._pass(batch)
+                del batch  # whoever waits for the next one does not keep the bodies of this one
         except BaseException as error:  # whatever it is: no thread ends without a word
             self._tell(self._end, error)
 
@@ -122,20 +123,25 @@ class Lanes:
     def _pass(self, batch: list[Item]) -> None:
         has_followers = len(self._queue) > 0
         started_s = time.perf_counter()
-        usable = [item for item in batch if self._is_prepared(item)]
+        usable = [item for item in batch if self._prepared(item)]
         for _, group in itertools.groupby(sorted(usable, key=Item.alike), key=Item.alike):
             self._embed(list(group))
-        took_s = time.perf_counter() - started_s
-        self._pace.took(len(batch), took_s, followed=has_followers)
+        if usable:  # what cannot be read says nothing of the device
+            took_s = time.perf_counter() - started_s
+            self._pace.took(len(usable), took_s, followed=has_followers)
 
-    def _is_prepared(self, item: Item) -> bool:
-        """Prepare an image that is not; if that fails, tell its caller."""
-        if item.prepare is not None:
-            try:
-                item.image = item.prepare()
-            except Exception as error:
-                self._tell(item.fail, error)
-                return False
+    def _prepared(self, item: Item) -> bool:
+        """Return whether an image is prepared, or can be now; if it cannot, its caller is told."""
+        prepare, item.prepare = item.prepare, None
+        if prepare is None:
+            return True
+        if item.future.done():  # its caller has gone since it was taken
+            return False
+        try:
+            item.image = prepare()
+        except Exception as error:
+            self._tell(item.fail, error)
+            return False
         return True
 
     def _embed(self, items: list[Item]) -> None:
@@ -170,11 +176,19 @@ class Lanes:
         else:
             self._pace.passed()
             self._telemetry.batch_images.observe(len(items))
-            self._tell(_deliver, items, list(map(_outcome, items, results)))
+            self._hand_over(items, results)
             return
         middle = len(items) // 2
         self._embed(items[:middle])
         self._embed(items[middle:])
+
+    def _hand_over(self, items: Sequence[Item], results: Sequence[Embedded]) -> None:
+        """Tell callers what came of their images: at once, or each when it has been judged."""
+        pairs = list(zip(items, results, strict=True))
+        self._tell(_deliver, [pair for pair in pairs if pair[0].then is None])
+        for item, embedded in pairs:
+            if item.then is not None and not item.future.done():
+                self._tell(_deliver, [(item, _outcome(item.then, embedded))])
 
     def _failure(self, error: Exception) -> Exception:
         """Return what the caller is told of an image that failed alone."""
@@ -189,18 +203,16 @@ class Lanes:
         return failure
 
 
-def _outcome(item: Item, embedded: Embedded) -> object:
-    """Return what the caller is told of an image that was embedded: an exception if one is due."""
-    if item.then is None or item.future.done():
-        return embedded
+def _outcome(then: Callable[[Embedded], object], embedded: Embedded) -> object:
+    """Return what is made of an embedding: an exception if that fails."""
     try:
-        return item.then(embedded)
+        return then(embedded)
     except Exception as error:
         return error
 
 
-def _deliver(items: Sequence[Item], outcomes: Sequence[object]) -> None:
-    for item, outcome in zip(items, outcomes, strict=True):
+def _deliver(outcomes: Sequence[tuple[Item, object]]) -> None:
+    for item, outcome in outcomes:
         if isinstance(outcome, Exception):
             item.fail(outcome)
         elif not item.future.done():

@@ -78,11 +78,12 @@ class Item:
 class Queue:
     """Both lines, each with room for so many images, and who is under way in which lane."""
 
-    def __init__(self, room: int, lanes: int, pace: Pace) -> None:
+    def __init__(self, room: int, lanes: int, pace: Pace, *, shares_cores: bool) -> None:
         self.closed = False
         self.freed = asyncio.Event()
         """To be set, in the event loop, when images to fit were taken: who waits for room looks."""
         self._room, self._lanes, self._pace = room, lanes, pace
+        self._shares_cores = shares_cores
         self._scoring: deque[deque[Item]] = deque()
         """What is left of each request, in the order of their turns."""
         self._in_turn = 0
@@ -170,14 +171,16 @@ class Queue:
             return []
 
     def _share(self, fits: bool) -> int:
-        """Return how many of a line a lane takes at once: a lane's share of those who wait.
+        """Return how many a free lane takes at once: no more than leaves others idle.
 
-        Lanes share a processor, on which a pass takes as long as its images after one another: of
-        those to fit one takes one, for whoever comes to be scored meanwhile waits until it ends.
+        On shared cores a pass takes as long as its images one after another. There it takes its
+        share of those who wait to be scored, and one of those to fit: whoever comes to be scored
+        meanwhile waits until it ends.
         """
-        if fits:
-            return min(self._pace.most, len(self._fitting)) if self._lanes == 1 else 1
-        return min(self._pace.most, math.ceil(self._waiting / self._lanes))
+        if self._shares_cores:
+            return 1 if fits else min(self._pace.most, math.ceil(self._waiting / self._lanes))
+        free = max(1, self._lanes - len(self._under_way))
+        return min(self._pace.most, math.ceil(len(self) / free))
 
     def _due(self) -> bool | None:
         """Return whether a batch of fitting comes next, or one of scoring; None if none does."""

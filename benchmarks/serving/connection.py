@@ -56,11 +56,14 @@ class _Wire(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._answer is None or self._answer.done():  # nobody has asked
+            self._end()
+            return
         self._come += data
         head, end, body = self._come.partition(b"\r\n\r\n")
         head = head.lower()
         length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
-        if not end or len(body) < int(length) or self._answer is None or self._answer.done():
+        if not end or len(body) < int(length):
             return
         self._come.clear()
         if b"connection: close" in head:

@@ -76,6 +76,11 @@ class Double:
         self.is_ready = True
         self.lost = False
 
+    @property
+    def shares_cores(self) -> bool:
+        """As an ``Embedder`` on a CPU."""
+        return self.lanes > 1
+
     def prepare(
         self, image: Prepared, side_px: int, mask: NDArray[np.uint8] | None = None
     ) -> Prepared:

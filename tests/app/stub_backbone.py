@@ -28,6 +28,11 @@ class StubBackbone:
     def __init__(self) -> None:
         self.channels = {"early": 6, "late": 12}
 
+    @property
+    def shares_cores(self) -> bool:
+        """As an ``Embedder`` on a CPU."""
+        return self.lanes > 1
+
     def prepare(
         self, image: NDArray[np.uint8], side_px: int, mask: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:

@@ -58,6 +58,7 @@ def test_one_thread_does_all_of_it(double: Double) -> None:
             assert {name.partition("_")[0] for _, name in found} == {"device"}
             arrived, _ = await ingest.embed_through(picture(7), LOOK, seen)  # type: ignore[misc]
             assert min(arrived.decode_s, arrived.queue_s, arrived.forward_s) > 0
+            assert arrived.queue_s < arrived.decode_s  # nobody else was there to wait for
             assert ingest._heartbeats.proved_s > 0
 
     run(test())
@@ -71,6 +72,31 @@ def test_it_is_for_lone_pictures_on_shared_cores(double: Double) -> None:
             assert ingest.goes_through([picture(1)], LOOK)
             assert not ingest.goes_through([picture(1)] * 2, LOOK)
             assert not other.goes_through([picture(1)], LOOK)
+
+    run(test())
+
+
+def test_a_large_file_keeps_no_lane(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: the pool decodes it, and the lane does the rest."""
+    names: list[str] = []
+    real = imaging.decode
+
+    def decode(content: bytes, **limits: Any) -> Any:
+        names.append(threading.current_thread().name.partition("_")[0])
+        return real(content, **limits)
+
+    monkeypatch.setattr(imaging, "decode", decode)
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8)
+    large = from_bytes("large", encode(noise, "PNG"))
+    broken = from_bytes("large", encode(noise, "PNG")[:-100_000])
+
+    async def test() -> None:
+        async with Running(double) as ingest:
+            await through(ingest, picture(1))
+            _, name = await through(ingest, large)
+            assert name.startswith("device")
+            assert isinstance(await through(ingest, broken), UndecodableImageError)
+        assert names == ["device", "decode", "decode"]
 
     run(test())
 
@@ -117,12 +143,14 @@ def test_what_fails_fails_alone(double: Double, monkeypatch: pytest.MonkeyPatch)
         raise SystemExit(1)
 
     async def test() -> None:
-        double.gate.clear()
         async with Running(double, max_batch=4, queue_images=100) as ingest:
-            double.gate.set()
             odd = [from_bytes("odd", text) for text in (b"no memory", b"a defect", b"an exit")]
             broken = from_bytes("broken", b"\x89PNG\r\n\x1a\n")
             for _ in range(5):
+                double.gate.clear()
+                busy = [asyncio.create_task(through(ingest, picture(9))) for _ in range(2)]
+                await until(lambda: ingest.batcher.under_way == 2)
+                asyncio.get_running_loop().call_later(0.05, double.gate.set)
                 outcomes = await asyncio.gather(
                     through(ingest, picture(1)),
                     through(ingest, broken),
@@ -134,6 +162,7 @@ def test_what_fails_fails_alone(double: Double, monkeypatch: pytest.MonkeyPatch)
                     return_exceptions=True,
                 )
                 kinds = [type(outcome).__name__ for outcome in outcomes]
+                await asyncio.gather(*busy)
                 assert kinds == [
                     "tuple",
                     UndecodableImageError.__name__,
@@ -146,6 +175,7 @@ def test_what_fails_fails_alone(double: Double, monkeypatch: pytest.MonkeyPatch)
                     "tuple",
                 ]
             assert ingest.batcher.alive
+            assert max(map(len, double.batches)) > 1  # they were in company
             sample = ingest.telemetry.registry.get_sample_value
             assert sample("gatewatch_images_rejected_total", {"reason": "decode"}) == 5
 
