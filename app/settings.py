@@ -61,10 +61,11 @@ class Settings(BaseSettings):
     """CPU threads of one backbone pass; unset: ONNX Runtime takes one, and as many passes at a time
     as there are cores; torch takes its own choice."""
     decode_threads: PositiveInt = 2
-    """Images decoded at the same time."""
+    """Threads that decode and judge; where several passes run at a time on a CPU, the image of a
+    request that brings one is decoded and judged by its pass instead."""
     max_batch: PositiveInt | None = None
     """Most images in one backbone pass; unset: 32 on CUDA, 4 on the CPU, or 1 where several passes
-    run at a time."""
+    run at a time with another engine than ONNX Runtime."""
     queue_images: PositiveInt = 2048
     """Most images that wait to be scored, and most that wait to be fitted; beyond it a request is
     refused with 503, and a fit waits. At least max_request_images, else such a request could never

@@ -85,7 +85,7 @@ class Heartbeats:
         self.device = Stage("device", scores=True)
         self.judge = Stage("judge", scores=True)
         self.learn = Stage("learn", scores=False)
-        """What else the decode threads do: statistics of fits, masks; some of it takes long."""
+        """What the threads of learning do: statistics of fits; some of it takes long."""
         self.loop = Stage("loop", scores=False)
         self.history = Stage("history", scores=False)
         self.jobs = Stage("jobs", scores=False)

@@ -1,4 +1,4 @@
-"""From sources to embeddings: read, decode and resize on a pool, embed through the batcher.
+"""From sources to embeddings: read, decode on a pool or in a lane, embed through the batcher.
 
 An image that fails (its bytes, or the backbone on it) yields its error in its own place; the
 others go on. ``embed_now`` is for scoring: admitted whole or refused; so is ``embed_through``, by
@@ -34,7 +34,7 @@ from detector.embeds import Embeds
 from detector.errors import DetectorError, SampleError
 
 R = TypeVar("R")
-LARGE_BYTES = 2**20
+LARGE_BYTES = 2**22
 """Of a file that may take long to decode."""
 NO_MEMORY = "there is no memory to decode this image now: repeat it later"
 

@@ -1,5 +1,7 @@
 """Threads that embed what waits, batch after batch, and tell the event loop what came of it.
 
+What comes unprepared they prepare before, and judge after, if that is asked of them.
+
 Each takes its next batch from the queue itself: a lane that had to ask the loop for it would stand
 still for as long as the loop is busy, some milliseconds of every ten under load.
 """
@@ -184,11 +186,14 @@ class Lanes:
 
     def _hand_over(self, items: Sequence[Item], results: Sequence[Embedded]) -> None:
         """Tell callers what came of their images: at once, or each when it has been judged."""
-        pairs = list(zip(items, results, strict=True))
-        self._tell(_deliver, [pair for pair in pairs if pair[0].then is None])
-        for item, embedded in pairs:
-            if item.then is not None and not item.future.done():
+        done: list[tuple[Item, object]] = []
+        for item, embedded in zip(items, results, strict=True):
+            if item.then is None:
+                done.append((item, embedded))
+            elif not item.future.done():
                 self._tell(_deliver, [(item, _outcome(item.then, embedded))])
+        if done:
+            self._tell(_deliver, done)
 
     def _failure(self, error: Exception) -> Exception:
         """Return what the caller is told of an image that failed alone."""

@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class Pools:
-    """Both; nothing can be scored without the first.
+    """Both; no request of several images can be scored without the first.
 
     Args:
         threads: that decode and judge; half as many learn.

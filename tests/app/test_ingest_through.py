@@ -86,7 +86,7 @@ def test_a_large_file_keeps_no_lane(double: Double, monkeypatch: pytest.MonkeyPa
         return real(content, **limits)
 
     monkeypatch.setattr(imaging, "decode", decode)
-    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (1300, 1300, 3), np.uint8)
     large = from_bytes("large", encode(noise, "PNG"))
     broken = from_bytes("large", encode(noise, "PNG")[:-100_000])
 
