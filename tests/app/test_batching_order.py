@@ -245,3 +245,43 @@ def test_a_large_request_gets_on_among_many_small_ones() -> None:
     groups = [(grey, len([*group])) for grey, group in itertools.groupby(until_done)]
     assert groups[::2] == [(100, 4)] * 3
     assert [grey for grey, _ in groups[1::2]] == [1, 1]
+
+
+@pytest.mark.parametrize("fitted", [1, 3])
+def test_few_to_fit_take_no_more_of_a_device(double: Double, fitted: int) -> None:
+    """Contract: one pass of fitting for nine full ones of scoring, however few are in it."""
+
+    async def test() -> None:
+        async with occupied(double, max_batch=4, max_queue=100) as (batcher, first):
+            scored = batcher.submit([image(grey) for grey in range(1, 81)])
+            fits = [await batcher.submit_when_room(image(200 + number)) for number in range(fitted)]
+            double.gate.set()
+            await asyncio.gather(first, *scored, *fits)
+
+    run(test())
+    sizes = [len(batch) for batch in double.batches]
+    of_fits = [place for place, batch in enumerate(double.batches) if batch[0][0] >= 200]
+    assert of_fits == [10]  # after the first image, and nine passes
+    assert sizes[1:10] == [4] * 9
+    assert sizes[10] == fitted
+
+
+def test_lanes_elsewhere_share_what_waits() -> None:
+    """Contract: a call to another machine is as full as it can be, to be fitted, too."""
+
+    class Away(Double):
+        shares_cores = False
+
+    double = Away(lanes=2)
+
+    async def test() -> None:
+        double.gate.clear()
+        async with running(double, max_batch=4) as batcher:
+            first = batcher.submit([image(0), image(1)])
+            await until(lambda: batcher.under_way == 2)
+            fits = [await batcher.submit_when_room(image(200 + number)) for number in range(4)]
+            double.gate.set()
+            await asyncio.gather(*first, *fits)
+
+    run(test())
+    assert max(len(batch) for batch in double.batches) > 1
