@@ -215,8 +215,44 @@ def test_who_is_late_is_not_even_decoded(double: Double, monkeypatch: pytest.Mon
     run(test())
 
 
+def test_who_goes_while_the_lane_decodes_another(
+    double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: of pictures that were taken together, one whose caller has gone is not decoded."""
+    decoded: list[int] = []
+    is_open, real = threading.Event(), imaging.decode
+
+    def decode(content: bytes, **limits: Any) -> Any:
+        pixels = real(content, **limits)
+        decoded.append(int(pixels[0, 0, 0]))
+        assert decoded[-1] != 1 or is_open.wait(20)
+        return pixels
+
+    monkeypatch.setattr(imaging, "decode", decode)
+
+    async def test() -> None:
+        double.gate.clear()
+        async with Running(double, max_batch=4) as ingest:
+            busy = [asyncio.create_task(through(ingest, picture(9))) for _ in range(2)]
+            await until(lambda: ingest.batcher.under_way == 2)
+            sent = [asyncio.create_task(through(ingest, picture(n))) for n in range(1, 5)]
+            await until(lambda: ingest.batcher.waiting == 4)
+            double.gate.set()
+            await until(lambda: 1 in decoded)
+            sent[1].cancel()  # it was taken with the first: half of what waited
+            await asyncio.gather(*busy, *sent[2:])
+            is_open.set()
+            assert (await sent[0])[0] == 1
+
+    run(test())
+    assert sorted(decoded) == [1, 3, 4, 9, 9]
+
+
 def test_nothing_is_taken_that_no_lane_would_do(double: Double) -> None:
-    """Contract: full, or stopping: refused before it is read to the end."""
+    """Contract: full, or stopping: refused before it is read."""
+
+    async def unread() -> bytes:
+        raise AssertionError("there was no room for it")
 
     async def test() -> None:
         double.gate.clear()
@@ -227,7 +263,7 @@ def test_nothing_is_taken_that_no_lane_would_do(double: Double) -> None:
                 await until(lambda: ingest.batcher.left == sum((under_way, wait)))  # noqa: B023
                 await until(lambda: ingest.batcher.waiting == wait)  # noqa: B023
             with pytest.raises(OverloadedError):
-                await through(ingest, picture(9))
+                await through(ingest, Source("unread", unread))
             double.gate.set()
             await asyncio.gather(*waiting)
         with pytest.raises(UnavailableError):
