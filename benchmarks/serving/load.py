@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.serving import machine
-from benchmarks.serving.connection import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
 MOST_CONNECTIONS = 6000
 """Open at the same time; a request for which there is none is not sent, and counts as broken."""
+PATIENCE_S = 120.0
+"""How long an answer is waited for."""
 REFUSED_PAUSE_S, PROBE_PAUSE_S = 0.05, 0.02
 CALM_S = 2.0
 """How long is asked on after the last answer of an open loop."""
@@ -92,6 +93,43 @@ def requests(plan: Plan) -> list[bytes]:
         )
         made.append(head.encode() + body)
     return made
+
+
+class Connection:
+    """A connection that asks one thing at a time, and opens again if it was closed."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, request: bytes) -> tuple[int, bool]:
+        """Return the status, and whether the answer says when to come again; (0, False): none."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._ask(request)
+        except (OSError, EOFError, TimeoutError, asyncio.IncompleteReadError):
+            self.close()
+            return 0, False
+
+    async def _ask(self, request: bytes) -> tuple[int, bool]:
+        if self._streams is not None and self._streams[0].at_eof():
+            self.close()  # the server has: nobody has asked on it for as long as it keeps it
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._streams
+        writer.write(request)  # no drain: a server that refuses may not read all of it
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+        await reader.readexactly(int(length))
+        if b"connection: close" in head:
+            self.close()
+        return int(head[9:12]), b"\r\nretry-after:" in head
+
+    def close(self) -> None:
+        """Close it."""
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+        self._streams = None
 
 
 async def closed(plan: Plan) -> Measured:
