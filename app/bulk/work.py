@@ -3,6 +3,8 @@
 The file is a part with a few words beside it: of which images, which shard, how many are done.
 """
 
+import errno
+import glob
 import os
 import uuid
 from collections.abc import Sequence
@@ -16,6 +18,8 @@ from app.bulk.part import Allowed, Part
 from app.bulk.part_file import read_part
 from app.bulk.sources import How
 from detector.errors import ArtefactError
+
+_UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,9 @@ def begun(work: Work, none: Part) -> tuple[Part, Done]:
         ChangedSourcesError: if it did something else.
         ArtefactError: if its file is damaged.
     """
+    for unfinished in work.kept.parent.glob(f".{glob.escape(work.kept.name)}.*{_UNFINISHED}"):
+        # Of a process that was killed while it wrote this file, or that of Ray beside it.
+        unfinished.unlink(missing_ok=True)
     try:
         content = work.kept.read_bytes()
     except FileNotFoundError:
@@ -118,12 +125,18 @@ def begun(work: Work, none: Part) -> tuple[Part, Done]:
 def write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, so that it is there after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial_file = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial_file.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial_file, path)
-    finally:
-        partial_file.unlink(missing_ok=True)
+    while True:
+        unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_UNFINISHED}")
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ESTALE) or not path.parent.exists():
+                raise
+            # else another run of the shard has begun meanwhile, and removed it: write it again
+        finally:
+            unfinished.unlink(missing_ok=True)

@@ -1,6 +1,8 @@
 """Law: a process that was killed, told to end or refused changes nothing in the result."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,16 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bulk_helpers import PLAN, as_folder, as_parquet, as_tar, part_of, pictures, same
+from bulk_helpers import PLAN, as_folder, as_parquet, as_tar, detector, part_of, pictures, same
 
 from app.bulk import shard_run
 from app.bulk.errors import ChangedSourcesError, PartsMismatchError, TooManyFailedError
 from app.bulk.fragments import Shard
 from app.bulk.listing import fragments
-from app.bulk.part import Allowed
+from app.bulk.part import Allowed, Part
 from app.bulk.part_file import read_part
 from app.bulk.sources import How
-from app.bulk.work import Done, Work
+from app.bulk.work import Done, Work, begun, write
 from app.errors import StorageUnavailableError
 from detector.errors import ArtefactError
 
@@ -177,6 +179,45 @@ def test_a_damaged_file_is_told(sources: list[str], tmp_path: Path) -> None:
     kept.write_bytes(content)
     with pytest.raises(ArtefactError, match=r"damaged.*remove it to begin anew"):
         part_of(sources[:1], tmp_path)
+
+
+def test_what_a_killed_process_had_half_written_is_gone(tmp_path: Path) -> None:
+    gone = [".a[1].part.0123.unfinished", ".a[1].part.ray.0123.unfinished"]
+    stays = [".a[1].part.notes", ".a1.part.0123.unfinished", ".a[1].parts.0123.unfinished"]
+    for name in (*gone, *stays):
+        (tmp_path / name).write_bytes(b"half")
+    work = Work([], Shard(), How(), tmp_path / "a[1].part")
+    none = Part.of(detector(), PLAN, ())
+    assert begun(work, none) == (none, Done())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(stays)
+
+
+@pytest.mark.parametrize("stale", [False, True], ids=["here", "on another machine"])
+def test_a_file_is_written_though_another_run_removes_it_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stale: bool
+) -> None:
+    """Two pods of one shard: the second begins, and clears up, while the first writes."""
+    kept, removed = tmp_path / "a.part", []
+
+    def cleared_up(handle: int) -> None:
+        if not removed:
+            (unfinished,) = tmp_path.glob(".a.part.*")
+            unfinished.unlink()
+            removed.append(unfinished)
+            if stale:
+                raise OSError(errno.ESTALE, "as NFS has it")
+
+    monkeypatch.setattr(os, "fsync", cleared_up)
+    write(kept, b"whole")
+    assert kept.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [kept]
+    assert removed
+
+
+def test_a_folder_that_went_away_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: shutil.rmtree(tmp_path / "gone"))
+    with pytest.raises(FileNotFoundError):
+        write(tmp_path / "gone" / "a.part", b"whole")
 
 
 def test_where_it_was_is_found_in_any_fragment(sources: list[str], tmp_path: Path) -> None:
