@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from app.at_hand import AtHand
 from app.images.masks import Mask
 from app.storage import Storage, history
 from app.storage.audit import By
@@ -28,6 +29,7 @@ class Catalogue:
         self._storage = storage
         self._embedder = embedder
         self._telemetry = telemetry
+        self._at_hand = AtHand(storage.versions)
 
     def create(
         self,
@@ -173,9 +175,7 @@ class Catalogue:
             UnknownDetectorError, UnknownVersionError, NotFittedError, FingerprintMismatchError
             StaleCalibrationError: if its calibration belongs to other moments, unless allowed.
         """
-        stored = self._storage.versions.recent(name, version)
-        if stored is None:
-            stored = await asyncio.to_thread(self.get, name, version)
+        stored = await self._at_hand.get(name, version)
         stored.detector.require_fitted()
         if not allow_stale:
             stored.detector.require_fresh()
@@ -184,7 +184,11 @@ class Catalogue:
 
     async def look_up(self, names: Sequence[str]) -> None:
         """Read what is known of many detectors at once, before each is asked for as ``usable``."""
-        await asyncio.to_thread(self._storage.versions.refresh, names)
+        await self._at_hand.look_up(names)
+
+    async def stop(self) -> None:
+        """Wait for what is being read, so that the database can be closed."""
+        await self._at_hand.stop()
 
     def check_fingerprint(self, detector: Detector) -> None:
         """Refuse what was fitted on another backbone. Raises FingerprintMismatchError."""

@@ -84,6 +84,7 @@ class Service:
         await self.ingest.stop()
         await self.history.stop()
         await self.drift.stop()
+        await self.catalogue.stop()
         self.storage.close()
 
     async def _warm_up(self) -> None:

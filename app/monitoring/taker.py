@@ -26,24 +26,29 @@ class Taker:
     def __init__(self, monitors: Monitors, database: Database) -> None:
         self._monitors, self._notes = monitors, DriftNotes(database)
 
-    def take(self, name: str, identity: str, own: Sequence[Gathered] = ()) -> None:
+    def take(self, name: str, identity: str, own: Sequence[Gathered] = ()) -> Monitor | None:
         """Take in the notes of a detector that nobody has taken, and then this process's own.
 
         Some in each transaction, in order: after an outage there may be thousands. Those of one
-        that is gone, or cannot be watched, are removed.
+        that is gone, or cannot be watched, are removed. Return the monitor as it was kept last,
+        unless there was nothing to take or it could not be taken.
 
         Raises:
             StorageUnavailableError, ConflictError: then its own are not known to be taken.
         """
+        monitor = None
         while len(untaken := self._notes.untaken(identity, AT_ONCE)) == AT_ONCE:
-            self._take_or_leave(name, identity, untaken)
+            monitor = self._take_or_leave(name, identity, untaken)
         notes: list[Untaken | Gathered] = [*untaken, *own]
         for start in range(0, len(notes), AT_ONCE):
-            self._take_or_leave(name, identity, notes[start : start + AT_ONCE])
+            monitor = self._take_or_leave(name, identity, notes[start : start + AT_ONCE])
+        return monitor
 
-    def _take_or_leave(self, name: str, identity: str, notes: Sequence[Untaken | Gathered]) -> None:
+    def _take_or_leave(
+        self, name: str, identity: str, notes: Sequence[Untaken | Gathered]
+    ) -> Monitor | None:
         try:
-            self._take(name, identity, notes)
+            return self._take(name, identity, notes)
         except (StorageUnavailableError, ConflictError):
             raise
         except DetectorError:  # it is gone, or cannot be watched: whoever asks is told
@@ -53,11 +58,12 @@ class Taker:
             if half:  # it may be one of them alone
                 self._take_or_leave(name, identity, notes[:half])
                 self._take_or_leave(name, identity, notes[half:])
-                return
-            log.error("images of %r were left out of drift", name, exc_info=error)
-            self._leave_out(name, identity, notes)
+            else:
+                log.error("images of %r were left out of drift", name, exc_info=error)
+                self._leave_out(name, identity, notes)
+        return None
 
-    def _take(self, name: str, identity: str, notes: Sequence[Untaken | Gathered]) -> None:
+    def _take(self, name: str, identity: str, notes: Sequence[Untaken | Gathered]) -> Monitor:
         found: list[Taking] = []
 
         def work(stored: Stored, monitor: Monitor) -> Taken:
@@ -77,6 +83,7 @@ class Taker:
         self._monitors.showing.seen(name, monitor, taking.images, taking.raised)
         for _ in range(taking.skipped):
             self._monitors.showing.untested(name, "skipped")
+        return monitor
 
     def _leave_out(self, name: str, identity: str, notes: Sequence[Untaken | Gathered]) -> None:
         """Count the images of notes that cannot be taken in as dropped."""

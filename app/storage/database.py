@@ -61,8 +61,11 @@ class Database:
         self._changing = engine.execution_options(**{_WRITES: True})
         self.is_shared = engine.dialect.name != "sqlite"
         """Whether other machines may use it too."""
-        self.writes = 0
-        """Changes that this process has committed."""
+        self.detector_writes = 0
+        """What may have changed what is known of detectors, committed or not.
+
+        A commit may be heard of no more and have been made.
+        """
         self._counting = threading.Lock()
 
     @contextmanager
@@ -76,16 +79,22 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, of_detectors: bool = True) -> Iterator[Connection]:
         """Give a transaction, committed at the end and undone by an exception.
+
+        Args:
+            of_detectors: whether it may change a detector or a version. Notes of what was scored
+                and of how jobs stand, of which there are many, do not.
 
         Raises:
             StorageUnavailableError: if the database cannot be reached.
         """
-        with _reachable(), self._changing.begin() as connection:
-            yield connection
-        with self._counting:
-            self.writes += 1
+        try:
+            with _reachable(), self._changing.begin() as connection:
+                yield connection
+        finally:
+            with self._counting:
+                self.detector_writes += of_detectors
 
     def close(self) -> None:
         """Release all connections."""

@@ -95,7 +95,7 @@ class DriftNotes:
             StorageUnavailableError: then it is not known if they are written.
         """
         try:
-            with self._database.write() as connection:
+            with self._database.write(of_detectors=False) as connection:
                 _insert(connection, notes)
         except IntegrityError:  # a detector was deleted: each for itself
             if len(notes) > 1:
@@ -139,7 +139,7 @@ class DriftNotes:
         if not notes:
             return
         ours = and_(DRIFT_NOTES.c.id.in_(notes), UNTAKEN)
-        with self._database.write() as connection:
+        with self._database.write(of_detectors=False) as connection:
             connection.execute(delete(DRIFT_NOTES).where(ours))
 
 

@@ -99,7 +99,7 @@ class DriftStates:
         }
         ours = (DRIFT_STATES.c.detector_id == detector_id) & (DRIFT_STATES.c.counter == counter)
         try:
-            with self._database.write() as connection:
+            with self._database.write(of_detectors=False) as connection:
                 if counter:
                     rows = connection.execute(update(DRIFT_STATES).where(ours).values(values))
                     if not rows.rowcount:

@@ -72,7 +72,7 @@ class DriftWriters:
     def release(self) -> None:
         """Leave the detectors of a process that stops to others at once."""
         ours = delete(DRIFT_WRITERS).where(DRIFT_WRITERS.c.owner == self._owner)
-        with self._database.write() as connection:
+        with self._database.write(of_detectors=False) as connection:
             connection.execute(ours)
 
     def _prolong(self, detectors: list[str], until: datetime) -> set[str]:
@@ -81,7 +81,7 @@ class DriftWriters:
             return set()
         chosen = DRIFT_WRITERS.c.detector_id.in_(detectors)
         ours = update(DRIFT_WRITERS).where(chosen, DRIFT_WRITERS.c.owner == self._owner)
-        with self._database.write() as connection:
+        with self._database.write(of_detectors=False) as connection:
             prolonged = connection.scalars(
                 ours.values(until=until).returning(DRIFT_WRITERS.c.detector_id)
             )
@@ -93,7 +93,7 @@ class DriftWriters:
         free = or_(DRIFT_WRITERS.c.owner == self._owner, DRIFT_WRITERS.c.until <= moment)
         ours = update(DRIFT_WRITERS).where(DRIFT_WRITERS.c.detector_id == identity, free)
         try:
-            with self._database.write() as connection:
+            with self._database.write(of_detectors=False) as connection:
                 if is_first:
                     row = insert(DRIFT_WRITERS).values(detector_id=identity, **values)
                     connection.execute(row)

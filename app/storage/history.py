@@ -92,7 +92,7 @@ class KeptHistory:
         content = rows_bytes(rows, {"backbone": backbone, "images": [each.id for each in images]})
         self._blobs.put(blob, content)
         try:
-            with self._database.write() as connection:
+            with self._database.write(of_detectors=False) as connection:
                 connection.execute(
                     insert(CHUNKS).values(
                         id=chunk,
@@ -204,7 +204,7 @@ class KeptHistory:
         with self._database.read() as connection:
             if not _beyond_caps(connection, most_bytes, oldest, most=1):
                 return 0  # as it is nearly always
-        with self._database.write() as connection:
+        with self._database.write(of_detectors=False) as connection:
             gone = _beyond_caps(connection, most_bytes, oldest)
             identities = [chunk.id for chunk in gone]
             connection.execute(delete(SCORED).where(SCORED.c.chunk.in_(identities)))

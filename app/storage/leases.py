@@ -67,7 +67,7 @@ class Leases:
             .with_for_update(skip_locked=True)
         )
         try:
-            with self._database.write() as connection:
+            with self._database.write(of_detectors=False) as connection:
                 identity = connection.scalar(chosen)
                 if identity is None:
                     return None
@@ -146,12 +146,12 @@ class Leases:
     def release_all(self, owner: str) -> None:
         """Put every job of a process that stops back in line."""
         ours = and_(JOBS.c.lease_owner == owner, JOBS.c.state == "running")
-        with self._database.write() as connection:
+        with self._database.write(of_detectors=False) as connection:
             connection.execute(update(JOBS).where(ours).values(**_RELEASED))
 
     def _change(self, identity: str, owner: str, values: Mapping[str, Any]) -> None:
         ours = and_(JOBS.c.id == identity, JOBS.c.lease_owner == owner, JOBS.c.state == "running")
-        with self._database.write() as connection:
+        with self._database.write(of_detectors=False) as connection:
             changed = connection.execute(update(JOBS).where(ours).values(**values))
         if changed.rowcount != 1:
             raise LeaseLostError(f"job {identity!r} was taken up by another process")

@@ -83,7 +83,7 @@ class Outbox:
         with self._database.read() as connection:  # most often there is nothing to be written
             if connection.execute(due).first() is None:
                 return None
-        with self._database.write() as connection:
+        with self._database.write(of_detectors=False) as connection:
             row = connection.execute(due.with_for_update(skip_locked=True)).first()
             if row is None:
                 return None
@@ -113,7 +113,7 @@ class Outbox:
         """Leave what a stopping process has claimed to others at once."""
         ours = and_(DELIVERIES.c.lease_owner == owner, DELIVERIES.c.state == "waiting")
         released = update(DELIVERIES).where(ours).values(lease_owner=None, lease_until=None)
-        with self._database.write() as connection:
+        with self._database.write(of_detectors=False) as connection:
             connection.execute(released)
 
     def waiting(self, sink: str) -> int:
@@ -132,7 +132,7 @@ class Outbox:
         with self._database.read() as connection:
             gone = connection.scalars(oldest).all()
         if gone:
-            with self._database.write() as connection:
+            with self._database.write(of_detectors=False) as connection:
                 for table in (DELIVERIES, NOTICES):
                     connection.execute(delete(table).where(table.c.sequence.in_(gone)))
         return len(gone)
@@ -154,7 +154,7 @@ class Outbox:
     def _change(self, claimed: Claimed, owner: str, **values: object) -> None:
         ours = and_(_one(claimed.sequence, claimed.sink), DELIVERIES.c.lease_owner == owner)
         change = update(DELIVERIES).where(ours)
-        with self._database.write() as connection:
+        with self._database.write(of_detectors=False) as connection:
             connection.execute(change.values(lease_owner=None, lease_until=None, **values))
 
 

@@ -63,7 +63,7 @@ class Shadows:
                 continue
 
     def _add(self, counted: Agreement) -> None:
-        with self._database.write() as connection:
+        with self._database.write(of_detectors=False) as connection:
             values = {name: getattr(counted, name) for name in SHADOWS.c.keys()}  # noqa: SIM118
             new = _INSERT[connection.dialect.name](SHADOWS).values(values)
             sums = {name: SHADOWS.c[name] + new.excluded[name] for name in _COUNTS}

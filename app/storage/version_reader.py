@@ -19,6 +19,8 @@ from detector.spec import Spec
 
 FRESH_S = 0.5
 """How long what was read serves those who score, if this process changes nothing meanwhile."""
+AGES_S = 0.4
+"""After how long it is worth reading again, before anybody has to wait for it."""
 MOST_RECENT = 4096
 _IN_SERVICE = joined(DETECTORS.c.in_service).where(
     DETECTORS.c.name.in_(bindparam("names", expanding=True))
@@ -37,11 +39,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """An entry, when it was read, and after how many changes of this process."""
+    """An entry, when it was read, and after how many changes of detectors by this process."""
 
     entry: Entry
     at_s: float
-    writes: int
+    changes: int
 
 
 class VersionReader:
@@ -80,7 +82,7 @@ class VersionReader:
             UnknownDetectorError, UnknownVersionError
             ArtefactError, MissingBlobError: if its file is damaged or missing.
         """
-        at_s, writes = time.monotonic(), self._database.writes
+        at_s, changes = time.monotonic(), self.changes
         entry = self.entry(name, version)
         try:
             stored = self._stored(entry)
@@ -89,7 +91,7 @@ class VersionReader:
             if again.version.files == entry.version.files:
                 raise
             entry, stored = again, self._stored(again)  # another one was put in service
-        self._recent.keep(_key(name, version), _Read(entry, at_s, writes))
+        self._recent.keep(_key(name, version), _Read(entry, at_s, changes))
         return stored
 
     def decided(self, entry: Entry) -> Stored:
@@ -105,27 +107,37 @@ class VersionReader:
     def recent(self, name: str, version: int | None = None) -> Stored | None:
         """Return what ``get`` would have returned a moment ago, if it is in memory.
 
-        It is as old as ``FRESH_S`` at most, and no older than the last change of this process.
+        It is as old as ``FRESH_S`` at most, and no older than the last change of a detector by
+        this process.
         """
         read = self._recent.get(_key(name, version))
-        if read is None or not self._is_fresh(read):
+        if read is None or not self._serves(read, FRESH_S):
             return None
         kept = read.entry.version
         detector = self._files.at_hand(kept.files, kept.version)
         return None if detector is None else Stored(detector, read.entry)
 
+    @property
+    def changes(self) -> int:
+        """How often this process has changed detectors."""
+        return self._database.detector_writes
+
+    def ages(self, name: str, version: int | None = None, after_s: float = AGES_S) -> bool:
+        """Return whether ``recent`` will soon give nothing, or does already."""
+        read = self._recent.get(_key(name, version))
+        return read is None or not self._serves(read, after_s)
+
     def refresh(self, names: Sequence[str]) -> None:
         """Read what is in service of many detectors at once, for ``recent``."""
-        at_s, writes = time.monotonic(), self._database.writes
-        known = (self._recent.get(_key(name, None)) for name in names)
-        if all(read is not None and self._is_fresh(read) for read in known):
-            return
+        at_s, changes = time.monotonic(), self.changes
         with self._database.read() as connection:
             for row in connection.execute(_IN_SERVICE, {"names": list(names)}):
-                self._recent.keep(_key(row.name, None), _Read(entry_of(row), at_s, writes))
+                self._recent.keep(_key(row.name, None), _Read(entry_of(row), at_s, changes))
 
-    def _is_fresh(self, read: _Read) -> bool:
-        return read.writes == self._database.writes and time.monotonic() - read.at_s < FRESH_S
+    def _serves(self, read: _Read, for_s: float) -> bool:
+        """Return whether it was read within so many seconds, and nothing was changed since."""
+        is_last = read.changes == self.changes
+        return is_last and time.monotonic() - read.at_s < for_s
 
     def versions(self, name: str) -> list[Version]:
         """Return all versions of a detector, oldest first. Raises UnknownDetectorError."""

@@ -163,9 +163,9 @@ def broken(
             yield connection
 
     @contextmanager
-    def writes() -> Iterator[Connection]:
+    def writes(**what: bool) -> Iterator[Connection]:
         now = falls("write")
-        with write() as connection:
+        with write(**what) as connection:
             yield connection
             if now and at == "before":
                 raise error

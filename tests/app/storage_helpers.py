@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection, event
 
 from app.storage import Storage
 from app.storage.audit import By
+from app.storage.database import Database
 from app.storage.detector_files import Files
 from app.storage.lineage import Image
 from app.storage.tables import now
@@ -27,6 +29,31 @@ SCORES = np.array([0.5, 1.0, 1.5])
 """Of calibration images."""
 CALIBRATION = SCORES.repeat(7)[:, None]
 """Enough for a target of 0.1."""
+
+
+class Seconds:
+    """Stands in for ``time`` and moves when it is told."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@contextmanager
+def commits(database: Database) -> Iterator[list[Connection]]:
+    """Give the changes that are committed meanwhile, by the connections that made them."""
+    done: list[Connection] = []
+
+    def count(connection: Connection) -> None:
+        done.append(connection)
+
+    event.listen(database._engine, "commit", count)
+    try:
+        yield done
+    finally:
+        event.remove(database._engine, "commit", count)
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,8 @@ def test_a_connection_that_breaks_is_no_second_write(
     write = Database.write
 
     @contextmanager
-    def breaks(database: Database) -> Iterator[Connection]:
-        with write(database) as connection:
+    def breaks(database: Database, **what: bool) -> Iterator[Connection]:
+        with write(database, **what) as connection:
             yield connection
             if not kept:
                 raise StorageUnavailableError("the connection broke before it was kept")
