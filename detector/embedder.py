@@ -264,5 +264,9 @@ def _told(run: Callable[[], _T]) -> _T:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    array: np.ndarray = tensor.float().cpu().numpy()
+    # ``cpu`` lets go of the interpreter even if there is nothing to do, once for each of some 70
+    # tensors an image, and others take it.
+    if tensor.dtype is not torch.float32 or not tensor.is_cpu:
+        tensor = tensor.float().cpu()
+    array: np.ndarray = tensor.numpy()
     return array

@@ -1,6 +1,5 @@
 """Judge images that were embedded: by the version asked for, its shadow alongside, and together."""
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32
 
+from app.ids import new_id
 from app.results import Judged
 from app.scoring.arriving import Arrived
 from app.storage.tables import now
@@ -116,7 +116,7 @@ def _seen(judge: Judge, shown: Shown) -> Seen:
         others = shadow.judge(shown.rows(shadow), groups)
     verdicts = stored.detector.judge(rows, groups)
     images = [
-        SeenImage(uuid.uuid4().hex, *each)
+        SeenImage(new_id(), *each)
         for each in zip(shown.names, shown.digests, verdicts, others, strict=True)
     ]
     version = None if shadow is None else shadow.version

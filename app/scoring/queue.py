@@ -4,8 +4,10 @@ In the line of scoring requests take turns, of at most four images each: one tha
 image never stands behind the whole of a larger one, and a larger one never behind all that come
 after it.
 
-While both lines wait, fitting gets one batch after nine times as many images of scoring; what the
-device has left over is fitting's. The lines share no batch: an image that is fitted would keep
+Fitting gets one batch after nine times as many images of scoring, and what the device has left
+over. But where lanes are the cores of a CPU, and somebody has scored within a second, one of what
+is left over is kept for whoever scores next: else he would find all of them fitting, wait for the
+end of a pass, and share its core. The lines share no batch: an image that is fitted would keep
 those that are scored beside it waiting, and may be of another size, which is a pass of its own.
 
 Images come from the event loop. Threads take them, each from one line only, and ask nobody: the
@@ -31,6 +33,8 @@ from detector.embedding import Embedding
 from detector.embeds import Embeds
 
 SCORED_PER_FITTED = 9
+TRAFFIC_S = 1.0
+"""For how long after an image was scored a lane is kept for the next one."""
 TURN = 4
 """Most images of one request that are taken before it is the next one's turn."""
 LARGE = 2**22
@@ -93,6 +97,8 @@ class Queue:
         self._fitting: deque[Item] = deque()
         self._scored = 0
         """Images of scoring that were taken since fitting had its turn."""
+        self._scored_s = -math.inf
+        """When one was taken last, or was done."""
         self._under_way: dict[int, list[Item]] = {}
         """The batch of each thread that is at work."""
         self._lock = threading.Lock()
@@ -154,14 +160,15 @@ class Queue:
         """
         me = threading.get_ident()
         with self._lock:
-            self._under_way.pop(me, None)
+            if self._under_way.pop(me, None) and not fits:
+                self._scored_s = time.perf_counter()
             while not self.closed:
                 if self._due() is fits:
                     # Under way at once: whoever is in it is told if anything goes wrong from here.
                     batch = self._under_way[me] = []
                     self._pick(batch, self._share(fits), is_wanted, fits=fits)
                     if batch:
-                        self._scored = 0 if fits else self._scored + len(batch)
+                        self._note(len(batch), fits=fits)
                         self._wake()  # who comes together is shared out
                         return batch
                     del self._under_way[me]
@@ -173,22 +180,42 @@ class Queue:
     def _share(self, fits: bool) -> int:
         """Return how many a free lane takes at once: no more than leaves others idle.
 
-        On shared cores a pass takes as long as its images one after another. There it takes its
-        share of those who wait to be scored, and one of those to fit: whoever comes to be scored
-        meanwhile waits until it ends.
+        On shared cores a pass takes as long as its images one after another. There it takes half
+        of its share of those who wait to be scored, for each of them waits for all the others, and
+        one of those to fit: whoever comes to be scored meanwhile waits until it ends.
         """
         if self._shares_cores:
-            return 1 if fits else min(self._pace.most, math.ceil(self._waiting / self._lanes))
+            return 1 if fits else min(self._pace.most, math.ceil(self._waiting / (2 * self._lanes)))
         free = max(1, self._lanes - len(self._under_way))
         return min(self._pace.most, math.ceil(len(self) / free))
 
     def _due(self) -> bool | None:
-        """Return whether a batch of fitting comes next, or one of scoring; None if none does."""
+        """Return whether a batch of fitting comes next, or one of scoring; None if none does.
+
+        A lane that is kept may become fitting's with time alone, and nobody is woken then. But a
+        lane is kept only while another is at work, and whoever ends a pass looks again.
+        """
         if not len(self) or len(self._under_way) >= self._lanes:
             return None
-        if not self._fitting or not self._scoring:
-            return bool(self._fitting)
-        return self._scored >= SCORED_PER_FITTED * self._share(fits=True)
+        if self._fitting and self._scored >= SCORED_PER_FITTED * self._share(fits=True):
+            return True
+        if self._scoring:
+            return False
+        return True if len(self._under_way) < self._lanes - self._kept else None
+
+    @property
+    def _kept(self) -> int:
+        """Lanes that fitting leaves to whoever scores next."""
+        is_scored = time.perf_counter() - self._scored_s < TRAFFIC_S
+        return min(int(self._shares_cores and is_scored), self._lanes - 1)
+
+    def _note(self, images: int, *, fits: bool) -> None:
+        """Remember whose turn it was."""
+        if fits:
+            self._scored = 0
+        else:
+            self._scored += images
+            self._scored_s = time.perf_counter()
 
     def _wake(self) -> None:
         """Wake a thread of the line that is due: one waits there, or all lanes are at work."""

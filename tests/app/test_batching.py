@@ -100,23 +100,23 @@ def test_batches_are_as_large_as_allowed(double: Double, telemetry: Telemetry) -
 
 
 def test_no_lane_is_idle_while_somebody_waits(double: Double) -> None:
-    """Contract: each takes its share of those who wait, and what is left over goes to the first."""
+    """Contract: each takes half of its share of those who wait, so that all have some at once."""
     double = Double(lanes=2)
 
     async def test() -> None:
         double.gate.clear()
-        async with running(double, max_batch=4) as batcher:
-            together = batcher.submit([image(grey) for grey in range(4)])
-            await until(lambda: batcher.under_way == 3)
-            later = batcher.submit([image(grey) for grey in range(4, 8)])
+        async with running(double, max_batch=4, max_queue=12) as batcher:
+            together = batcher.submit([image(grey) for grey in range(8)])
+            await until(lambda: batcher.under_way == 4)
+            later = batcher.submit([image(grey) for grey in range(8, 12)])
             await turns()
-            assert batcher.under_way == 3  # both lanes are at work
+            assert batcher.under_way == 4  # both lanes are at work
             double.gate.set()
             results = await asyncio.gather(*together, *later)
-            assert [level(result.embedding) for result in results] == list(range(8))
+            assert [level(result.embedding) for result in results] == list(range(12))
 
     run(test())
-    assert sorted(map(len, double.batches)) == [1, 1, 1, 2, 3]  # of four and, then, of five
+    assert sorted(map(len, double.batches)) == [1, 1, 1, 1, 2, 2, 2, 2]  # of 8, 6, 8, 6, 4 and less
 
 
 @pytest.mark.parametrize(("lanes", "sizes"), [(1, [4]), (2, [1, 1, 1, 1])])
