@@ -6,82 +6,40 @@
   bytes that are; then the connection is cut, and what waits is dropped. So a client that never
   reads holds nothing for good; a stream of events waits only while nobody reads it. What the system
   holds to be sent is counted, too: it takes more from us only when a good part of that is gone.
+- Who is refused for the load is told so at once, from its headers (``app.admit``), without a task
+  and the way through the application: refusals come by the hundreds a second.
 - What is left of a body after its answer is dropped. Where the connection goes on, it has
   ``seconds`` to come. Where it ends, it lingers for ``LINGER_S``: closed at once, with bytes that
   nobody has read, the system would reset it, and the client would lose the answer on its way.
 """
 
-import asyncio
 import fcntl
+import logging
 import struct
 import termios
 from asyncio import TimerHandle
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from starlette.responses import Response
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.connection_writes import Transport
 from app.slow_bodies import BYTES_PER_S
+
+log = logging.getLogger(__name__)
 
 LINGER_S = 5.0
 LEAST_S = 0.01
 """Who has taken less than is worth this much time takes nothing."""
-MOST_HELD_BYTES = 2**16
-"""Held back of an answer, to be written together."""
-
-
-class _Transport:
-    """A connection's transport, which closes as its protocol has it, and writes what goes together.
-
-    uvicorn writes an answer's head and its body one after the other, and uvloop gives each to the
-    system at once: two calls, and a client that is woken for a head alone. So what is written is
-    held until the answer is complete, there is much of it, or the event loop comes round.
-    """
-
-    def __init__(
-        self, transport: Any, loop: asyncio.AbstractEventLoop, close: Callable[[], None]
-    ) -> None:
-        self.real = transport
-        self._loop = loop
-        self._close = close
-        self._closing = False
-        self._held: list[bytes] = []
-        self._held_bytes = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
-
-    def write(self, data: bytes) -> None:
-        """Write soon."""
-        if not self._held:
-            self._loop.call_soon(self.flush)
-        self._held.append(data)
-        self._held_bytes += len(data)
-        if self._held_bytes > MOST_HELD_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is held."""
-        held, self._held, self._held_bytes = self._held, [], 0
-        if held and not self.is_closing():  # then it is dropped: the end may have been written
-            self.real.writelines(held)
-
-    def is_closing(self) -> bool:
-        """Whether it takes no more requests."""
-        return self._closing or self.real.is_closing()
-
-    def close(self) -> None:
-        """Take no more requests, and close it in good order."""
-        if not self.is_closing():
-            self.flush()
-            self._closing = True
-            self._close()
 
 
 class _Limited(HttpToolsProtocol):
-    """Ends connections whose clients keep them waiting."""
+    """Ends connections whose clients keep them waiting, and refuses whom it is told to."""
 
     seconds: float
+    refusal: Callable[[Scope], Response | None]
     transport: Any
     _overdue: TimerHandle | None = None
     """Ends the wait for what the client has to send."""
@@ -93,7 +51,7 @@ class _Limited(HttpToolsProtocol):
     """Bytes that waited when that was looked at last."""
 
     def connection_made(self, transport: Any) -> None:
-        closing = _Transport(transport, self.loop, self._close)
+        closing = Transport(transport, self.loop, self._close)
         super().connection_made(closing)  # type: ignore[arg-type]
         self._expect()
 
@@ -120,6 +78,26 @@ class _Limited(HttpToolsProtocol):
         self._expect_nothing()
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self.transport.is_closing():  # an answer in the same piece has ended it: as if unsent
+            return
+        refusal = self._refusal(cycle.scope)
+        if refusal is None:
+            super()._start_asgi_task(cycle, app)
+        else:
+            _run(refusal(cycle.scope, cycle.receive, cycle.send))
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        # In a pipeline, which goes on where an answer ends, each refusal would begin the next one.
+        # And a client that does not take its answers has to be waited for.
+        if self.pipeline or self.flow.write_paused:
+            return None
+        try:
+            return self.refusal(scope)
+        except Exception:
+            log.exception("the door failed")  # here it would be a 400; the application tells it
+            return None
+
     def on_response_complete(self) -> None:
         self.transport.flush()
         super().on_response_complete()
@@ -131,7 +109,11 @@ class _Limited(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         if self.cycle.response_complete:  # as after an answer: the body has ended the wait
+            self.cycle.more_body = False
             self._expect_nothing()
+            if self.transport.is_closing():
+                self._end()  # nothing is left unread, for which it would have to linger
+                return
             self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -203,6 +185,22 @@ def _waiting(transport: Any) -> int:
     return size + int(struct.unpack("i", held)[0])
 
 
-def protocol(seconds: float) -> type[HttpToolsProtocol]:
-    """Return uvicorn's protocol with these limits."""
-    return type("Limited", (_Limited,), {"seconds": seconds})
+def _run(answer: Coroutine[Any, Any, None]) -> None:
+    """Run to its end what waits for nothing."""
+    try:
+        answer.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("an answer waits, that was to be given at once")
+
+
+def protocol(
+    seconds: float, refusal: Callable[[Scope], Response | None] = lambda _: None
+) -> type[HttpToolsProtocol]:
+    """Return uvicorn's protocol with these limits.
+
+    Args:
+        seconds: that a client may keep a connection waiting.
+        refusal: what is answered at once to a request that does not reach the application.
+    """
+    return type("Limited", (_Limited,), {"seconds": seconds, "refusal": staticmethod(refusal)})

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 
 from app.access.credentials import Role
 from app.access.guard import ByDep, require
+from app.admit import arrived
 from app.deadlines import MAX_TIMEOUT_MS, TimeoutMs, deadline
 from app.errors import UnknownDetectorError, WrongKindError
 from app.images import tensors
@@ -23,7 +24,7 @@ from app.intake.grouping import MAX_GROUP, Grouping
 from app.intake.requests import from_request
 from app.jobs.runner import JobRunner
 from app.jobs.submission import Coming, Submission
-from app.middleware import allow_body, arrived
+from app.middleware import allow_body
 from app.parameters import made
 from app.results import Scored
 from app.schemas.score_many import MAX_DETECTORS

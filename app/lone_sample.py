@@ -17,10 +17,11 @@ from fastapi.routing import APIRoute
 
 from app.access.credentials import Role
 from app.access.guard import Needs, require
+from app.admit import arrived
 from app.deadlines import MAX_TIMEOUT_MS, TIMEOUT, deadline
 from app.dependencies import ServiceDep, UploadDep, Which, service_of
 from app.images.sources import Upload, is_sample, lone, media_type
-from app.middleware import allow_body, arrived
+from app.middleware import allow_body
 from app.parameters import made
 from app.schemas.base import DetectorName
 from app.schemas.scores import ScoreQuery

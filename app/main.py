@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from app import __version__, middleware, problems, slow_bodies, unread_bodies
 from app.access import guard
+from app.admit import Admit, Doorkeeper
 from app.console import pages
 from app.counting import counting
 from app.dependencies import takes_images
@@ -181,13 +182,10 @@ def create_app(settings: Settings, service: Service | None = None) -> FastAPI:
     app.add_middleware(slow_bodies.LimitWait, seconds=settings.body_seconds)
     app.add_middleware(Door, drain=drain)
     app.add_middleware(middleware.Observe, telemetry=service.telemetry)
-    app.add_middleware(
-        middleware.Admit,
-        admission=service.ingest.admission,
-        paths=taking,
-        max_bytes=settings.max_body_bytes,
-        telemetry=service.telemetry,
+    doorkeeper = app.state.doorkeeper = Doorkeeper(
+        service.ingest.admission, taking, settings.max_body_bytes, service.telemetry
     )
+    app.add_middleware(Admit, doorkeeper=doorkeeper)
     app.add_middleware(unread_bodies.CloseUnread)
     return app
 

@@ -1,36 +1,27 @@
-"""Around every request: an id, a log line, a count and a duration; a limit on its body; a door."""
+"""Around every request: an id, a log line, a count and a duration; a limit on its body."""
 
 import asyncio
 import json
 import logging
-import math
 import re
 import time
-import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import problems
 from app.access.credentials import without_secrets
 from app.console.pages import is_console
-from app.deadlines import TIMEOUT
-from app.errors import OverloadedError
+from app.ids import new_id
 from app.paths import path_of
-from app.scoring.admission import Admission, Ticket
 from app.telemetry import Telemetry
 
 log = logging.getLogger("gatewatch.access")
 
 REQUEST_ID = "x-request-id"
-LIMIT, TICKET = "gatewatch.body_limit", "gatewatch.ticket"
+LIMIT = "gatewatch.body_limit"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-MOST_DIGITS = 10
 CLIENT_GONE = 499
 """Status of a request whose client has gone, for the log and the metrics: nobody gets it."""
 DOCUMENT_BYTES = 4 * 2**20
@@ -52,7 +43,7 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = scope["request_id"] = _request_id(scope)
+        request_id = scope["request_id"] = request_id_of(scope)
         of_console = is_console(path_of(scope))  # now: a mounted part changes the root path
         status = 500
         started_s = time.perf_counter()
@@ -91,11 +82,11 @@ class Observe:
         log.info(json.dumps(line))
 
 
-def _request_id(scope: Scope) -> str:
+def request_id_of(scope: Scope) -> str:
     """Return the id a client sent, if it is harmless, or a new one."""
     sent = Headers(scope=scope).get(REQUEST_ID, "")
     harmless = _ACCEPTABLE.fullmatch(sent) and without_secrets(sent) == sent
-    return sent if harmless else uuid.uuid4().hex
+    return sent if harmless else new_id()
 
 
 def allow_body(scope: Scope, max_bytes: int) -> None:
@@ -127,7 +118,7 @@ class LimitBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = _announced(scope)
+        announced = announced_bytes(scope)
         received = 0
         limit = scope[LIMIT] = _Limit(self._max_bytes)
 
@@ -143,133 +134,7 @@ class LimitBody:
         await self._app(scope, limited, send)
 
 
-def _announced(scope: Scope) -> int:
+def announced_bytes(scope: Scope) -> int:
     """Return the bytes that a request says its body has; 0 if it does not say."""
     length = Headers(scope=scope).get("content-length", "")
     return int(length) if length.isdecimal() else 0
-
-
-class Admit:
-    """Lets requests to score in or refuses them, before anything else is done for them.
-
-    Around all others, with no line in the log: refusals come by the hundreds a second, and what
-    they cost is what the service has left to score with. Who is let in and turned away further in,
-    for want of a key, has held no place: a ticket holds what has come. Whose client has gone is not
-    worked for any longer.
-
-    Args:
-        app: behind the door.
-        admission: who decides.
-        paths: of the routes that take images, and their templates.
-        max_bytes: largest body of theirs.
-        telemetry: counts who is refused.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        admission: Admission,
-        paths: Mapping[re.Pattern[str], str],
-        max_bytes: int,
-        telemetry: Telemetry,
-    ) -> None:
-        self._app = app
-        self._admission = admission
-        self._paths = paths
-        self._max_bytes = max_bytes
-        self._telemetry = telemetry
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with a ticket in ``scope``, or answer when to come again."""
-        route = self._route(scope)
-        if route is None:
-            await self._app(scope, receive, send)
-            return
-        try:
-            ticket = self._admission.enter(self._size(scope), _timeout_s(scope))
-        except OverloadedError as error:
-            self._telemetry.answered(route, "POST", HTTPStatus.SERVICE_UNAVAILABLE)
-            scope["request_id"] = _request_id(scope)
-            await problems.answer(Request(scope), error)(scope, receive, send)
-            return
-        scope[TICKET] = ticket
-        try:
-            await self._attended(ticket, scope, receive, send)
-        finally:
-            ticket.leave()
-
-    async def _attended(self, ticket: Ticket, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer for as long as the client is there; what is answered makes room at once."""
-        me = asyncio.current_task()
-        assert me is not None
-        is_gone = False
-        watching: asyncio.Task[None] | None = None
-
-        async def until_gone() -> None:
-            nonlocal is_gone
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            is_gone = True
-            me.cancel()
-
-        async def held() -> Message:
-            nonlocal watching
-            message = await receive()
-            ticket.hold(len(message.get("body", b"")))
-            is_whole = message["type"] == "http.request" and not message.get("more_body", False)
-            if is_whole and watching is None:  # from now on nothing else can come
-                watching = asyncio.ensure_future(until_gone())
-            return message
-
-        async def answered(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                ticket.leave(scored=message["status"] == HTTPStatus.OK)
-            await send(message)
-
-        try:
-            await self._app(scope, held, answered)
-        except asyncio.CancelledError:
-            if not is_gone:
-                raise
-            me.uncancel()
-        finally:
-            if watching is not None:
-                watching.cancel()
-
-    def _size(self, scope: Scope) -> int:
-        """Return what a request announces; what is over the limit is refused as it is read."""
-        announced = _announced(scope)
-        return announced if announced <= self._max_bytes else 0
-
-    def _route(self, scope: Scope) -> str | None:
-        """Return the template of the route that takes this request's images, if one does."""
-        if scope["type"] != "http" or scope["method"] != "POST":
-            return None
-        path = path_of(scope)
-        return next((t for pattern, t in self._paths.items() if pattern.match(path)), None)
-
-
-def _timeout_s(scope: Scope) -> float:
-    """Return how long the answer is of use; the route refuses what is no time at all."""
-    sent = Headers(scope=scope).get(TIMEOUT, "")
-    return 1e-3 * int(sent) if sent.isdecimal() and len(sent) < MOST_DIGITS else math.inf
-
-
-def unpacked(scope: Scope, size: int) -> None:
-    """Say that a request's body has unpacked to so many bytes so far; on any thread.
-
-    Raises:
-        OverloadedError: if there is no room for them.
-    """
-    if TICKET in scope:
-        scope[TICKET].unpack(size)
-
-
-def arrived(scope: Scope, images: int) -> None:
-    """Say that a request's body is here, with so many images.
-
-    Raises:
-        OverloadedError: if there is no room for them.
-    """
-    ticket: Ticket = scope[TICKET]
-    ticket.arrive(images)

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 from app import connections
 from app.health.draining import Drain
+from app.priority import interrupt_nobody
 from app.settings import Settings
 
 GRACE_S = 10.0
@@ -84,7 +85,7 @@ def serve(app: FastAPI, settings: Settings) -> bool:
         app,
         host=settings.host,
         port=settings.port,
-        http=connections.protocol(settings.body_seconds),
+        http=connections.protocol(settings.body_seconds, app.state.doorkeeper.refusal),
         log_level=settings.log_level,
         access_log=False,  # the middleware writes one line per request
         timeout_keep_alive=65,  # longer than a load balancer's usual 60 s
@@ -93,6 +94,7 @@ def serve(app: FastAPI, settings: Settings) -> bool:
     # Threads that decode, embed and judge ask for the interpreter some ten times an image, and the
     # event loop of a service under load lets go of it only when it has to: by default after 5 ms.
     sys.setswitchinterval(SWITCH_S)
+    interrupt_nobody()
     server = Server(config, app.state.drain, settings.drain_seconds)
     app.state.service.ingest.batcher.on_fatal = server.fail
     server.run()

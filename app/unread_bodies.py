@@ -42,6 +42,12 @@ class CloseUnread:
         await self._app(scope, counted, told)
 
 
+def end_if_large(scope: Scope, headers: MutableHeaders) -> None:
+    """Say in an answer that the connection ends, if the body is large and nobody has read it."""
+    if _announced(scope) > SMALL_BYTES:
+        headers["connection"] = "close"
+
+
 def _announced(scope: Scope) -> float:
     """Return the bytes of a request's body; infinitely many if it does not say."""
     headers = Headers(scope=scope)

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from app.admit import unpacked
 from app.errors import TooManyImagesError, UploadTooLargeError
 from app.images import documents, sources
 from app.images.sources import JSON, NDJSON, KindOf, Upload, media_type
 from app.intake.limits import Limits
 from app.intake.spool import SpoolFile, as_sources
 from app.intake.spooling import ZIP, spool
-from app.middleware import unpacked
 from app.settings import Settings
 from detector.kinds import image
 

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import uvicorn
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.loops.auto import auto_loop_factory
 
 from app import connections
-from app.unread_bodies import CloseUnread
+from app.unread_bodies import CloseUnread, end_if_large
 
 SECONDS = 1.0
 ANSWER_BYTES = 20_000_000
@@ -23,6 +24,9 @@ POST = b"POST /%b HTTP/1.1\r\nHost: here\r\n%b\r\n\r\n"
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer at length, as a stream, by refusing a body unread, or after reading it."""
     path, body = scope["path"], b"x"
+    if (refused := refusal(scope)) is not None:  # behind others it comes here
+        await refused(scope, receive, send)
+        return
     if path in {"/read", "/slow"}:
         while (await receive())["more_body"]:
             pass
@@ -38,6 +42,15 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": bytes(10_000), "more_body": True})
         await asyncio.sleep(0.001)
     await send({"type": "http.response.body", "body": body})
+
+
+def refusal(scope: Scope) -> Response | None:
+    """Refuse a path, before the application sees it where that can be."""
+    if scope["path"] != "/turned-away":
+        return None
+    answer = Response(b"x", 503)
+    end_if_large(scope, answer.headers)
+    return answer
 
 
 @dataclass
@@ -70,7 +83,7 @@ async def served(keep_alive_s: int = 65) -> AsyncIterator[Served]:
     config = uvicorn.Config(
         CloseUnread(application),
         port=0,
-        http=connections.protocol(SECONDS),
+        http=connections.protocol(SECONDS, refusal),
         log_level="critical",
         lifespan="off",
         timeout_keep_alive=keep_alive_s,

@@ -10,9 +10,10 @@ from history_helpers import NAME, Line, line, picture
 from http_helpers import problem
 from starlette.types import Message, Receive, Scope, Send
 
+from app.admit import TICKET, Admit, Doorkeeper, arrived
 from app.deadlines import TIMEOUT
 from app.errors import OverloadedError
-from app.middleware import TICKET, Admit, Observe, arrived
+from app.middleware import Observe
 from app.scoring.admission import Admission
 from app.telemetry import Telemetry
 
@@ -24,7 +25,7 @@ def door() -> Admission:
 
 
 def behind(route: Any, admission: Admission, telemetry: Telemetry | None = None) -> Admit:
-    return Admit(route, admission, {PATH: "/{what}"}, 100, telemetry or Telemetry())
+    return Admit(route, Doorkeeper(admission, {PATH: "/{what}"}, 100, telemetry or Telemetry()))
 
 
 def ask(

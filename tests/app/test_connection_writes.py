@@ -7,7 +7,7 @@ import pytest
 from connection_helpers import GET, POST, Served, answer_of, on_server
 
 from app import connections
-from app.connections import MOST_HELD_BYTES, _Transport
+from app.connection_writes import MOST_HELD_BYTES, Transport
 
 
 class Recorded:
@@ -51,7 +51,7 @@ def test_what_is_written_together_goes_out_together() -> None:
 
     async def test() -> None:
         real: Any = Recorded()
-        transport = _Transport(real, asyncio.get_running_loop(), lambda: None)
+        transport = Transport(real, asyncio.get_running_loop(), lambda: None)
         transport.write(b"head")
         transport.write(b"body")
         assert real.written == []

@@ -84,14 +84,20 @@ LARGE = {
 }
 
 
+REFUSED = [b"refused", b"turned-away"]
+"""By the application, and before it is asked."""
+refused = pytest.mark.parametrize("path", REFUSED, ids=map(bytes.decode, REFUSED))
+
+
+@refused
 @pytest.mark.parametrize("kind", LARGE)
-def test_a_large_body_that_is_refused_ends_the_connection(kind: str) -> None:
+def test_a_large_body_that_is_refused_ends_the_connection(kind: str, path: bytes) -> None:
     """Contract: the answer says so, comes at once, and can be read though more is sent."""
 
     async def test(server: Served) -> None:
         loop = asyncio.get_running_loop()
         header, begun = LARGE[kind]
-        async with server.asked(POST % (b"refused", header), begun) as raw:
+        async with server.asked(POST % (path, header), begun) as raw:
             head, _ = await answer_of(raw)
             assert b"503" in head
             assert b"connection: close" in head
@@ -102,12 +108,13 @@ def test_a_large_body_that_is_refused_ends_the_connection(kind: str) -> None:
     on_server(test)
 
 
-def test_who_sends_it_all_can_still_read_the_answer() -> None:
+@refused
+def test_who_sends_it_all_can_still_read_the_answer(path: bytes) -> None:
     """Contract: no reset takes the answer away from who reads it only after the last byte."""
 
     async def test(server: Served) -> None:
         size = 8 * SMALL_BYTES
-        head = POST % (b"refused", b"Content-Length: %d" % size)
+        head = POST % (path, b"Content-Length: %d" % size)
         async with server.asked(head, *[bytes(SMALL_BYTES)] * 8) as raw:
             assert b"503" in (await answer_of(raw))[0]
 
@@ -121,12 +128,13 @@ async def on_and_on(raw: socket.socket) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_who_never_stops_sending_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+@refused
+def test_who_never_stops_sending_is_cut(monkeypatch: pytest.MonkeyPatch, path: bytes) -> None:
     """Contract: after a refusal it lingers for a while, not for as long as is sent."""
     monkeypatch.setattr(connections, "LINGER_S", 0.5)
 
     async def test(server: Served) -> None:
-        head = POST % (b"refused", b"Content-Length: 999999999999")
+        head = POST % (path, b"Content-Length: 999999999999")
         async with server.asked(head) as raw:
             with pytest.raises(ConnectionError):
                 await on_and_on(raw)
@@ -135,12 +143,13 @@ def test_who_never_stops_sending_is_cut(monkeypatch: pytest.MonkeyPatch) -> None
     on_server(test)
 
 
-def test_a_small_body_that_is_refused_leaves_the_connection() -> None:
+@refused
+def test_a_small_body_that_is_refused_leaves_the_connection(path: bytes) -> None:
     """Contract: its rest is dropped, and the next request answered; unless it never comes."""
 
     async def test(server: Served) -> None:
         loop = asyncio.get_running_loop()
-        head = POST % (b"refused", b"Content-Length: 1000")
+        head = POST % (path, b"Content-Length: 1000")
         async with server.asked(head) as raw:
             for _ in range(3):
                 told, _ = await answer_of(raw)
@@ -148,6 +157,23 @@ def test_a_small_body_that_is_refused_leaves_the_connection() -> None:
                 await loop.sock_sendall(raw, bytes(1000) + head)
             await answer_of(raw)
             await until(lambda: server.connections == 0, "it is closed")
+
+    on_server(test)
+
+
+@refused
+def test_a_dropped_body_has_ended_its_own_wait(path: bytes) -> None:
+    """Contract: once it is here, the connection is kept as any other that is idle."""
+
+    async def test(server: Served) -> None:
+        loop = asyncio.get_running_loop()
+        async with server.asked(POST % (path, b"Content-Length: 10")) as raw:
+            assert b"503" in (await answer_of(raw))[0]
+            await loop.sock_sendall(raw, bytes(10))
+            await asyncio.sleep(1.5 * SECONDS)
+            assert server.connections == 1
+            await loop.sock_sendall(raw, GET % b"here")
+            assert b"200" in (await answer_of(raw))[0]
 
     on_server(test)
 
@@ -213,12 +239,13 @@ def test_a_blank_line_before_a_request_is_nothing() -> None:
     on_server(test)
 
 
-def test_a_request_behind_a_dropped_body_has_its_time() -> None:
+@refused
+def test_a_request_behind_a_dropped_body_has_its_time(path: bytes) -> None:
     """Contract: come with the body's end, it may take longer than a connection is kept idle."""
 
     async def test(server: Served) -> None:
         loop = asyncio.get_running_loop()
-        async with server.asked(POST % (b"refused", b"Content-Length: 1000")) as raw:
+        async with server.asked(POST % (path, b"Content-Length: 1000")) as raw:
             assert b"503" in (await answer_of(raw))[0]
             await loop.sock_sendall(raw, bytes(1000) + GET % b"slow")
             assert b"200" in (await answer_of(raw))[0]
