@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import Query
 from PIL import Image
 
+import detector.verdict
 from app import problems
 from app.problems import Problem
 from app.results import Compared, Inspected, Judged, Scored, Timings
@@ -46,6 +47,11 @@ class Region(Body):
     width: float
     height: float
     peak: float
+
+    @classmethod
+    def of(cls, found: detector.verdict.Region) -> "Region":
+        """Return its form."""
+        return cls.model_validate(found, from_attributes=True)
 
 
 GroupQuery = Annotated[
@@ -154,7 +160,7 @@ class ImageResult(Body):
             p_value=verdict.p_value,
             flagged=verdict.flagged,
             contributions=verdict.contributions,
-            region=Region(**asdict(verdict.region)) if verdict.region else None,
+            region=Region.of(verdict.region) if verdict.region else None,
             places=None if judged.places is None else [*map(Places.of, judged.places)],
             timings_ms=TimingsMs.of(timings) if timings else None,
         )

@@ -14,10 +14,8 @@ features for anomaly detection", arXiv:2005.14140 (Mahalanobis per block, summed
 Ours: OAS for Ledoit-Wolf, squeeze statistics for means.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float64
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from detector.descriptors import IMAGE_LEVEL, BlockRows
@@ -25,12 +23,13 @@ from detector.errors import DegenerateDataError
 from detector.moments import Moments
 from detector.options import Options
 from detector.scorers.base import Contributions, Scorer, Slopes, moments_of
+from detector.scorers.panels import panels, product
 from detector.scorers.scaling import deviations, scaled
 from detector.shrinkage import oas
 from detector.statistics import Statistics
 
 PANEL_COLUMNS = 192
-"""Columns of a factor that are kept together: with fewer, fewer zeros are read in more calls."""
+"""An image takes about as long as these, 5 MB with ``squeeze_stats``, take to be read."""
 
 
 class Gaussian(Scorer):
@@ -50,7 +49,7 @@ class Gaussian(Scorer):
         self._panels = [
             panel
             for start, (block, part) in zip(self._starts, moments.items(), strict=True)
-            for panel in _panels(_whitening(block, part, options), int(start))
+            for panel in panels(_whitening(block, part, options), PANEL_COLUMNS, int(start))
         ]
 
     def contributions(self, rows: BlockRows) -> Contributions:
@@ -84,38 +83,12 @@ class Gaussian(Scorer):
 
     def _whitened(self, apart: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
         """Return the rows of all blocks in coordinates that are independent and of variance 1."""
-        # One by one: in float32 the product of a matrix differs from that of its rows by 1e-6.
-        single = apart.astype(np.float32)[:, None]
-        whitened = [single[:, :, panel.rows] @ panel.factor for panel in self._panels]
-        return np.concatenate(whitened, axis=2, dtype=np.float64)[:, 0]
+        return product(apart.astype(np.float32)[:, None], self._panels)
 
     def _lengths(self, whitened: Float[np.ndarray, "n d"]) -> Contributions:
         """Return the length of each block's part."""
         lengths: Contributions = np.sqrt(np.add.reduceat(whitened**2, self._starts, axis=1))
         return lengths
-
-
-@dataclass(frozen=True, slots=True)
-class _Panel:
-    """Some columns of an upper triangular factor, without the rows that are 0 in all of them."""
-
-    rows: slice
-    columns: slice
-    factor: Float32[np.ndarray, "rows columns"]
-
-
-def _panels(whitening: Float[np.ndarray, "d d"], start: int) -> list[_Panel]:
-    """Return the panels of a block whose rows begin at ``start``.
-
-    In float32, and without most of the zeros: an image takes about as long as these, 5 MB with
-    ``squeeze_stats``, take to be read.
-    """
-    panels = []
-    for begin in range(0, len(whitening), PANEL_COLUMNS):
-        end = min(begin + PANEL_COLUMNS, len(whitening))
-        factor = np.ascontiguousarray(whitening[:end, begin:end], dtype=np.float32)
-        panels.append(_Panel(slice(start, start + end), slice(start + begin, start + end), factor))
-    return panels
 
 
 def _whitening(block: str, moments: Moments, options: Options) -> Float[np.ndarray, "d d"]:

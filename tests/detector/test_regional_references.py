@@ -13,6 +13,7 @@ from detector.divergence import Reference
 from detector.embedding import Embedding
 from detector.moments import Moments
 from detector.options import Options
+from detector.scorers import regional
 from detector.scorers.regional import worst
 from detector.shrinkage import oas
 from detector.spec import Spec
@@ -59,8 +60,10 @@ def aligned_covariances(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([part.mean(axis=0) for part in every]), np.stack(own)
 
 
-def test_aligned_distances_equal_scipy() -> None:
+@pytest.mark.parametrize("columns", [2, regional.PANEL_COLUMNS])
+def test_aligned_distances_equal_scipy(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reference: scipy mahalanobis, cell by cell, with the docstring's covariance; rtol 1e-6."""
+    monkeypatch.setattr(regional, "PANEL_COLUMNS", columns)
     case = Case("regional", "regional", "plain", region=False)
 
     actual = maps(case.fitted(IMAGES), FRESH)
@@ -86,8 +89,12 @@ def test_cells_that_are_seldom_inside_lean_on_the_pooled_covariance() -> None:
 
 
 @pytest.mark.parametrize("region", [False, True])
-def test_free_distances_equal_scipy(region: bool) -> None:
+@pytest.mark.parametrize("columns", [2, regional.PANEL_COLUMNS])
+def test_free_distances_equal_scipy(
+    region: bool, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Reference: scipy mahalanobis with scikit-learn's OAS of all rows inside; rtol 1e-6."""
+    monkeypatch.setattr(regional, "PANEL_COLUMNS", columns)
     case = Case("regional", "regional", "free", region)
     rows = inside(cells(case.seen(IMAGES)))
 
