@@ -88,7 +88,7 @@ class Server:
         with self.log.open("ab") as log:
             command = [*self.command, "--port", str(self.port)]
             self.process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 300
         while not self.is_ready():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()

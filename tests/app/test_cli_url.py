@@ -254,7 +254,7 @@ def test_an_interrupt_leaves_the_job_to_the_server(sides: Sides, tmp_path: Path)
             begun = lambda: any(job.images_done for job in client.jobs(detector="slow"))  # noqa: E731
             until("the job has begun", begun)
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=120)
             assert process.returncode == 130, said
             (job,) = client.jobs(detector="slow")
             assert job.state == "running"

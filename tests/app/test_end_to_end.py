@@ -87,7 +87,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_sent(server: Server) -> N
 def refused(more: list[str], **variables: str) -> tuple[int, str]:
     """Return exit code and standard error of a server that cannot start."""
     ended = subprocess.run(
-        [*SERVE, *more], env=environment(**variables), capture_output=True, text=True, timeout=120
+        [*SERVE, *more], env=environment(**variables), capture_output=True, text=True, timeout=300
     )
     assert "Traceback" not in ended.stderr
     return ended.returncode, ended.stderr
