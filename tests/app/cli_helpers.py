@@ -99,7 +99,7 @@ def words(text: str) -> str:
 
 def until(what: str, holds: Callable[[], bool]) -> None:
     """Wait for something that a server does in its own time."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)

@@ -4,7 +4,8 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import uvicorn
 from starlette.responses import Response
@@ -58,7 +59,12 @@ class Served:
     """A server in this loop, and its address."""
 
     server: uvicorn.Server
-    port: int
+    made: list[Any] = field(default_factory=list)
+    """Connections that there ever were; one may be gone before anybody has looked."""
+
+    @property
+    def port(self) -> int:
+        return int(self.server.servers[0].sockets[0].getsockname()[1])
 
     @property
     def connections(self) -> int:
@@ -80,10 +86,18 @@ class Served:
 @asynccontextmanager
 async def served(keep_alive_s: int = 65) -> AsyncIterator[Served]:
     """Give a server with the service's protocol; a connection is kept for so long."""
+    made: list[Any] = []
+    limited: Any = connections.protocol(SECONDS, refusal)
+
+    class Seen(limited):  # type: ignore[misc]
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            made.append(self)
+
     config = uvicorn.Config(
         CloseUnread(application),
         port=0,
-        http=connections.protocol(SECONDS, refusal),
+        http=Seen,
         log_level="critical",
         lifespan="off",
         timeout_keep_alive=keep_alive_s,
@@ -94,7 +108,7 @@ async def served(keep_alive_s: int = 65) -> AsyncIterator[Served]:
     while not server.started:
         await asyncio.sleep(0.01)
     try:
-        yield Served(server, server.servers[0].sockets[0].getsockname()[1])
+        yield Served(server, made)
     finally:
         server.should_exit = True
         await serving

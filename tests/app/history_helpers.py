@@ -73,7 +73,7 @@ class Line:
         """Return the ended job of a replay."""
         answer = self.client.post(f"/v1/detectors/{NAME}/replay", json=body)
         assert answer.status_code == 202, answer.text
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while True:
             job = strict(self.client.get(answer.headers["location"]))
             if job["state"] in ("succeeded", "failed"):

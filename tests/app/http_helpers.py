@@ -81,7 +81,7 @@ def followed(client: TestClient, response: Any) -> Any:
     begun = strict(response)
     address = response.headers["location"]
     assert address == f"/v1/jobs/{begun['id']}"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while True:
         job = strict(client.get(address))
         if job["state"] in ("succeeded", "failed", "cancelled"):

@@ -1,5 +1,6 @@
 """A service whose backbone can be held up, so that jobs are met in the middle; and lives of it."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from fastapi import FastAPI
 from history_helpers import picture
 from http_helpers import SIDE_PX, followed, strict
@@ -20,6 +22,7 @@ from app.main import create_app
 from app.service import Service
 from app.settings import Settings
 from app.storage import Storage
+from app.storage.jobs import Job, Jobs
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
 from detector.embedding import Embedding
@@ -40,7 +43,7 @@ class Held(StubBackbone):
         """Return the embedding of prepared images, once it may."""
         if images[0].shape[-1] == SIDE_PX:  # those of jobs; not of the warming up
             if self.most is not None and self.images + len(images) > self.most:
-                assert self._go.wait(60)
+                assert self._go.wait(150)
             self.images += len(images)
         return super().embed(images)
 
@@ -116,11 +119,16 @@ class Life:
         """Names of the kept rows of all detectors."""
         return [name for name in self.storage.blobs.names("detectors") if "/rows/" in name]
 
-    def stop_jobs(self) -> None:
-        """Stop working on jobs, as a process does that ends."""
+    def stop_jobs(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Stop working on jobs, as a process does that ends; do something once that has begun."""
         runner = cast(JobRunner, cast(FastAPI, self.client.app).state.runner)
+
+        async def stop() -> None:
+            asyncio.get_running_loop().call_soon(meanwhile)
+            await runner.__aexit__()
+
         assert self.client.portal is not None
-        self.client.portal.call(runner.__aexit__)
+        self.client.portal.call(stop)
 
 
 @contextmanager
@@ -141,7 +149,29 @@ def life(
             backbone.let_go()  # else the end would wait for it
 
 
-def until(is_so: Callable[[], Any], within_s: float = 60) -> None:
+def cancelling(patch: pytest.MonkeyPatch) -> Callable[[], bool]:
+    """Say from now on whether the work on a job that is to be cancelled was told to end.
+
+    It was, when it is asked for the second time whether the job is: it is told after the first.
+    """
+    asked: list[bool] = []
+    get, renew = Jobs.get, Jobs.renew
+
+    def got(*arguments: Any) -> Job:
+        job = get(*arguments)
+        asked.append(job.cancel_requested)
+        return job
+
+    def renewed(*arguments: Any, **named: Any) -> bool:
+        asked.append(renew(*arguments, **named))
+        return asked[-1]
+
+    patch.setattr(Jobs, "get", got)
+    patch.setattr(Jobs, "renew", renewed)
+    return lambda: asked.count(True) > 1
+
+
+def until(is_so: Callable[[], Any], within_s: float = 120) -> None:
     """Wait until something is so."""
     deadline = time.monotonic() + within_s
     while not is_so():

@@ -1,6 +1,8 @@
 """A real server process of gatewatch, and what the tests ask of it over HTTP."""
 
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -28,10 +30,28 @@ def environment(**more: str) -> dict[str, str]:
     return kept | {"GATEWATCH_DEVICE": "cpu", "GATEWATCH_ENGINE": "torch"} | more
 
 
+def _ports() -> Iterator[int]:
+    """Yield ports below those that the system gives away: each process of the tests has its own."""
+    most, worker = 4000, int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    first = 12_000 + most * (worker % 5)
+    yield from itertools.islice(
+        itertools.cycle(range(first, first + most)), random.randrange(most), None
+    )
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody has, nor gets by chance before somebody listens on it."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("the ports never end")
 
 
 @dataclass
@@ -68,7 +88,7 @@ class Server:
         with self.log.open("ab") as log:
             command = [*self.command, "--port", str(self.port)]
             self.process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not self.is_ready():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
@@ -95,7 +115,7 @@ class Server:
     def end(self, how: signal.Signals) -> int:
         """Send a signal, wait, and return the exit code."""
         self.process.send_signal(how)
-        code = self.process.wait(30)
+        code = self.process.wait(90)
         self.client.close()
         return code
 

@@ -123,7 +123,7 @@ def test_a_key_that_asks_too_often_is_429(database: Database, texts: dict[str, s
         for role in ("score", "admin"):
             response = ask(client, role, bearer(texts["limited"]))
             problem(response, 429, "too-many-requests")
-            assert response.headers["retry-after"] in {"59", "60"}
+            assert 30 < int(response.headers["retry-after"]) <= 60
         assert ask(client, "score", bearer(texts["score"])).status_code == 200
 
 

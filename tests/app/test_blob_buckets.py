@@ -88,12 +88,12 @@ def test_a_server_that_is_not_there(
 ) -> None:
     """Contract: every call ends with the named error, and an upload keeps its file."""
     caplog.set_level(logging.DEBUG)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     file = tmp_path / "upload"
-    calls = every_call(blobs_at("s3://my-bucket/a"), file)
-    assert_unavailable(calls, "bucket 'my-bucket' gives no answer")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # so that nobody else comes to listen there
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        calls = every_call(blobs_at("s3://my-bucket/a"), file)
+        assert_unavailable(calls, "bucket 'my-bucket' gives no answer")
     assert file.exists()
     assert SECRET not in caplog.text
 

@@ -26,16 +26,16 @@ def test_a_value_is_made_once_for_all_who_ask() -> None:
     def make() -> object:
         made.append(object())
         begun.set()
-        assert go.wait(10)
+        assert go.wait(60)
         return made[-1]
 
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(cache.made, "a", make)
-        assert begun.wait(10)
+        assert begun.wait(60)
         others = [pool.submit(cache.made, "a", make) for _ in range(6)]
         assert cache.made("b", lambda: "b") == "b"
         go.set()
-        found = {id(each.result(10)) for each in (first, *others)}
+        found = {id(each.result(60)) for each in (first, *others)}
     assert len(made) == 1
     assert found == {id(made[0])}
 

@@ -62,7 +62,7 @@ def test_a_signal_ends_a_server_that_starts(how: signal.Signals) -> None:
         try:
             assert process.stdout.readline() == "starting\n"
             process.send_signal(how)
-            assert process.wait(30) == -how
+            assert process.wait(60) == -how
         finally:
             process.kill()
 

@@ -278,7 +278,7 @@ def _into(output: str, arguments: list[str], variables: dict[str, str]) -> Any:
             stderr=subprocess.PIPE,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
             **closing,  # type: ignore[call-overload]
         )
     finally:

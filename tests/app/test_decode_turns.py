@@ -2,12 +2,12 @@
 
 import asyncio
 import threading
-import time
 from typing import Any
 
 import numpy as np
 import pytest
 from batching_helpers import (
+    Clock,
     Double,
     Prepared,
     Running,
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from app.errors import OverloadedError
 from app.images.sources import Source, from_bytes
+from app.scoring import refusing
 from app.scoring.arriving import Look
 
 LATE = "gatewatch_images_rejected_total"
@@ -40,7 +41,7 @@ class Decoding(Double):
         """Return the image resized, once it may."""
         self.now.add(threading.get_ident())
         self.most = max(self.most, len(self.now))
-        assert self.decoded.wait(20)
+        assert self.decoded.wait(60)
         self.now.discard(threading.get_ident())
         return super().prepare(image, side_px, mask)
 
@@ -77,17 +78,20 @@ def test_fitting_takes_half_of_the_decode_threads(threads: int, most: int) -> No
     run(test())
 
 
-def test_late_images_are_not_decoded() -> None:
+def test_late_images_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: a request whose time is up before a thread is free costs no thread."""
+    clock = Clock()
+    monkeypatch.setattr(refusing, "time", clock)
 
     async def test() -> None:
         double = Decoding()
         async with Running(double, decode_threads=1) as ingest:
             first = asyncio.create_task(ingest.embed_now([picture(1)], Look(32)))
             await until(lambda: double.now)
-            soon = time.perf_counter() + 0.05
+            soon = clock.now_s + 0.05
             late = asyncio.create_task(ingest.embed_now([picture(2)], Look(32), soon))
-            await until(lambda: time.perf_counter() > soon)
+            await turns()
+            clock.now_s += 1
             double.decoded.set()
             with pytest.raises(OverloadedError):
                 await late

@@ -1,6 +1,5 @@
 """The past watched again: as it was watched, under another promise, by another version."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -188,7 +187,7 @@ def test_chunks_that_overlap_are_seen_in_order_of_time(bolts: Line) -> None:
 
 def test_a_job_watches_again(bolts: Line) -> None:
     """Contract: POST .../drift/replay ends in what the function returns, and changes nothing."""
-    time.sleep(1)  # for a window is looked at in the background
+    bolts.call(bolts.service.drift.settle)  # a window is looked at in the background
     before = bolts.get("/drift")
     answer = bolts.client.post(
         f"/v1/detectors/{NAME}/drift/replay", json={"promise_images": 500, "version": 3}

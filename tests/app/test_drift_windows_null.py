@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import jaxtyping
 import numpy as np
 import pytest
 from history_helpers import NAME, Line, line
@@ -22,6 +23,14 @@ from detector.errors import InvalidSpecError
 AT = datetime(2026, 3, 4, 9, 40, tzinfo=UTC)
 CHANNELS, SIZE, KNOWN, REPEATS = 18, 32, 60, 120
 LINE = 14.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
+    """Test windows by the hundred without the checks of array shapes."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")

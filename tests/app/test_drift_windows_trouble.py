@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from threading import Event, Thread, Timer
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from http_helpers import strict
 from watch_helpers import act, calibrate, parts, told_evidence, watched
 
 from app.errors import RowsNotKeptError, StorageUnavailableError
+from app.monitoring import testing
 from app.monitoring.references import References
-from app.monitoring.testing import STOP_S, WindowTester
+from app.monitoring.testing import WindowTester
 from app.monitoring.windows import Full
 from app.storage.drift_states import DriftStates
 from app.storage.sweep import sweep
@@ -142,10 +143,18 @@ def test_a_stop_waits_for_the_window_under_test_alone(
     assert began.wait(60)
     waits = Thread(target=tester.settle, daemon=True)
     waits.start()
-    Timer(0.2, go.set).start()
+    settle = tester.settle
+
+    def last(timeout_s: float | None = None) -> None:
+        """Wait at the end of all, when no other window is begun any more."""
+        go.set()
+        settle(timeout_s)
+
+    monkeypatch.setattr(tester, "settle", last)
+    monkeypatch.setattr(testing, "STOP_S", 60.0)
     started_s = time.monotonic()
     tester.stop()
-    assert time.monotonic() - started_s < STOP_S - 1
+    assert time.monotonic() - started_s < 50
     waits.join(60)
     assert not waits.is_alive()
     assert len(tester.fetch()) == 1

@@ -180,7 +180,7 @@ def test_what_is_old_goes_though_nothing_is_scored(
     async def go() -> None:
         history = History(Settings(), storage)
         history.start()
-        for _ in range(500):
+        for _ in range(3000):
             await asyncio.sleep(0.02)
             if not await asyncio.to_thread(kept.chunks, storage.versions.entry("bolts").id):
                 break

@@ -67,7 +67,7 @@ def submit(client: TestClient, images: dict[str, bytes], headers: Any = None, **
 def under_way(client: TestClient, identity: str) -> dict[str, Any]:
     """Return a job once it trains: images were read before, and judged with and without defects."""
     before = 1 + 2 * len(names()) + len(JUDGED) * (LEAST_HELD_OUT + 1)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         job = dict(strict(client.get(f"/v1/jobs/{identity}")))
         assert job["state"] in ("queued", "running"), job
@@ -79,7 +79,7 @@ def under_way(client: TestClient, identity: str) -> dict[str, Any]:
 
 def ended(client: TestClient, identity: str) -> dict[str, Any]:
     """Return a job once it has ended; asked more often, it would have less of the processor."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while (job := dict(strict(client.get(f"/v1/jobs/{identity}"))))["ended_at"] is None:
         assert time.monotonic() < deadline, job
         time.sleep(0.25)

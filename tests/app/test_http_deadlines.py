@@ -79,14 +79,14 @@ def test_what_cannot_be_in_time_is_refused_at_once(
 
     def held_up(images: list[Pixels]) -> Any:
         reached.set()
-        assert is_open.wait(30)
+        assert is_open.wait(60)
         return real(images)
 
     monkeypatch.setattr(embedder, "embed", held_up)
     with ThreadPoolExecutor(1) as pool:
         try:
             first = pool.submit(send, client, "gravel", pngs[0])
-            assert reached.wait(30)
+            assert reached.wait(60)
             batcher(client)._pace.took(1, 100.0, followed=True)
             refused = ask(client, route, pngs[1], 60_000)
             problem(refused, 503, "overloaded")
@@ -94,7 +94,7 @@ def test_what_cannot_be_in_time_is_refused_at_once(
             assert not first.done()
         finally:
             is_open.set()
-        assert first.result(30).status_code == 200
+        assert first.result(60).status_code == 200
     assert client.get("/readyz").status_code == 200
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from history_helpers import picture
 from http_helpers import create, info, problem, strict
-from job_helpers import Held, Life, life, until
+from job_helpers import Held, Life, cancelling, life, until
 from key_helpers import BY
 from sqlalchemy import update
 from storage_helpers import Place
@@ -136,14 +136,17 @@ def streamed(here: Life, identity: str, last: str | None = None) -> list[dict[st
     return found
 
 
-def test_events_tell_of_a_job_until_its_end(here: Life) -> None:
+def test_events_tell_of_a_job_until_its_end(here: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: each is the whole job under a rising id; the last one says that it has ended."""
     here.backbone.most = 8
     identity = here.begun("fit", range(20))
     found: list[dict[str, Any]] = []
+    told, tell = threading.Event(), events._event
+    monkeypatch.setattr(events, "_event", lambda job: (tell(job), told.set())[0])
     watcher = threading.Thread(target=lambda: found.extend(streamed(here, identity)))
     watcher.start()
     here.done(identity, 8)
+    assert told.wait(60)
     here.backbone.let_go()
     watcher.join(60)
     assert [each["event"] for each in found] == ["progress"] * (len(found) - 1) + ["end"]
@@ -238,10 +241,11 @@ def test_a_cancelled_job_keeps_no_rows_that_were_just_being_written(
     identity = here.begun("fit", range(5))
     assert writing.wait(60)
     here.client.delete(f"/v1/jobs/{identity}")
-    threading.Timer(0.3, go.set).start()
+    until(cancelling(monkeypatch))
+    assert not here.storage.jobs.get(identity).ended
+    go.set()
     assert here.ended(identity)["state"] == "cancelled"
     until(lambda: not here.uploads)
-    assert go.is_set()
     assert here.rows == []
 
 
@@ -260,10 +264,10 @@ def test_it_is_too_late_to_cancel_what_is_making_its_version(
     identity = here.begun("fit", range(5))
     assert adding.wait(60)
     here.client.delete(f"/v1/jobs/{identity}")
-    threading.Timer(0.5, go.set).start()
+    until(cancelling(monkeypatch))
+    go.set()
     job = here.ended(identity)
     until(lambda: not here.uploads)
-    until(go.is_set)
     assert (job["state"], job["cancel_requested"]) == ("succeeded", True)
     assert (len(here.versions()), len(here.rows)) == (2, 1)
 
@@ -476,8 +480,7 @@ def test_a_job_claimed_while_the_process_stops_is_put_back(
     monkeypatch.setattr(Jobs, "claim", slowly)
     assert claiming.wait(60)
     identity = here.begun("fit", range(3))
-    threading.Timer(0.3, go.set).start()
-    here.stop_jobs()
+    here.stop_jobs(go.set)
     found = here.storage.jobs.get(identity)
     assert (found.state, found.attempts) == ("queued", 0)
     assert found.sequence == 3  # it was claimed, and put back

@@ -109,10 +109,10 @@ def test_animated_gif_is_refused() -> None:
 def test_a_book_of_pages_is_refused_without_leafing_through_it() -> None:
     """Contract: a few megabytes of pages must not hold a thread for minutes."""
     book = make.tiff_pages(64, 64, 20_000, bytes(64 * 64))
-    started_s = time.perf_counter()
+    started_s = time.thread_time()  # of work: another thread's turn is no fault
     with pytest.raises(UnsupportedImageError, match="several pages"):
         decode(book)
-    assert time.perf_counter() - started_s < 2
+    assert time.thread_time() - started_s < 2
     assert decode(make.tiff_pages(64, 64, 1, bytes(64 * 64))).shape == (64, 64, 3)
 
 
@@ -150,10 +150,10 @@ def test_bombs_are_refused_on_their_header(header: Callable[[int, int], bytes]) 
     bomb = header(50_000, 50_000)
     assert len(bomb) < 10_000
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started_s = time.perf_counter()
+    started_s = time.thread_time()
     with pytest.raises(ImageTooLargeError, match="50000 x 50000"):
         decode(bomb, max_pixels=50_000_000)
-    assert time.perf_counter() - started_s < 2
+    assert time.thread_time() - started_s < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 50 * 1024
 
 

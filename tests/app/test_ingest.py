@@ -179,7 +179,7 @@ def test_leaving_a_stream_cleans_up(double: Double) -> None:
             stream: Any = ingest.embed_all(counted.sources, LOOK)
             await anext(stream)
             double.gate.clear()  # so that nobody finishes who is not cancelled
-            await asyncio.wait_for(stream.aclose(), 5)
+            await asyncio.wait_for(stream.aclose(), 30)
             double.gate.set()
             assert _tasks() == before
             assert counted.read <= WINDOW
@@ -219,7 +219,6 @@ def test_stopping_tells_a_request_once(double: Double, caplog: pytest.LogCapture
             request = asyncio.create_task(ingest.embed_now(sources, LOOK))
             await until(double.entered.is_set)
             await turns()
-            asyncio.get_running_loop().call_later(0.05, double.gate.set)
         with pytest.raises(UnavailableError):
             await request
         with pytest.raises(UnavailableError):  # and who comes later gets it as well

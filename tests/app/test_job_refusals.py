@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from http_helpers import create, problem, strict
-from job_helpers import Life, life, until
+from job_helpers import Life, cancelling, life, until
 from key_helpers import bearer
 from storage_helpers import BY
 
@@ -103,8 +103,8 @@ def test_images_that_are_just_being_fetched_are_let_go_of(
     identity = here.begun("fit", range(5))
     assert opening.wait(60)
     here.client.delete(f"/v1/jobs/{identity}")
-    threading.Timer(0.5, go.set).start()
+    until(cancelling(monkeypatch))
+    go.set()
     assert here.ended(identity)["state"] == "cancelled"
-    assert go.is_set()
     until(lambda: not here.uploads)
     assert open_now == []

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from batching_helpers import Double, image, run, running, until
+from batching_helpers import Clock, Double, image, run, running, until
 
 from app.scoring import queue
 
@@ -62,14 +62,15 @@ def test_who_scores_all_the_time_starves_no_fit(
 
 def test_a_second_counts_from_the_end_of_a_slow_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: a lane is kept, too, if to score takes longer than a lane is kept for."""
-    monkeypatch.setattr(queue, "TRAFFIC_S", 0.5)
-    double = Double(lanes=2)
+    double, clock = Double(lanes=2), Clock()
+    monkeypatch.setattr(queue, "time", clock)
 
     async def test() -> None:
         async with running(double, max_queue=100) as batcher:
             double.gate.clear()
             (slow,) = batcher.submit([image(1)])
-            await asyncio.sleep(0.6)
+            await until(lambda: batcher.under_way == 1)
+            clock.now_s += queue.TRAFFIC_S + 1
             double.gate.set()
             await slow
             double.gate.clear()

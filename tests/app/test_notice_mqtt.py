@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mqtt_broker import Broker, free_port
+from mqtt_broker import Broker
 from notice_helpers import Watched, send_until, sender, states
 from pydantic import SecretStr
+from real_server import free_port
 from storage_helpers import Place
 
 from app.errors import InvalidSinkError, NotDeliveredError

@@ -1,8 +1,10 @@
 """``gatewatch doctor`` from end to end, briefly: the real network, torch only, a real loopback."""
 
+import itertools
 import json
-import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +27,7 @@ def _brief(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(engines, "layouts", lambda _cores: [1])
     monkeypatch.setattr(examination, "CALL_S", 0.0)
     monkeypatch.setattr(examination, "FITTED", 8)
-    monkeypatch.setattr(loopback, "LOAD_S", 0.5)
+    monkeypatch.setattr(loopback, "LOAD_S", 2.0)
     monkeypatch.setattr(loopback, "HTTP_REQUESTS", 5)
     monkeypatch.chdir(tmp_path)
 
@@ -101,10 +103,10 @@ def test_http_is_measured_on_a_detector_that_is_known(
 
 def test_a_refused_client_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: it asks again after a while, not at once."""
-    monkeypatch.setattr(loopback, "LOAD_S", 0.1)
     pauses: list[float] = []
-    asleep = time.sleep
-    monkeypatch.setattr(time, "sleep", lambda s: pauses.append(s) or asleep(s))
+    passing = partial(next, itertools.count())  # a second, whenever somebody looks
+    clock = SimpleNamespace(perf_counter=passing, sleep=pauses.append)
+    monkeypatch.setattr(loopback, "time", clock)
     monkeypatch.setattr(loopback.Loopback, "_ask", lambda *_: 503)
     with pytest.raises(OSError, match="answered no request"):
         loopback.Loopback(None, None, 1).load(b"", 1)  # type: ignore[arg-type]

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import select
-import socket
 import subprocess
 import sys
 import time
@@ -18,12 +17,6 @@ from typing import Any
 
 CPUS = 4  # tickets of Ray's, not cores
 LONGEST_S = 180
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Cluster:
@@ -61,8 +54,8 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def ray_cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
-    """Run one."""
+def ray_cluster(folder: Path, port: int, **environment: str) -> Iterator[Cluster]:
+    """Run one whose Serve listens on this port."""
     kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("GATEWATCH_")}
     ours = {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -71,7 +64,6 @@ def ray_cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
         "RAY_AUTH_TOKEN": "of-these-tests-and-of-nobody-else-0123456789",
         "PYTHONPATH": str(Path(__file__).parents[3]),
     }
-    port = free_port()
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", __file__, str(port)],
         stdin=subprocess.PIPE,

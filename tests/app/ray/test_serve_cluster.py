@@ -23,7 +23,8 @@ import pytest
 import yaml
 from http_helpers import create, followed, running, strict, upload
 from prometheus_client import parser
-from ray_cluster import Cluster, free_port, ray_cluster
+from ray_cluster import Cluster, ray_cluster
+from real_server import free_port
 
 from detector.embedder import Embedder
 
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 OTHER = "/other"
 QUEUE = 4
-LONGEST_S = 60
+LONGEST_S = 120
 
 
 def configuration(folder: Path) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> Iterator[Cluster]:
-    with ray_cluster(tmp_path_factory.mktemp("ray")) as running_cluster:
+    with ray_cluster(tmp_path_factory.mktemp("ray"), free_port()) as running_cluster:
         running_cluster.deploy(config)
         yield running_cluster
 
