@@ -29,9 +29,16 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port on which nobody listens, and that the system gives to nobody else for a minute.
+
+    For so long it remembers a connection that its server has closed (TIME_WAIT); who listens by
+    the port's number may have it nevertheless.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = int(listening.getsockname()[1])
+        with socket.create_connection(("127.0.0.1", port)):
+            listening.accept()[0].close()
+    return port
 
 
 @dataclass

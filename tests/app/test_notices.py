@@ -45,7 +45,7 @@ def bolts(watched_place: Path, receiver: Receiver) -> Iterator[Line]:
 
 def until(holds: Callable[[], Any]) -> None:
     """Wait until something is so."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
