@@ -6,7 +6,7 @@ import threading
 from app.storage.version_reader import VersionReader
 from app.storage.version_rows import Entry
 
-LONG_S = 10.0
+LONG_S = 60.0
 """More than any of this takes."""
 
 

@@ -75,7 +75,7 @@ class Server:
         with self.log.open("ab") as log:
             command = [*self.command, "--port", str(self.port)]
             self.process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not self.is_ready():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
@@ -102,7 +102,7 @@ class Server:
     def end(self, how: signal.Signals) -> int:
         """Send a signal, wait, and return the exit code."""
         self.process.send_signal(how)
-        code = self.process.wait(30)
+        code = self.process.wait(90)
         self.client.close()
         return code
 

@@ -149,13 +149,13 @@ def interrupted(server: Server, when: Callable[[], Any], *arguments: str) -> tup
     )
     signal.signal(signal.SIGINT, before)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not when():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "it did not happen"
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
     finally:
         process.kill()
     return process.returncode, said

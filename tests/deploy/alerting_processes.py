@@ -33,12 +33,12 @@ def ask(url: str, body: Any = None) -> Any:
     """GET a URL, or POST a body as JSON, and return the JSON that is answered, if any."""
     data = None if body is None else json.dumps(body).encode()
     request = Request(url, data=data, headers={"Content-Type": "application/json"})
-    with _direct.open(request, timeout=10) as response:
+    with _direct.open(request, timeout=60) as response:
         text = response.read()
     return json.loads(text) if text.startswith((b"{", b"[")) else None
 
 
-def until(holds: Callable[[], Any], what: str, timeout_s: float = 40) -> Any:
+def until(holds: Callable[[], Any], what: str, timeout_s: float = 120) -> Any:
     """Wait until something is truthy and return it; fails, naming it, after the time is up."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -50,10 +50,15 @@ def until(holds: Callable[[], Any], what: str, timeout_s: float = 40) -> Any:
 
 
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+    """Return a port that nobody else is given for a minute: the system remembers a connection.
+
+    Who listens by the port's number may have it nevertheless.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            listening.accept()[0].close()
+    return port
 
 
 @contextmanager

@@ -49,9 +49,11 @@ def test_comparison_tells_differences() -> None:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """The shell of somebody who has installed it, on a port that is free."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    # A connection that was closed keeps others from being given the port, for a minute.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            listening.accept()[0].close()
     kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("GATEWATCH_")}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
