@@ -26,10 +26,10 @@ POISON = 255
 
 
 def run(test: Awaitable[R]) -> R:
-    """Run a test in an event loop; a test that hangs fails after a while."""
+    """Run a test in an event loop; a test that hangs fails within two minutes."""
 
     async def limited() -> R:
-        return await asyncio.wait_for(test, 90)
+        return await asyncio.wait_for(test, 120)
 
     return asyncio.run(limited())
 

@@ -48,7 +48,7 @@ class Broker:
         log = (self._directory / "log").open("w")
         process = subprocess.Popen([program, "-c", settings], stdout=log, stderr=log)
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not self._listens():
                 assert process.poll() is None, (self._directory / "log").read_text()
                 assert time.monotonic() < deadline
@@ -60,7 +60,7 @@ class Broker:
             log.close()
 
     def heard(
-        self, topic: str, messages: int, timeout_s: float = 10
+        self, topic: str, messages: int, timeout_s: float = 60
     ) -> list[tuple[str, Any, bool]]:
         """Subscribe late; return topic, content and whether it was retained, of what comes."""
         got: list[tuple[str, Any, bool]] = []

@@ -124,7 +124,7 @@ def sender(storage: Storage, sinks: Mapping[str, Sink], telemetry: Telemetry) ->
     return Sender(storage.database, sinks, telemetry.notices, Heartbeats())
 
 
-def send_until(senders: Sequence[Sender], holds: Callable[[], Any], timeout_s: float = 30) -> None:
+def send_until(senders: Sequence[Sender], holds: Callable[[], Any], timeout_s: float = 60) -> None:
     """Run senders until something is so, and stop them."""
 
     async def work() -> None:

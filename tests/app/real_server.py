@@ -1,10 +1,7 @@
 """A real server process of gatewatch, and what the tests ask of it over HTTP."""
 
-import itertools
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +13,7 @@ from typing import Any
 
 import httpx
 from http_helpers import followed
+from ports import free_port
 from prometheus_client import parser
 
 MAX_BODY_BYTES = 20_000_000
@@ -28,30 +26,6 @@ STUB = [sys.executable, str(Path(__file__).with_name("faulty_server.py"))]
 def environment(**more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("GATEWATCH_")}
     return kept | {"GATEWATCH_DEVICE": "cpu", "GATEWATCH_ENGINE": "torch"} | more
-
-
-def _ports() -> Iterator[int]:
-    """Yield ports below those that the system gives away: each process of the tests has its own."""
-    most, worker = 4000, int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    first = 12_000 + most * (worker % 5)
-    yield from itertools.islice(
-        itertools.cycle(range(first, first + most)), random.randrange(most), None
-    )
-
-
-_PORTS = _ports()
-
-
-def free_port() -> int:
-    """Return a port that nobody has, nor gets by chance before somebody listens on it."""
-    for port in _PORTS:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("the ports never end")
 
 
 @dataclass

@@ -13,7 +13,8 @@ import pytest
 from cli_helpers import Sides, both_sides, folder_of, until
 from history_helpers import picture
 from http_helpers import encode
-from real_server import Server, environment, free_port
+from ports import free_port
+from real_server import Server, environment
 from typer.testing import CliRunner
 
 from app.cli import cli

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from cli_helpers import Sides, both_sides, folder_of, until
 from history_helpers import picture
-from real_server import MAX_BODY_BYTES, Server, environment, free_port
+from ports import free_port
+from real_server import MAX_BODY_BYTES, Server, environment
 from typer.testing import CliRunner
 
 from app.cli import cli

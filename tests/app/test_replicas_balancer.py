@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from real_server import free_port
+from ports import free_port
 from replica_cluster import Names, balancing, until
 
 LENGTH = "content-length"

@@ -30,6 +30,6 @@ def test_it_stops_though_it_was_just_woken(turns: int) -> None:
         runner.wake()
         for _ in range(turns):
             await asyncio.sleep(0)
-        await asyncio.wait_for(runner.__aexit__(), 5)
+        await asyncio.wait_for(runner.__aexit__(), 60)
 
     asyncio.run(stop())

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from http_helpers import encode
 from key_helpers import bearer
-from real_server import Server, environment, free_port
+from ports import free_port
+from real_server import Server, environment
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
@@ -149,13 +150,13 @@ def interrupted(server: Server, when: Callable[[], Any], *arguments: str) -> tup
     )
     signal.signal(signal.SIGINT, before)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not when():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "it did not happen"
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
     finally:
         process.kill()
     return process.returncode, said

@@ -126,7 +126,7 @@ def test_processes_never_lose_a_version(place: Place) -> None:
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(2, mp_context=spawn) as processes:
             work = [processes.submit(change_again_and_again, place, 15, 100 * n) for n in range(2)]
-            made = [process.result(timeout=120) for process in work]
+            made = [process.result(timeout=300) for process in work]
         assert sorted(made[0] + made[1]) == list(range(2, 32))
         for numbers in made:
             assert numbers == sorted(numbers)
@@ -180,7 +180,7 @@ def between(monkeypatch: pytest.MonkeyPatch, action: str) -> tuple[threading.Eve
         record(connection, by, what, *rest, **more)
         if what == action:
             reached.set()
-            assert go_on.wait(30)
+            assert go_on.wait(120)
 
     monkeypatch.setattr(module, "record", held_up)
     return reached, go_on
@@ -203,11 +203,11 @@ def test_what_meets_the_deletion_of_its_version_is_told(
     reached, go_on = between(monkeypatch, "version.delete")
 
     def meanwhile() -> None:
-        assert reached.wait(30)
+        assert reached.wait(60)
         threading.Timer(0.3, go_on.set).start()  # the other one waits for the row until then
 
     def wait_and_call() -> Any:
-        assert reached.wait(30)
+        assert reached.wait(60)
         return calls[late]()
 
     deletion = partial(storages[0].versions.delete_version, "bolts", 3, BY)

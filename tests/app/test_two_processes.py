@@ -25,7 +25,7 @@ from app.storage.tables import VERSIONS
 from app.storage.version_reader import FRESH_S
 
 pytestmark = pytest.mark.slow
-LONGEST_S = 60
+LONGEST_S = 240
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,10 @@ Named = Iterable[tuple[str, bytes]]
 
 
 def run(test: Awaitable[R]) -> R:
-    """Run a test in an event loop; a test that hangs fails within a minute."""
+    """Run a test in an event loop; a test that hangs fails within minutes."""
 
     async def limited() -> R:
-        return await asyncio.wait_for(test, 60)
+        return await asyncio.wait_for(test, 300)
 
     return asyncio.run(limited())
 

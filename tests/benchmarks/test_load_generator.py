@@ -74,7 +74,7 @@ def test_a_closed_loop_asks_as_planned(pictures: list[str]) -> None:
     """Contract: whole requests, in turns, by so many clients at once; all answers are counted."""
     app = Fake(takes_s=0.01, statuses=(200,))
     with served(app) as port:
-        plan = Plan(port, "/v1/x/score", pictures, 0.5, clients=4)
+        plan = Plan(port, "/v1/x/score", pictures, 2.0, clients=4)
         measured = asyncio.run(load.run(plan))
     assert len(measured.samples) == len(app.asked) >= 8
     assert app.most_at_once == measured.connections == 4
@@ -104,18 +104,18 @@ def test_an_open_loop_counts_refusals(pictures: list[str]) -> None:
 
 def test_an_open_loop_does_not_wait_for_answers(pictures: list[str]) -> None:
     """Law: arrivals go on while none is answered, and latency counts from when each was due."""
-    app = Fake(takes_s=1.0, statuses=(200,))
+    app = Fake(takes_s=3.0, statuses=(200,))
     with served(app) as port:
         measured = asyncio.run(load.run(Plan(port, "/", pictures, 0.5, rate=40.0)))
     assert app.most_at_once >= len(measured.samples) > 5
     assert measured.connections in (app.most_at_once, app.most_at_once + 1)  # one that asks on
-    assert all(sample.took_s > 0.99 for sample in measured.samples)
+    assert all(sample.took_s > 2.99 for sample in measured.samples)
 
 
 def test_closed_connections_are_opened_again(pictures: list[str]) -> None:
     """Contract: an answer that ends the connection counts; the next has a new one."""
     with served(Fake(statuses=(404,))) as port:
-        measured = asyncio.run(load.run(Plan(port, "/", pictures, 0.3, clients=1)))
+        measured = asyncio.run(load.run(Plan(port, "/", pictures, 1.5, clients=1)))
     assert len(measured.samples) > 1
     assert {sample.status for sample in measured.samples} == {404}
 
@@ -124,16 +124,16 @@ def test_nobody_there_is_no_answer(pictures: list[str]) -> None:
     """Contract: a refused connection is a sample of status 0, not an end."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    measured = asyncio.run(load.run(Plan(port, "/", pictures, 0.2, clients=1)))
+    measured = asyncio.run(load.run(Plan(port, "/", pictures, 1.0, clients=1)))
     assert {sample.status for sample in measured.samples} == {0}
-    assert figures.summary(measured, 0.2).broken == len(measured.samples)
+    assert figures.summary(measured, 1.0).broken == len(measured.samples)
 
 
 def test_it_runs_in_a_process_of_its_own(pictures: list[str]) -> None:
     """Contract: what comes back is what a run in this process gives."""
     app = Fake(takes_s=0.01)
     with served(app) as port:
-        measured = load.generate(Plan(port, "/", pictures, 0.3, clients=2))
+        measured = load.generate(Plan(port, "/", pictures, 2.0, clients=2))
     assert isinstance(measured, Measured)
     assert len(measured.samples) == len(app.asked)
     assert {sample.status for sample in measured.samples} == {200, 503}
@@ -146,7 +146,7 @@ def test_it_sees_what_the_server_takes_meanwhile(pictures: list[str]) -> None:
     with served(Fake(statuses=(200,))) as port:
         before_s = time.process_time()
         assert before_s > 0.2  # of this process, which is the server
-        measured = load.generate(Plan(port, "/", pictures, 0.5, clients=2, pid=os.getpid()))
+        measured = load.generate(Plan(port, "/", pictures, 2.0, clients=2, pid=os.getpid()))
         took_s = time.process_time() - before_s
     assert 0 < measured.server_s < took_s + 0.05  # it is told in ticks
 

@@ -94,12 +94,18 @@ def test_growth_is_the_slope_of_the_second_half() -> None:
 
 def test_a_soak_is_watched_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: memory is looked at from the beginning to the end, and has a wish in the report."""
-    mib = iter(range(100, 200))
-    server = SimpleNamespace(port=1, rss_bytes=lambda: next(mib) * 2**20)
+    mib = [100]
+
+    def rss_bytes() -> int:
+        mib.append(mib[-1] + 1)
+        return mib[-2] * 2**20
+
+    server = SimpleNamespace(port=1, rss_bytes=rss_bytes)
 
     def generate(plan: Plan) -> Measured:
         assert (plan.rate, plan.seconds) == (50.0, 6.0)
-        time.sleep(0.1)
+        while len(mib) < 8:  # it is looked at by another thread
+            time.sleep(0.01)
         return Measured([Sample(1.0, 0.1, 200, False)], wall_s=1.0)
 
     monkeypatch.setattr(soak, "generate", generate)

@@ -55,7 +55,7 @@ class Window:
 def watched(browser: Browser, url: str, *, width: int = 1440, **how: Any) -> Iterator[Window]:
     """Open a window; whatever is said on its console and not expected fails the test."""
     context = browser.new_context(viewport={"width": width, "height": 900}, **how)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     window = Window(context.new_page(), url)
     window.page.on(
         "console",

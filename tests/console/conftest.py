@@ -7,7 +7,7 @@ from browsing import CHROMIUM, OPTIONS, Window, watched
 from playwright.sync_api import Browser, expect, sync_playwright
 from real_server import Server
 
-expect.set_options(timeout=30_000)  # a page may wait for a job, on a machine with other tests
+expect.set_options(timeout=60_000)  # a page may wait for a job, on a machine with other tests
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,7 @@ def test_live_shows_what_comes(window: Window, server: Server) -> None:
     expect(rows(window)).to_have_count(ROWS)
     window.page.get_by_role("checkbox", name="Live").check()
     send(server, NAME, "score", [("just now.png", *good(4500, 1)[0][1:])])
-    expect(rows(window).first).to_contain_text("just now.png", timeout=20_000)
+    expect(rows(window).first).to_contain_text("just now.png", timeout=60_000)
 
 
 def test_who_may_only_score_reads_and_says_nothing(window: Window, server: Server) -> None:

@@ -23,7 +23,7 @@ def scored(server: Server) -> list[dict[str, Any]]:
     results = [each for each in send(server, NAME, "score", files)["results"]]
     flagged = [each["id"] for each in results if each["verdict"] == "anomalous"]
     normal = next(each["id"] for each in results if each["verdict"] == "normal")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(kept(server)) < IMAGES:
         assert time.monotonic() < deadline
         time.sleep(0.1)

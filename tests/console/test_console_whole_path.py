@@ -71,7 +71,7 @@ def test_from_nothing_to_an_acknowledged_alarm(
 
     page.get_by_role("link", name="Detectors", exact=True).click()
     expect(page.get_by_role("listitem").filter(has_text=NAME)).to_contain_text(
-        "151", timeout=40_000
+        "151", timeout=90_000
     )
     page.get_by_role("link", name="Audit", exact=True).click()
     rows = page.get_by_role("row")

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 import yaml
+from ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PACKAGES = {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}
@@ -33,12 +33,12 @@ def ask(url: str, body: Any = None) -> Any:
     """GET a URL, or POST a body as JSON, and return the JSON that is answered, if any."""
     data = None if body is None else json.dumps(body).encode()
     request = Request(url, data=data, headers={"Content-Type": "application/json"})
-    with _direct.open(request, timeout=10) as response:
+    with _direct.open(request, timeout=60) as response:
         text = response.read()
     return json.loads(text) if text.startswith((b"{", b"[")) else None
 
 
-def until(holds: Callable[[], Any], what: str, timeout_s: float = 40) -> Any:
+def until(holds: Callable[[], Any], what: str, timeout_s: float = 120) -> Any:
     """Wait until something is truthy and return it; fails, naming it, after the time is up."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -47,13 +47,6 @@ def until(holds: Callable[[], Any], what: str, timeout_s: float = 40) -> Any:
             return found
         time.sleep(0.2)
     pytest.fail(f"after {timeout_s:g} s still waiting for {what}")
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def run(tool: str, *arguments: str | Path) -> str:
     path = shutil.which(tool)
     if path is None:
         pytest.skip(f"{tool} is not installed: it comes with Debian's packages")
-    done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

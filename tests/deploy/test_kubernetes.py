@@ -197,7 +197,7 @@ def test_kustomize_builds_all_of_it() -> None:
     path = shutil.which("kubectl")
     if path is None:
         pytest.skip("kubectl is not installed")
-    done = subprocess.run([path, "kustomize", FOLDER], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([path, "kustomize", FOLDER], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     built = {each["kind"]: each for each in yaml.safe_load_all(done.stdout)}
     assert built.keys() == MANIFESTS.keys()

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alerting_processes import free_port, running
+from alerting_processes import running
+from ports import free_port
 
 
 @contextmanager

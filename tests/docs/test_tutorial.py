@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from pages import ROOT, Block, blocks, commands
+from ports import free_port
 
 PAGE = list(blocks(ROOT / "docs" / "tutorial.md"))
 SECOND = "second terminal"
@@ -49,9 +49,7 @@ def test_comparison_tells_differences() -> None:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """The shell of somebody who has installed it, on a port that is free."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     kept = {k: v for k, v in os.environ.items() if not k.upper().startswith("GATEWATCH_")}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

@@ -22,9 +22,9 @@ import httpx
 import pytest
 import yaml
 from http_helpers import create, followed, running, strict, upload
+from ports import free_port
 from prometheus_client import parser
 from ray_cluster import Cluster, ray_cluster
-from real_server import free_port
 
 from detector.embedder import Embedder
 
