@@ -1,7 +1,6 @@
 """While the service runs, the metrics follow what is kept of each detector, by any process."""
 
 import asyncio
-import contextlib
 import logging
 import math
 from collections.abc import AsyncIterator
@@ -9,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from app.service import Service
 from app.storage.census import census
+from app.within import within
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,7 @@ async def _count(service: Service, stop: asyncio.Event) -> None:
             if not failing:
                 log.exception("what is kept could not be counted, and will be tried again")
             failing = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(EVERY_S):
-                await stop.wait()
+        await within(EVERY_S, stop)
 
 
 def count(service: Service) -> None:

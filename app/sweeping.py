@@ -1,13 +1,13 @@
 """While the service runs, what crashes have left and what is too old is removed, hour by hour."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.service import Service
 from app.storage.sweep import sweep
+from app.within import within
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,4 @@ async def _sweep(service: Service, stop: asyncio.Event) -> None:
         else:
             if gone.blobs or gone.uploads or gone.jobs:
                 log.info("removed what was left over: %s", gone)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(EVERY_S):
-                await stop.wait()
+        await within(EVERY_S, stop)

@@ -76,7 +76,7 @@ class Telemetry:
         )
         self.stage_seconds = Histogram(
             "gatewatch_stage_duration_seconds",
-            "Time of one image in a stage; forward is that of its whole batch.",
+            "Time of an image in a stage: forward is its batch's, score that of all detectors.",
             ["stage"],
             buckets=STAGE_BUCKETS,
             registry=registry,
@@ -184,7 +184,7 @@ class Telemetry:
         """The detectors that have series."""
         return frozenset(self._shown)
 
-    def scored(self, name: str, verdict: Verdict, timings: Timings, image_id: str) -> None:
+    def scored(self, name: str, verdict: Verdict, image_id: str) -> None:
         """Count one scored image; as an exemplar its id leads from a panel to what is kept of it.
 
         Every bucket of score over threshold has an exemplar, of verdicts only the anomalous one.
@@ -196,6 +196,9 @@ class Telemetry:
             self.score_ratio.labels(name).observe(verdict.score / verdict.threshold, exemplar)
         if verdict.p_value is not None:
             self.p_value.labels(name).observe(verdict.p_value)
+
+    def took(self, timings: Timings) -> None:
+        """Show where one image's time went, however many detectors have judged it."""
         stages = {
             "decode": timings.decode_s,
             "queue": timings.queue_s,

@@ -9,7 +9,6 @@ cannot be ended from outside, so that only another process helps.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +17,7 @@ from contextlib import asynccontextmanager
 from app.errors import OverloadedError
 from app.health.canary import Canary
 from app.health.heartbeats import Heartbeats
+from app.within import within
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +96,7 @@ class Health:
         while True:
             # Half of it: the other half is the canary's to arrive in.
             idle_s = RETRY_S if self._failure else self._patience_s / 2 - self.age_s
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0, idle_s)):
-                    await self.heartbeats.doubted.wait()
+            await within(max(0, idle_s), self.heartbeats.doubted)
             self.heartbeats.loop.beat()
             is_due = self.age_s >= self._patience_s / 2
             if is_due or self._failure or self.heartbeats.doubted.is_set():

@@ -23,6 +23,7 @@ from app.jobs.works import WORKS
 from app.service import Service
 from app.storage.jobs import MOST_ATTEMPTS, Job, State
 from app.unbroken import unbroken
+from app.within import within
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +83,7 @@ class JobRunner:
             except Exception:  # without this loop no job would ever run again
                 log.exception("no job can be claimed")
             if job is None:
-                # Not wait_for, which on Python 3.11 may take a cancellation for a time that is up.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(IDLE_S):
-                        await self._woken.wait()
+                await within(IDLE_S, self._woken)
                 self._woken.clear()
                 continue
             task = asyncio.create_task(self._work(job))

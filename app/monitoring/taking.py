@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 AT_HAND = 400
 """Last monitored images whose squeezes are kept to be a baseline; some 3 MB of se-lite0's."""
 AT_ONCE = 200
-"""Notes taken by one transaction: each is a second of one process."""
+"""Notes taken by one transaction: each is what one process has gathered in a second or more."""
 SOURCES = 64
 """Processes whose last batch a state knows, those heard of last."""
 

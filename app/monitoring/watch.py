@@ -2,12 +2,14 @@
 
 Scoring waits for none of it: notes gather in a bounded buffer, and each second one task takes them
 in, or writes them to a log in the database, from which the detector's writer in another process
-takes them (``writer``). What cannot be written stays in the buffer and is tried again; what a crash
-forgets is a second of evidence of one process. Images for which the buffer has no room are counted
-in the state. Windows that these fill are tested by another thread (``testing``).
+takes them (``writer``). Each detector that was asked costs some milliseconds a round, whatever it
+was asked: of many detectors the notes gather for longer, so that rounds leave most of the time to
+others. What cannot be written stays in the buffer and is tried again; what a crash forgets is a
+second of evidence of one process, of many detectors up to four. Images for which the buffer has no
+room are counted in the state. Windows that these fill are tested by another thread (``testing``).
 
 Any number of processes may watch the same detector: the evidence is that of one which has seen all
-images in the order in which they were written, true to the second.
+images in the order in which they were written, true to these seconds.
 """
 
 import asyncio
@@ -32,15 +34,20 @@ from app.storage.tables import now
 from app.storage.version_reader import Stored
 from app.telemetry import Telemetry
 from app.unbroken import unbroken
+from app.within import within
 from detector.drift.promise import Promise
 from detector.drift.state import MONITORS
 
 GATHER_S = 1.0
-"""How long notes wait for others: as old as that may be what is kept."""
+"""How long notes wait for others at least: as old as that may be what is kept."""
+REST = 4.0
+"""How many times as long as the last round took they wait, up to ``LONGEST_S``."""
+LONGEST_S = 4.0
+"""Less than half a lease, which each round may have to prolong."""
 WAITING_IMAGES = 10_000
 """Most images that wait, some 10 MB."""
 SQUEEZED_IMAGES = 2000
-"""Most of them with squeezes, some 15 MB; later ones are in no window."""
+"""Most of them with squeezes of their own, some 15 MB; later ones are in no window."""
 SHOW_S = 15.0
 """How old what the metrics show of a detector may be that another process writes."""
 OFF = "It is switched off: GATEWATCH_DRIFT_FALSE_ALARM_IMAGES is 0."
@@ -75,9 +82,10 @@ class Watch:
             )
             self._writer = Writer(self._monitors, storage.database)
         self._waiting: list[Note] = []
-        self._images = 0
+        self._images = self._squeezed = 0
         self._dropped: Counter[str] = Counter()
         self._some, self._stopping = asyncio.Event(), asyncio.Event()
+        self._many = asyncio.Event()
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -91,6 +99,7 @@ class Watch:
         """Write what is left, and leave the rest to others."""
         self._stopping.set()
         self._some.set()
+        self._many.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)  # it has told if it died
         if self._monitors is not None:
@@ -111,9 +120,15 @@ class Watch:
             self._too_fast.inc(len(seen.images))
             self._writer.complain("images are scored faster than drift can be watched")
             return
-        self._waiting.append(Note.of(seen, squeezed=self._images < SQUEEZED_IMAGES))
+        shared = bool(self._waiting) and self._waiting[-1].squeeze is seen.squeeze
+        note = Note.of(seen, squeezed=shared or self._squeezed < SQUEEZED_IMAGES)
+        if note.squeeze is not None and not shared:  # else it has that of the detector before it
+            self._squeezed += len(seen.images)
+        self._waiting.append(note)
         self._images += len(seen.images)
         self._some.set()
+        if self._images >= WAITING_IMAGES / 2 or self._squeezed >= SQUEEZED_IMAGES / 2:
+            self._many.set()
 
     async def flush(self) -> None:
         """Write all that was noted up to now, and take in what is this process's to take."""
@@ -187,29 +202,32 @@ class Watch:
             return await unbroken(asyncio.to_thread(change))
 
     async def _work(self, monitors: Monitors) -> None:
-        shown_s = -SHOW_S
+        shown_s, took_s = -SHOW_S, 0.0
+        clock = asyncio.get_running_loop().time
         while True:
-            if asyncio.get_running_loop().time() - shown_s >= SHOW_S:
-                shown_s = asyncio.get_running_loop().time()
+            if clock() - shown_s >= SHOW_S:
+                shown_s = clock()
                 await self._show(monitors)
-            await self._pause()
+            await self._pause(min(REST * took_s, LONGEST_S))
             if self._stopping.is_set():
                 return
+            started_s = clock()
             try:
                 await self._flush()
             except Exception as error:  # what waits, waits for the next time
                 self._writer.complain("drift is not watched", error)
+            took_s = clock() - started_s
 
-    async def _pause(self) -> None:
-        """Wait for notes, and then for more of them; and not for longer, as others have some."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GATHER_S):
-                await self._some.wait()
-        if self._some.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GATHER_S):
-                    await self._stopping.wait()
-            self._some.clear()
+    async def _pause(self, rest_s: float) -> None:
+        """Wait for notes, and then for more of them; and not for longer, as others have some.
+
+        Who rests takes many of them in sooner.
+        """
+        if not await within(GATHER_S, self._some):
+            return
+        if not await within(GATHER_S, self._stopping):
+            await within(rest_s - GATHER_S, self._many)
+        self._some.clear()
 
     async def _show(self, monitors: Monitors) -> None:
         try:
@@ -229,6 +247,8 @@ class Watch:
                 self._dropped.update(dropped)
                 waits = sum(len(note.ids) for note in self._waiting)
                 self._images = self._writer.images + waits
+                self._squeezed = self._images
+                self._many.clear()
 
 
 def _latched(monitor: Monitor) -> dict[str, object]:

@@ -5,7 +5,6 @@ review, and what cannot be kept is counted and given up. Shadows are counted on 
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import Counter
@@ -22,6 +21,7 @@ from app.storage.history import KeptHistory, ScoredImage
 from app.storage.shadows import Agreement, Shadows
 from app.storage.tables import now
 from app.telemetry import Telemetry
+from app.within import within
 from detector.rows import Rows
 
 log = logging.getLogger(__name__)
@@ -105,9 +105,9 @@ class History:
 
     async def _work(self) -> None:
         while not self._stopping:
-            noted = await _set(self._some, TIDY_S)
+            noted = await within(TIDY_S, self._some)
             if noted:
-                await _set(self._many, GATHER_S)
+                await within(GATHER_S, self._many)
                 self._some.clear()
                 await self.flush()
             else:
@@ -220,11 +220,3 @@ def _said(seen: Seen) -> Iterator[ScoredImage]:
 def _text(name: str) -> str:
     """Return a name that any database takes: no zero byte, no half of a surrogate pair."""
     return name.replace("\0", "").encode(errors="replace").decode()
-
-
-async def _set(event: asyncio.Event, timeout_s: float) -> bool:
-    """Wait for an event; return whether it came in time."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    return event.is_set()

@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from app.catalogue import Catalogue
@@ -85,6 +85,7 @@ class Verdicts:
         if made is not None and isinstance(arrived, Arrived):
             seen, judge_s = made
             self._note(answer, seen, {0: arrived}, judge_s)
+        self._took([answer])
         return _or_raised(self._told(answer, false_discovery_rate))
 
     async def of(
@@ -135,6 +136,7 @@ class Verdicts:
             shown = Shown([sources[i].name for i in part], list(part.values()), group)
             able = [each for each in answers if each.error is None]
             await self._judge(able, shown, part, turns)
+        self._took(answers)
         return [self._told(answer, false_discovery_rate) for answer in answers]
 
     async def _judge(
@@ -171,6 +173,14 @@ class Verdicts:
             timings = Timings(item.decode_s, item.queue_s, item.forward_s, judge_s)
             answer.results[index] = Judged(image.name, image.verdict, timings, id=image.id)
 
+    def _took(self, answers: Sequence["_Answer"]) -> None:
+        """Show how long each image took: detectors share everything but their judging."""
+        for judged in zip(*(answer.results for answer in answers), strict=True):
+            timings = [each.timings for each in judged if each.timings]
+            if timings:
+                judge_s = sum(each.judge_s for each in timings)
+                self._telemetry.took(replace(timings[0], judge_s=judge_s))
+
     def _told(
         self, answer: "_Answer", false_discovery_rate: float | None
     ) -> Scored | DetectorError:
@@ -180,8 +190,8 @@ class Verdicts:
         stored, results = answer.judge.stored, answer.results
         name = stored.entry.name
         for result in results:
-            if result.verdict and result.timings:
-                self._telemetry.scored(name, result.verdict, result.timings, result.id)
+            if result.verdict:
+                self._telemetry.scored(name, result.verdict, result.id)
         if false_discovery_rate is not None:
             try:
                 results = judging.together(results, false_discovery_rate)

@@ -103,6 +103,31 @@ def copies(parts: Line, name: str, count: int) -> list[str]:
     return names
 
 
+def stages(parts: Line) -> dict[str, float]:
+    """Return how many images each stage was timed for, and the seconds that judging took."""
+    sample = parts.service.telemetry.registry.get_sample_value
+    name, labels = "gatewatch_stage_duration_seconds", ("decode", "forward", "score", "total")
+    counted = {stage: sample(f"{name}_count", {"stage": stage}) or 0.0 for stage in labels}
+    return counted | {"seconds": sample(f"{name}_sum", {"stage": "score"}) or 0.0}
+
+
+def test_an_image_is_timed_once_for_each_look(parts: Line) -> None:
+    """Contract: two pictures for two sizes are four, whatever judges them; a bad one is none."""
+    before = stages(parts)
+    answer = many(parts.client, ["fusion", "prototype", "large"], [*PICTURES[:2], BROKEN])
+    detectors = answer.json()["detectors"]
+    judged_ms = [
+        result["timings_ms"]["judge"]
+        for each in detectors
+        for result in each["results"]
+        if result["timings_ms"]
+    ]
+    found = {name: value - before[name] for name, value in stages(parts).items()}
+    assert len(judged_ms) == 6
+    assert found.pop("seconds") == pytest.approx(1e-3 * sum(judged_ms))
+    assert set(found.values()) == {4}
+
+
 def test_a_look_is_one_pass(parts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Law: a hundred detectors of one size decode and embed each image once, of two sizes twice."""
     names = copies(parts, "prototype", 100)

@@ -66,7 +66,8 @@ def verdict(score: float, threshold: float | None = 2.0, p_value: float | None =
 def used(telemetry: Telemetry) -> Telemetry:
     """Return the series after one of everything."""
     telemetry.detector(entry(detector()))
-    telemetry.scored("bolts", verdict(1.0), TIMINGS, ID)
+    telemetry.scored("bolts", verdict(1.0), ID)
+    telemetry.took(TIMINGS)
     telemetry.batch_images.observe(3)
     telemetry.stage("decode", lambda: 1.0, lambda: 2.0)
     telemetry.build_info.labels("1", "se-lite0", "cpu").set(1)
@@ -139,7 +140,7 @@ def test_scores_are_observed(
 ) -> None:
     """Contract: by verdict, as a share of the threshold, and as a p-value, where there are such."""
     telemetry.detector(entry(detector()))
-    telemetry.scored("bolts", given, TIMINGS, ID)
+    telemetry.scored("bolts", given, ID)
     sample = telemetry.registry.get_sample_value
     for other in VERDICTS:
         labels = {"model": "bolts", "verdict": other}
@@ -155,7 +156,7 @@ def test_exemplars_name_the_image(telemetry: Telemetry) -> None:
     """Contract: a bucket of score over threshold, and the anomalous ones, name their last image."""
     telemetry.detector(entry(detector()))
     for score, identity in ((1.0, "a" * 32), (1.01, "b" * 32), (3.0, "c" * 32)):
-        telemetry.scored("bolts", verdict(score), TIMINGS, identity)
+        telemetry.scored("bolts", verdict(score), identity)
     text = bytes(scrape(telemetry, "application/openmetrics-text").body).decode()
     found = {
         (sample.name, sample.labels.get("le", sample.labels.get("verdict"))): sample.exemplar.labels
@@ -190,7 +191,7 @@ def test_what_serves_is_told_once(telemetry: Telemetry) -> None:
 
 def test_stages_add_up(telemetry: Telemetry) -> None:
     """Contract: in seconds, each stage and their sum."""
-    telemetry.scored("bolts", verdict(1.0), TIMINGS, ID)
+    telemetry.took(TIMINGS)
     sums = {
         stage: telemetry.registry.get_sample_value(
             "gatewatch_stage_duration_seconds_sum", {"stage": stage}
@@ -205,9 +206,9 @@ def test_stages_add_up(telemetry: Telemetry) -> None:
 def test_forgotten_detectors_leave_no_series(telemetry: Telemetry) -> None:
     """Law: forget = never seen; other detectors' series stay."""
     telemetry.detector(entry(detector("nuts")))
-    telemetry.scored("nuts", verdict(1.0), TIMINGS, ID)
+    telemetry.scored("nuts", verdict(1.0), ID)
     telemetry.detector(entry(detector()))
-    telemetry.scored("bolts", verdict(3.0), TIMINGS, ID)
+    telemetry.scored("bolts", verdict(3.0), ID)
     telemetry.shadow_disagreements.labels("bolts", "service").inc()
     telemetry.forget("bolts")
     models = {
