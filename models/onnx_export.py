@@ -25,7 +25,7 @@ from models.preprocess import Preprocessing
 from models.taps import Tapped, to_names
 
 OPSET, NICENESS = 20, 5
-VERSION = 1
+VERSION = 2
 """Of what this module exports; raised when that changes."""
 
 

@@ -134,6 +134,8 @@ def _places(x: Tensor) -> tuple[int, ...]:
 
 def _root(variance: Tensor) -> Tensor:
     """Return the square root, whose gradient where nothing varies is 0 and not NaN."""
+    if not variance.requires_grad:
+        return variance.sqrt()
     varies = variance > 0
     return torch.where(varies, torch.where(varies, variance, 1).sqrt(), 0)
 
