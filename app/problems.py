@@ -1,5 +1,6 @@
 """From failure to HTTP answer: one table, one shape (RFC 9457, application/problem+json)."""
 
+import json
 import logging
 import re
 from collections.abc import Mapping
@@ -148,6 +149,7 @@ def docs(*kinds: type[DetectorError], body: bool = False) -> dict[int | str, dic
             400: ["The body cannot be read."],
             408: ["The body came too slowly."],
             413: ["The body has too many bytes."],
+            415: ["The body is of another content type."],
         }
     for kind in kinds:
         text = (kind.__doc__ or "").strip().splitlines()[0]
@@ -197,10 +199,22 @@ async def _domain(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    if isinstance(error.body, bytes):  # FastAPI reads only what is announced as JSON
+        sent = request.headers.get("content-type")
+        got = f"got {sent!r}" if sent else "got none"
+        return answer(
+            request,
+            errors.UnsupportedMediaTypeError(f"send Content-Type: application/json; {got}"),
+        )
     found = [
         {"where": ".".join(map(str, item["loc"])), "message": item["msg"]}
         for item in error.errors()
     ]
+    if isinstance(
+        bad := error.__cause__, json.JSONDecodeError
+    ):  # FastAPI leaves out what and where
+        message = f"Invalid JSON: {bad.msg} at line {bad.lineno} column {bad.colno}"
+        found = [{"where": "body", "message": message}]
     detail = "; ".join(f"{item['where']}: {item['message']}" for item in found)
     problem = Problem(
         type="urn:gatewatch:problem:invalid-request",

@@ -20,7 +20,7 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
-    """Measure this machine: bottleneck, roof in images a second, settings that fit; a minute."""
+    """Measure this machine: bottleneck, images a second, settings that fit; a minute if quiet."""
     settings = settings_of_environment()
     threadpool_limits(1, user_api="blas")  # as the service does
     try:
@@ -36,6 +36,8 @@ def doctor(
     except (DetectorError, OSError) as error:
         typer.echo(f"gatewatch: {error}", err=True)
         raise typer.Exit(1) from error
+    if warning := report.warning(found):
+        typer.echo(f"gatewatch: {warning}", err=as_json)
     if as_json:
         typer.echo(json.dumps(report.as_json(found), indent=2))
         return

@@ -3,14 +3,14 @@
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-from app.doctor import advice, engines, loopback, pictures
+from app.doctor import advice, engines, loopback, others, pictures
 from app.doctor.advice import Advice, Costs, Point, Roof
 from app.doctor.loopback import Load
 from app.settings import Settings
@@ -43,6 +43,8 @@ class Found:
     load: Load
     """With the recommended settings, on the first kind of picture."""
     advice: Sequence[Advice]
+    others: Mapping[str, float]
+    """What others took of the cores while each step was measured; empty where it is not known."""
 
 
 def examine(settings: Settings, say: Say) -> Found:
@@ -54,15 +56,21 @@ def examine(settings: Settings, say: Say) -> Found:
     Raises:
         BackboneError: if the backbone runs on no engine here.
     """
+    watch = others.Watch(usable_cores())
+
+    def begin(step: str) -> None:
+        watch.begin(step)
+        say(step)
+
     with TemporaryDirectory(prefix="gatewatch-doctor-") as folder, _graphs(settings) as cache:
         files = pictures.kinds()
-        first, cores = next(iter(files.values())), usable_cores()
-        points, missing = _engines(settings, cache, first, cores, say)
+        first, cores = next(iter(files.values())), len(usable_cores())
+        points, missing = _engines(settings, cache, first, cores, begin)
         if not points:
             raise BackboneError("; ".join(f"{name}: {why}" for name, why in missing.items()))
         chosen = advice.best(points)
         engine = cast(EngineChoice, chosen.engine)
-        say("decode")
+        begin("decode")
         embedder = engines.load(engine, chosen.threads, settings, cache)
         on_cpu = embedder.device == "cpu"
         decode_s = {kind: _seconds(_decoding(f, settings, embedder)) for kind, f in files.items()}
@@ -77,20 +85,31 @@ def examine(settings: Settings, say: Say) -> Found:
             }
         )
         with loopback.running(ours, embedder) as served:
-            say("judge")
+            begin("judge")
             served.fit(_pictures(Path(folder)))
             detector = served.service.catalogue.get(loopback.NAME).detector
             judge_s = _seconds(_judging(detector, embedder, first, settings))
-            say("http")
+            begin("http")
             costs = {
                 kind: Costs(decode_s[kind], judge_s, served.http_s(file), chosen.images_per_s)
                 for kind, file in files.items()
             }
-            say("load")
+            begin("load")
             load = served.load(first, CLIENTS_A_CORE * cores)
+            watch.end()
         roofs = {kind: advice.roof(cost, cores, on_cpu=on_cpu) for kind, cost in costs.items()}
         wise = advice.recommend(points, list(costs.values()), cores, on_cpu=on_cpu)
-        return Found(cores, embedder.device, points, missing, costs, roofs, load, wise)
+        return Found(
+            cores=cores,
+            device=embedder.device,
+            points=points,
+            missing=missing,
+            costs=costs,
+            roofs=roofs,
+            load=load,
+            advice=wise,
+            others=watch.shares,
+        )
 
 
 def steps() -> int:
@@ -98,11 +117,11 @@ def steps() -> int:
     return len(engines.ENGINES) + 4
 
 
-def usable_cores() -> int:
-    """Return the cores that this process may run on."""
+def usable_cores() -> Collection[int]:
+    """Return the numbers of the cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return os.sched_getaffinity(0)
+    return range(os.cpu_count() or 1)
 
 
 def _engines(

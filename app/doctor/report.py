@@ -8,6 +8,7 @@ from rich.table import Table
 
 from app.doctor.advice import Stage
 from app.doctor.examination import Found
+from app.doctor.others import BUSY
 
 BOUND: dict[Stage, str] = {
     "decode": "decode-bound: faster cores, or smaller pictures",
@@ -51,8 +52,25 @@ def tables(found: Found) -> Iterable[Table]:
     yield settings
 
 
+def warning(found: Found) -> str | None:
+    """Return what is to be known before anything else of figures that are not to be trusted."""
+    if max(found.others.values(), default=0.0) < BUSY:
+        return None
+    return (
+        f"not to be trusted: {_others(found)}. The figures, and the settings that follow from "
+        "them, may be far off: repeat it on a quiet machine."
+    )
+
+
+def _others(found: Found) -> str:
+    if not found.others:
+        return "what others took of the cores is not known: nothing counts it here"
+    step, share = max(found.others.items(), key=lambda each: each[1])
+    return f"others took at most {share:.0%} of the cores (while it measured {step})"
+
+
 def lines(found: Found) -> Iterable[str]:
-    """Return the bottleneck of each kind of picture, and what the service achieved."""
+    """Return the bottleneck of each kind of picture, what was achieved, what others took."""
     for kind, roof in found.roofs.items():
         yield f"{kind}: at most {roof.images_per_s:.0f} images/s, {BOUND[roof.bottleneck]}"
     load, kind = found.load, next(iter(found.roofs))
@@ -60,6 +78,7 @@ def lines(found: Found) -> Iterable[str]:
         f"{kind}, over HTTP, {load.clients} clients on the same cores: {load.images_per_s:.0f} "
         f"images/s, p50 {load.p50_ms:.0f} ms, p99 {load.p99_ms:.0f} ms"
     )
+    yield _others(found)
 
 
 def as_json(found: Found) -> dict[str, Any]:
@@ -70,5 +89,6 @@ def as_json(found: Found) -> dict[str, Any]:
 def environment_file(found: Found) -> str:
     """Return the settings as lines that shells and Docker Compose's env_file read."""
     parts = ["# Made by gatewatch doctor for this machine; each setting after its reason.\n"]
+    parts.append(f"# {warning(found) or _others(found)}\n")
     parts += [f"# {item.reason}\n{item.variable}={item.value}\n" for item in found.advice]
     return "".join(parts)

@@ -119,6 +119,8 @@ async def _files(form: FormData, max_images: int, kind_of: KindOf) -> Upload:
             images.append(_from_file(value))
         elif field == TEXTS_FIELD and isinstance(value, str):
             texts.append(value)
+        elif field in FIELDS:
+            raise no_file(field)
         else:
             raise _unexpected(field)
     if not images:
@@ -134,6 +136,11 @@ async def _files(form: FormData, max_images: int, kind_of: KindOf) -> Upload:
     if len(images) > max_images:  # a pair is one; the parser leaves room for both, and the mask
         raise too_many(max_images)
     return Upload(images, masks[0] if masks else None)
+
+
+def no_file(field: str) -> MalformedUploadError:
+    """Return what is said of text where a file belongs: with curl, of a forgotten @."""
+    return MalformedUploadError(f"field {field!r} is text, not a file: with curl, {field}=@FILE")
 
 
 def _unexpected(field: str) -> MalformedUploadError:

@@ -11,7 +11,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.errors import MalformedUploadError, UploadTooLargeError
-from app.images.sources import FIELD, FIELDS, MASK_FIELD, TEXTS_FIELD
+from app.images.sources import FIELD, FIELDS, MASK_FIELD, TEXTS_FIELD, no_file
 from app.intake.archives import CHUNK
 from app.intake.grouping import Grouping
 from app.intake.limits import quoted
@@ -118,7 +118,7 @@ class _Form:
 
     def _refuse(self, name: str) -> None:
         if name in self._files:
-            raise MalformedUploadError(f"field {name!r} has no file name: send files")
+            raise no_file(name)
         if name in {MASK_FIELD, GROUPS_FIELD}:
             raise MalformedUploadError(f"field {name!r} comes twice: one counts for all images")
         files = repr(FIELD)

@@ -18,6 +18,7 @@ from http_helpers import (
 )
 from starlette.testclient import TestClient
 
+from app.main import describe
 from detector.embedder import Embedder
 
 BAD_NAMES = (".hidden", "-dash", "a b", "é", "a" * 64, "a%0A", "a%00", "%ED%A0%80", "a;b", "a'--")
@@ -52,6 +53,37 @@ def test_another_request_id_is_replaced(client: TestClient, sent: str) -> None:
     ids = [problem(answer, 404, "about:blank")["request_id"] for answer in answers]
     assert all(re.fullmatch("[0-9a-f]{32}", made) for made in ids)
     assert ids[0] != ids[1]
+
+
+def _takes_json() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield method, path and description of what takes JSON and nothing else."""
+    for path, methods in describe().openapi()["paths"].items():
+        for method, operation in methods.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            if list(content) == ["application/json"] and not path.startswith("/v2"):
+                yield method, path.replace("{name}", "whole"), operation
+
+
+def test_json_under_another_content_type_is_415(client: TestClient) -> None:
+    """Contract: wherever JSON is taken, and as described: curl's default is that of forms."""
+    asked = list(_takes_json())
+    assert ("post", "/v1/detectors") in [(method, path) for method, path, _ in asked]
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    for method, path, operation in asked:
+        answer = client.request(method, path, content=b'{"name": "p"}', headers=headers)
+        said = problem(answer, 415, "unsupported-media-type")["detail"]
+        assert "send Content-Type: application/json; got 'application/x-www-form-" in said
+        assert "415" in operation["responses"], path
+
+
+def test_json_that_cannot_be_read_says_why_and_where(client: TestClient) -> None:
+    """Contract: of the body of a setting as of samples: what is wrong, at which line and column."""
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    for method, path in (("PUT", "threshold"), ("POST", "score")):
+        address = f"/v1/detectors/whole/{path}"
+        answer = client.request(method, address, content=b"x", headers=headers)
+        said = problem(answer, 422, "invalid-request")["detail"]
+        assert re.fullmatch("body: Invalid JSON: [Ee]xpect(ed|ing) value at line 1 column 1", said)
 
 
 def test_a_failure_nobody_foresaw_is_a_500_that_tells_nothing(

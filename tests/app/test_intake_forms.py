@@ -62,7 +62,8 @@ def test_forms_may_repeat_names(tmp_path: Path) -> None:
     [
         ([part(b"one", field="image")], "unexpected field 'image': send files, named 'images'"),
         ([part(b"one", field="anomalies")], "unexpected field 'anomalies'"),
-        ([part(b"one", file=None)], "'images' has no file name"),
+        ([part(b"one", file=None)], "'images' is text, not a file: with curl, images=@FILE$"),
+        ([part(b"one", field="samples", file=None)], "'samples' is text, .*samples=@FILE$"),
         ([part(b"m", field="mask")] * 2, "'mask' comes twice"),
         ([part(b"{}", field="groups")] * 2, "'groups' comes twice"),
         ([f"--{BOUNDARY}\r\nX-Other: 1\r\n\r\none\r\n".encode()], "no name of a field"),

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import pkgutil
+import re
 from http import HTTPStatus
 from itertools import chain
 from typing import Annotated, Any
@@ -65,6 +66,9 @@ def _api() -> FastAPI:
 
     @api.post("/body")
     def body(body: Body, most: Annotated[int, Query(le=9)] = 1) -> None: ...
+
+    @api.post("/optional")
+    def optional(body: Body | None = None) -> None: ...
 
     @api.delete("/body")
     def delete() -> None: ...
@@ -188,18 +192,66 @@ def test_invalid_requests_name_every_place(
     assert "large" not in response.text  # what was sent is not sent back
 
 
-def test_invalid_json_is_told_as_such(client: TestClient) -> None:
-    """Contract: with the place in the body where it went wrong."""
-    response = client.post("/body", content=b'{"size": ', headers={"content-type": "text/json"})
-    assert problem_of(response, 422)["errors"]
-    json = client.post("/body", content=b'{"size": ', headers={"content-type": "application/json"})
-    assert problem_of(json, 422)["errors"][0]["where"].startswith("body.")
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"x", "Invalid JSON: Expecting value at line 1 column 1"),
+        (b'{"size": ', "Invalid JSON: Expecting value at line 1 column 10"),
+        (b'{\n "size": 1,\n}', "Invalid JSON: .* at line [23] column "),
+    ],
+)
+def test_invalid_json_is_told_as_such(body: bytes, message: str, client: TestClient) -> None:
+    """Contract: with what is wrong, and the place in the body where it went wrong."""
+    response = client.post("/body", content=body, headers={"content-type": "application/json"})
+    (found,) = problem_of(response, 422)["errors"]
+    assert found["where"] == "body"
+    assert re.match(message, found["message"])
+    assert response.json()["detail"] == f"body: {found['message']}"
+
+
+@pytest.mark.parametrize(
+    ("sent", "got"),
+    [
+        ("application/x-www-form-urlencoded", "'application/x-www-form-urlencoded'"),
+        ("text/json; charset=utf-8", "'text/json; charset=utf-8'"),
+        (None, "none"),
+    ],
+)
+@pytest.mark.parametrize("body", [b'{"size": 1}', b'{"size": '])
+def test_json_that_is_not_announced_is_415(
+    sent: str | None, got: str, body: bytes, client: TestClient
+) -> None:
+    """Contract: whatever the body is, what came and what to send in its place."""
+    headers = {} if sent is None else {"content-type": sent}
+    found = problem_of(client.post("/body?most=10", content=body, headers=headers), 415)
+    assert found["type"] == "urn:gatewatch:problem:unsupported-media-type"
+    assert found["detail"] == f"send Content-Type: application/json; got {got}"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["application/json; charset=utf-8", "APPLICATION/JSON", "application/merge-patch+json"],
+)
+def test_json_by_its_other_names_is_json(sent: str, client: TestClient) -> None:
+    """Contract: with parameters, in any case, and of any dialect."""
+    headers = {"content-type": sent}
+    assert client.post("/body", content=b'{"size": 1}', headers=headers).status_code == 200
+    assert client.post("/optional", content=b'{"size": 1}', headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("sent", ["application/x-www-form-urlencoded", "application/json", ""])
+def test_no_body_is_of_no_content_type(sent: str, client: TestClient) -> None:
+    """Contract: a route goes on without a body it does not need; else that is what is missing."""
+    headers = {"content-type": sent}
+    assert client.post("/optional", headers=headers).status_code == 200
+    (found,) = problem_of(client.post("/body", headers=headers), 422)["errors"]
+    assert found == {"where": "body", "message": "Field required"}
 
 
 def test_documented_responses_are_those_of_the_table() -> None:
     """Contract: each status once, with the first line of every error that has it."""
     described = docs(*KINDS, body=True)
-    assert set(described) == {*STATUS.values(), 400, 408, 413, 422}
+    assert set(described) == {*STATUS.values(), 400, 408, 413, 415, 422}
     for kind in KINDS:
         first = (kind.__doc__ or "").splitlines()[0]
         assert first.endswith(".")

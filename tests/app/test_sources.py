@@ -102,7 +102,8 @@ def test_content_type_has_parameters_and_any_case(kind: str) -> None:
     [
         (form(part(b"one", name="image")), "unexpected field 'image'.*'images'"),
         (form(part(b"one"), part(b"two", name="file")), "unexpected field 'file'"),
-        (form(part(b"one", file=None)), "unexpected field 'images': send files"),
+        (form(part(b"one", file=None)), "'images' is text, not a file: with curl, images=@FILE$"),
+        (form(part(b"one", "samples", None)), "'samples' is text, .*samples=@FILE$"),
         (form(part(b"one"), part(b"comment", name="comment", file=None)), "field 'comment'"),
         (form(*[part(b"text", file=None)] * 20), "Too many fields"),
         (form(part(b"x" * 1_100_000, file=None)), "maximum size"),

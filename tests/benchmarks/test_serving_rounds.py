@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,17 +99,6 @@ def test_a_load_says_what_others_took_of_the_machine(asked: list[Plan]) -> None:
     cores = [found[f"{who}_cores"] for who in ("server", "generator", "other", "stolen")]
     assert cores == pytest.approx([0.25, 0.125, 0.625, 0.25])
     assert found["server_ms"] == pytest.approx(500 / 9)
-
-
-def test_the_machine_is_read_from_proc_stat(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Reference: neither idle time nor waiting for disks is work; guests are counted in user."""
-    stat = tmp_path / "stat"
-    stat.write_text("cpu  100 20 30 9999 888 1 2 50 77 66\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
-    monkeypatch.setattr(machine, "STAT", stat)
-    monkeypatch.setattr(machine, "TICKS_A_SECOND", 100)
-    assert machine.used() == pytest.approx((1.53, 0.5))
 
 
 def test_a_process_is_read_from_proc() -> None:

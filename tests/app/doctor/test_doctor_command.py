@@ -1,7 +1,10 @@
 """``gatewatch doctor`` from end to end, briefly: the real network, torch only, a real loopback."""
 
+import contextlib
+import gc
 import itertools
 import json
+import socket
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.doctor import engines, examination, loopback, pictures
+from app.doctor import engines, examination, loopback, others, pictures
 from app.settings import Settings, check_environment
 from detector.embedder import Embedder
 
@@ -47,6 +50,7 @@ def test_the_doctor_measures_and_writes(tmp_path: Path, monkeypatch: pytest.Monk
     for costs in found["costs"].values():
         assert min(costs.values()) > 0
     assert found["load"]["images_per_s"] > 0
+    assert list(found["others"]) == ["torch", "onnx", "decode", "judge", "http", "load"]
 
     written = [line for line in file.read_text().splitlines() if not line.startswith("#")]
     variables = dict(line.split("=") for line in written)
@@ -101,6 +105,37 @@ def test_http_is_measured_on_a_detector_that_is_known(
     assert found.count(True) >= 10
 
 
+@pytest.mark.usefixtures("_brief")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_busy_machine_is_told_first(
+    as_json: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: above all figures; with JSON on the other stream; in what is written, too."""
+    busy_s = itertools.count(step=1000.0)
+    monkeypatch.setattr(others, "used", lambda _cores: others.Used(next(busy_s), 0.0))
+    file = tmp_path / "settings.env"
+    arguments = ["doctor", "--write", str(file), *(["--json"] if as_json else [])]
+    ended = CliRunner().invoke(cli, arguments)
+    assert ended.exit_code == 0, ended.output
+    told, other = (ended.stderr, ended.stdout) if as_json else (ended.stdout, ended.stderr)
+    assert "gatewatch: not to be trusted" in told
+    assert "not to be trusted" not in other
+    assert as_json or told.startswith("gatewatch: not to be trusted")
+    assert "# not to be trusted" in file.read_text()
+
+
+def test_no_request_waits_for_acknowledgements(tmp_path: Path, embedder: Embedder) -> None:
+    """Contract: the service sends what it has, however small: else an answer takes 40 ms more."""
+    with (
+        loopback.running(Settings(data_dir=tmp_path, port=0), embedder) as served,
+        contextlib.closing(served._connect()) as connection,
+    ):
+        served._ask(connection, loopback.UNFITTED, _jpeg())
+        ours = connection.sock.getsockname()
+        (theirs,) = (each for each in gc.get_objects() if _peer(each) == ours)
+        assert theirs.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_refused_client_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contract: it asks again after a while, not at once."""
     pauses: list[float] = []
@@ -112,6 +147,14 @@ def test_a_refused_client_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
         loopback.Loopback(None, None, 1).load(b"", 1)  # type: ignore[arg-type]
     assert pauses
     assert set(pauses) == {loopback.REFUSED_PAUSE_S}
+
+
+def _peer(what: object) -> Any:
+    """Return the other end of what may be a connection."""
+    if type(what) is socket.socket:
+        with contextlib.suppress(OSError):
+            return what.getpeername()
+    return None
 
 
 def _jpeg() -> bytes:
