@@ -210,9 +210,8 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
         {"where": ".".join(map(str, item["loc"])), "message": item["msg"]}
         for item in error.errors()
     ]
-    if isinstance(
-        bad := error.__cause__, json.JSONDecodeError
-    ):  # FastAPI leaves out what and where
+    # FastAPI leaves out what is wrong, and where.
+    if isinstance(bad := error.__cause__, json.JSONDecodeError):
         message = f"Invalid JSON: {bad.msg} at line {bad.lineno} column {bad.colno}"
         found = [{"where": "body", "message": message}]
     detail = "; ".join(f"{item['where']}: {item['message']}" for item in found)
