@@ -76,7 +76,7 @@ class Telemetry:
         )
         self.stage_seconds = Histogram(
             "gatewatch_stage_duration_seconds",
-            "Time of an image in a stage: forward is its batch's, score that of all detectors.",
+            "Time of an image in a stage: forward is its batch's, score the sum of its detectors.",
             ["stage"],
             buckets=STAGE_BUCKETS,
             registry=registry,

@@ -5,8 +5,9 @@ in, or writes them to a log in the database, from which the detector's writer in
 takes them (``writer``). Each detector that was asked costs some milliseconds a round, whatever it
 was asked: of many detectors the notes gather for longer, so that rounds leave most of the time to
 others. What cannot be written stays in the buffer and is tried again; what a crash forgets is a
-second of evidence of one process, of many detectors up to four. Images for which the buffer has no
-room are counted in the state. Windows that these fill are tested by another thread (``testing``).
+second of evidence of one process, of many detectors some seconds. Images for which the buffer has
+no room are counted in the state. Windows that these fill are tested by another thread
+(``testing``).
 
 Any number of processes may watch the same detector: the evidence is that of one which has seen all
 images in the order in which they were written, true to these seconds.
@@ -42,12 +43,12 @@ GATHER_S = 1.0
 """How long notes wait for others at least: as old as that may be what is kept."""
 REST = 4.0
 """How many times as long as the last round took they wait, up to ``LONGEST_S``."""
-LONGEST_S = 4.0
-"""Less than half a lease, which each round may have to prolong."""
+LONGEST_S = 3.0
+"""With a round of a second or two still half a lease, which the next one may have to prolong."""
 WAITING_IMAGES = 10_000
 """Most images that wait, some 10 MB."""
-SQUEEZED_IMAGES = 2000
-"""Most of them with squeezes of their own, some 15 MB; later ones are in no window."""
+SQUEEZED_IMAGES = 4000
+"""Most of them with squeezes, some 30 MB; later ones are in no window. Half of them end a rest."""
 SHOW_S = 15.0
 """How old what the metrics show of a detector may be that another process writes."""
 OFF = "It is switched off: GATEWATCH_DRIFT_FALSE_ALARM_IMAGES is 0."
@@ -82,7 +83,7 @@ class Watch:
             )
             self._writer = Writer(self._monitors, storage.database)
         self._waiting: list[Note] = []
-        self._images = self._squeezed = 0
+        self._images = 0
         self._dropped: Counter[str] = Counter()
         self._some, self._stopping = asyncio.Event(), asyncio.Event()
         self._many = asyncio.Event()
@@ -120,14 +121,10 @@ class Watch:
             self._too_fast.inc(len(seen.images))
             self._writer.complain("images are scored faster than drift can be watched")
             return
-        shared = bool(self._waiting) and self._waiting[-1].squeeze is seen.squeeze
-        note = Note.of(seen, squeezed=shared or self._squeezed < SQUEEZED_IMAGES)
-        if note.squeeze is not None and not shared:  # else it has that of the detector before it
-            self._squeezed += len(seen.images)
-        self._waiting.append(note)
+        self._waiting.append(Note.of(seen, squeezed=self._images < SQUEEZED_IMAGES))
         self._images += len(seen.images)
         self._some.set()
-        if self._images >= WAITING_IMAGES / 2 or self._squeezed >= SQUEEZED_IMAGES / 2:
+        if self._images >= SQUEEZED_IMAGES / 2:
             self._many.set()
 
     async def flush(self) -> None:
@@ -219,13 +216,10 @@ class Watch:
             took_s = clock() - started_s
 
     async def _pause(self, rest_s: float) -> None:
-        """Wait for notes, and then for more of them; and not for longer, as others have some.
-
-        Who rests takes many of them in sooner.
-        """
-        if not await within(GATHER_S, self._some):
-            return
-        if not await within(GATHER_S, self._stopping):
+        """Wait for notes, and then for more of them; and not for longer, as others have some."""
+        if await within(GATHER_S, self._some):
+            await within(GATHER_S, self._stopping)
+        if not self._stopping.is_set():
             await within(rest_s - GATHER_S, self._many)
         self._some.clear()
 
@@ -247,7 +241,6 @@ class Watch:
                 self._dropped.update(dropped)
                 waits = sum(len(note.ids) for note in self._waiting)
                 self._images = self._writer.images + waits
-                self._squeezed = self._images
                 self._many.clear()
 
 

@@ -136,7 +136,7 @@ class Verdicts:
             shown = Shown([sources[i].name for i in part], list(part.values()), group)
             able = [each for each in answers if each.error is None]
             await self._judge(able, shown, part, turns)
-        self._took(answers)
+        self._took([each for each in answers if each.error is None])
         return [self._told(answer, false_discovery_rate) for answer in answers]
 
     async def _judge(

@@ -75,7 +75,8 @@ def requests() -> list[Json]:
     return [
         timeseries(
             "Stage time, 95th percentile",
-            "Where an image's time goes: decode, queue, forward, score; total is all of it.",
+            "Where an image's time goes: decode, queue, forward, score (the sum of all detectors "
+            "that judge it); total is all of it.",
             target("stage:gatewatch_stage_duration_seconds:p95_5m", "{{stage}}"),
             unit="s",
         ),

@@ -1,25 +1,23 @@
 """How long notes gather: a second, and longer where many detectors make rounds long."""
 
 import asyncio
+import threading
 import time
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from history_helpers import Line
 from watch_helpers import parts
 
 from app.monitoring import watch
 from app.monitoring.writer import Writer
-from app.scoring.judging import Seen
 from app.within import within
 
 
 def test_rounds_leave_most_of_the_time_to_others(
     bolts: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Contract: four times what the last one took, but four seconds at most; unless many wait."""
+    """Contract: four times what the last one took, but some seconds at most."""
     rests: list[float] = []
 
     async def hurried(seconds: float, event: asyncio.Event) -> bool:
@@ -49,38 +47,42 @@ def test_rounds_leave_most_of_the_time_to_others(
         return rests[-1] + watch.GATHER_S
 
     assert watch.REST * 0.3 <= rest_after(0.3) <= watch.LONGEST_S
-    assert rest_after(1.1) == watch.LONGEST_S
-
-
-def seen(bolts: Line, squeeze: np.ndarray | None) -> Seen:
-    """Return what scoring one picture has to note, with a squeeze of ours."""
-    found: list[Seen] = []
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(watch.Watch, "note", lambda _, one: found.append(one))
-        bolts.score(parts(5000, 1))
-    return replace(found[0], squeeze=squeeze)
+    assert rest_after(0.8) == watch.LONGEST_S
 
 
 def test_many_that_wait_end_the_rest(bolts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract: half of what there is room for, of images or of squeezes, which several share."""
+    """Contract: half of those that may have squeezes, so that none of them does without."""
     monkeypatch.setattr(watch, "GATHER_S", 60.0)
-    monkeypatch.setattr(watch, "WAITING_IMAGES", 40)
-    monkeypatch.setattr(watch, "SQUEEZED_IMAGES", 4)
-    drift, shared = bolts.service.drift, np.zeros((1, 6), np.float32)
-    plain, squeezed = seen(bolts, None), seen(bolts, shared)
+    monkeypatch.setattr(watch, "SQUEEZED_IMAGES", 40)
+    many = bolts.service.drift._many
+    bolts.score(parts(5000, 19))
+    assert not many.is_set()
+    bolts.score(parts(5100, 1))
+    assert many.is_set()
+    assert bolts.get("/drift")["images"] == 20  # with all that was scored up to now
+    assert not many.is_set()
 
-    async def noted(*some: Seen) -> tuple[bool, list[bool]]:
-        for each in some:
-            drift.note(each)
-        waiting = [note.squeeze is not None for note in drift._waiting]
-        enough = drift._many.is_set()
-        drift._waiting.clear()
-        drift._images = drift._squeezed = 0
-        drift._many.clear()
-        return enough, waiting
 
-    assert bolts.call(lambda: noted(*[plain] * 19)) == (False, [False] * 19)
-    assert bolts.call(lambda: noted(*[plain] * 20))[0]
-    assert bolts.call(lambda: noted(*[squeezed] * 10)) == (False, [True] * 10)
-    others = [replace(squeezed, squeeze=shared.copy()) for _ in range(6)]
-    assert bolts.call(lambda: noted(*others)) == (True, [True] * 4 + [False] * 2)
+def test_who_only_takes_what_others_wrote_rests_too(
+    bolts: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract: without a note of its own, a long round is followed by a long rest."""
+    rests: list[float] = []
+    seen = threading.Event()
+
+    async def hurried(seconds: float, event: asyncio.Event) -> bool:
+        if event is bolts.service.drift._many:
+            rests.append(seconds)
+            if len(rests) > 2:
+                seen.set()
+        return await within(min(seconds, 0.01), event)
+
+    def long_round(self: Writer, *arguments: Any) -> None:
+        time.sleep(0.3)
+        real(self, *arguments)
+
+    real = Writer.round
+    monkeypatch.setattr(Writer, "round", long_round)
+    monkeypatch.setattr(watch, "within", hurried)
+    assert seen.wait(60)
+    assert rests[-1] + watch.GATHER_S >= watch.REST * 0.3
