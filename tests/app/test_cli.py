@@ -249,7 +249,7 @@ def test_a_data_directory_that_is_a_file_is_refused(
 ) -> None:
     """Contract: exit code 1 and which file, on every command that needs it."""
     monkeypatch.setenv("GATEWATCH_DATA_DIR", str(folders / "empty" / "notes.txt"))
-    for arguments in (["serve"], ["fit", "x", "train"], ["score", "x", "test"]):
+    for arguments in (["serve", "--port", "0"], ["fit", "x", "train"], ["score", "x", "test"]):
         assert "notes.txt" in run(*arguments, exit_code=1).stderr
 
 
