@@ -21,6 +21,7 @@ from app.commands.target import KeyFile, Url, connected, failures, refuse_key_fi
 from app.errors import UnknownKeyError
 from app.schemas.keys import KeyInfo, KeyMade
 from app.storage.audit import By
+from app.storage.data_dir import require_data_dir
 from app.storage.database import open_database
 from app.storage.keys import Keys, check
 from app.storage.tables import now
@@ -80,6 +81,8 @@ def _opened(url: str | None, key_file: Path | None) -> Iterator[Stored | Client]
         refuse_key_file(key_file)
         settings = settings_or_end()
         address = settings.database.get_secret_value() if settings.database else None
+        if address is None:
+            require_data_dir(settings.data_dir)
         database = open_database(address, settings.data_dir)
         try:
             yield Stored(Keys(database))
