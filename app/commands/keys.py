@@ -17,6 +17,7 @@ from app.access.credentials import Role, without_secrets
 from app.commands.common import Reason, console, settings_or_end
 from app.commands.local.base import answer
 from app.commands.sent import print_json
+from app.commands.tables import columns
 from app.commands.target import KeyFile, Url, connected, failures, refuse_key_file
 from app.errors import UnknownKeyError
 from app.schemas.keys import KeyInfo, KeyMade
@@ -184,9 +185,9 @@ def revoke(
 
 
 def _table(listed: list[answers.KeyInfo]) -> Table:
-    table = Table()
-    for heading in ("id", "name", "role", "state", "per minute", "expires", "made by"):
-        table.add_column(heading, no_wrap=heading == "id", overflow="fold")
+    free = ("name", "per minute", "expires", "made by")
+    headings = ("id", "name", "role", "state", "per minute", "expires", "made by")
+    table = columns(Table(), *headings, wraps=free)
     for key in listed:
         expires = f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "-"
         limit = str(key.per_minute or "-")
