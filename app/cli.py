@@ -1,11 +1,12 @@
 """The command line: ``gatewatch serve``, and the same use cases with or without a server."""
 
 import json
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 
-from app import __version__, serving
+from app import __version__, listening, serving
 from app.bench.command import ListOptions, bench
 from app.commands.adapting import adapt
 from app.commands.bulk import merge
@@ -35,12 +36,15 @@ def serve(
 ) -> None:
     """Serve the HTTP API."""
     settings = settings_of_environment(host=host, port=port)
-    try:
-        app = create_app(settings)
-    except (DetectorError, OSError) as error:
-        typer.echo(f"gatewatch: {error}", err=True)
-        raise typer.Exit(1) from error
-    if not serving.serve(app, settings):
+    with ExitStack() as held:
+        try:  # the port first: to load a backbone takes a while
+            sockets = held.enter_context(listening.bound(settings.host, settings.port))
+            app = create_app(settings)
+        except (DetectorError, OSError) as error:
+            typer.echo(f"gatewatch: {error}", err=True)
+            raise typer.Exit(1) from error
+        in_order = serving.serve(app, settings, sockets)
+    if not in_order:
         raise typer.Exit(1)
 
 

@@ -49,6 +49,7 @@ from app.routes import (
 from app.service import Service
 from app.settings import Settings
 from app.storage import Storage
+from app.storage.data_dir import require_data_dir
 from app.sweeping import sweeping
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
@@ -96,7 +97,9 @@ def create_service(
     Raises:
         BackboneError: if the backbone is unknown or has no gates, its weights are wrong or out of
             reach, or the device is missing.
+        StorageError, StorageUnavailableError: if what is stored cannot be used.
     """
+    require_data_dir(settings.data_dir)  # first: to load a backbone takes a while
     # The statistics are many small systems: BLAS threads cost them more than they give, most of
     # all beside torch's, and their number would show in the last bits of a score.
     threadpool_limits(1, user_api="blas")

@@ -7,20 +7,24 @@ left behind.
 """
 
 import gc
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
-from app import connections
+from app import connections, listening
 from app.health.draining import Drain
 from app.priority import interrupt_nobody
 from app.settings import Settings
+
+log = logging.getLogger("uvicorn.error")
 
 GRACE_S = 10.0
 """How long a server may take to stop its parts after the drain."""
@@ -44,7 +48,15 @@ class Server(uvicorn.Server):
         Libraries and models are some 370,000 objects. To look through them takes 0.2 s, in which
         nobody is answered, and it would be done just when many requests wait.
         """
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+            listening.require_open(sockets or ())
+        except OSError as error:  # somebody listens there since it was bound
+            log.error("%s", listening.refusal(error, self.config.host, self.config.port))
+            await self._give_up()
+            return
+        if sockets:  # else it is told already
+            log.info("Uvicorn running on %s (Press CTRL+C to quit)", _url(sockets))
         gc.collect()
         gc.freeze()
 
@@ -63,6 +75,13 @@ class Server(uvicorn.Server):
         """End, because nothing can be scored any more."""
         self.failed = True
 
+    async def _give_up(self) -> None:
+        """End before it has begun to serve."""
+        self.failed = self.should_exit = True
+        for listener in self.servers:
+            listener.close()
+        await self.lifespan.shutdown()
+
     async def on_tick(self, counter: int) -> bool:
         """Begin the drain when it is asked for, and end once it is over."""
         asked = self.failed or self._signal is not None
@@ -79,8 +98,20 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def serve(app: FastAPI, settings: Settings) -> bool:
-    """Serve until a signal; return whether it ended in good order."""
+def serve(app: FastAPI, settings: Settings, sockets: Sequence[socket.socket] | None = None) -> bool:
+    """Serve until a signal; return whether it ended in good order.
+
+    Args:
+        app: that is served.
+        settings: of the process.
+        sockets: bound already, for who has to load the application first; else they are here.
+
+    Raises:
+        CannotListenError: if there are none, and they cannot be bound.
+    """
+    if sockets is None:
+        with listening.bound(settings.host, settings.port) as ours:
+            return serve(app, settings, ours)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -97,5 +128,11 @@ def serve(app: FastAPI, settings: Settings) -> bool:
     interrupt_nobody()
     server = Server(config, app.state.drain, settings.drain_seconds)
     app.state.service.ingest.batcher.on_fatal = server.fail
-    server.run()
+    server.run(sockets=list(sockets))
     return not server.failed
+
+
+def _url(sockets: Sequence[socket.socket]) -> str:
+    """Return where the first one is; the others are other addresses of the same host."""
+    host, port = sockets[0].getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

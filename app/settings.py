@@ -25,7 +25,11 @@ class Settings(BaseSettings):
     """The configuration; built once where the process starts, then passed down."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, use_attribute_docstrings=True, extra="forbid"
+        env_prefix=PREFIX,
+        frozen=True,
+        use_attribute_docstrings=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # which would be all that is set, secrets, too
     )
 
     host: str = "127.0.0.1"
@@ -165,10 +169,15 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _largest_request_fits(self) -> "Settings":
-        if self.queue_images < self.max_request_images:
-            raise ValueError("queue_images must be at least max_request_images")
-        if self.queue_bytes < self.max_body_bytes:
-            raise ValueError("queue_bytes must be at least max_body_bytes")
+        pairs = (("queue_images", "max_request_images"), ("queue_bytes", "max_body_bytes"))
+        wrong = [
+            f"{variable(queue)}: must be at least {variable(largest)}, {getattr(self, largest)}, "
+            "or such a request could never be taken"
+            for queue, largest in pairs
+            if getattr(self, queue) < getattr(self, largest)
+        ]
+        if wrong:
+            raise ValueError("\n".join(wrong))
         return self
 
     @property
@@ -198,13 +207,18 @@ class Settings(BaseSettings):
         }
 
 
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{PREFIX}{name}".upper()
+
+
 def check_environment(environment: Mapping[str, str] = os.environ) -> None:
     """Refuse variables with our prefix that no setting reads, so that a typing error is noticed.
 
     Raises:
         ValueError: naming the strays and the settings that exist.
     """
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    known = {variable(name) for name in Settings.model_fields}
     strays = sorted(
         name
         for name in environment

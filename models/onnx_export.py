@@ -13,7 +13,12 @@ shapes that it knows.
 import logging
 import multiprocessing
 import os
+import signal
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -84,20 +89,23 @@ def export_apart(
     """Do the same in a process of its own, at a lower priority.
 
     The exporter holds the interpreter for many seconds, takes a gigabyte, warns and logs at will; a
-    service that answers meanwhile must not feel it.
+    service that answers meanwhile must not feel it. It ends when this process does, without a word.
 
     Raises:
         RuntimeError: if the exporter fails, with what it said.
     """
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    what = (theirs, packed, preprocessing, channels, side_px)
-    process = context.Process(target=_export_into, args=what, daemon=True)
-    process.start()
+    ours, theirs = context.Pipe()
+    # The network is no argument of it: to write one so large takes until the process has imported
+    # what it needs, and if this one ends meanwhile, the other complains of half an argument.
+    process = context.Process(target=_export_over, args=(theirs,), daemon=True)
+    with _without_interrupts():
+        process.start()
     theirs.close()
     try:
+        ours.send((packed, preprocessing, channels, side_px))
         content = ours.recv()
-    except EOFError:
+    except (EOFError, OSError):
         content = "its process ended"
     process.join()
     ours.close()
@@ -106,11 +114,37 @@ def export_apart(
     return bytes(content)
 
 
-def _export_into(pipe: Connection, packed: PackedNetwork, *how: Any) -> None:
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Have what this thread starts never hear of Ctrl-C, which a terminal sends to all it runs."""
+    resource_tracker.ensure_running()  # else it would be started within, and lift the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _export_over(pipe: Connection) -> None:
+    """Export what comes, and send the graph or what went wrong; nobody may be there any more."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, OSError):
+        pipe.send(_exported(*pipe.recv()))
+
+
+def _end_with_parent() -> None:
+    """End with the process that wants the graph, however that ends."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _exported(packed: PackedNetwork, *how: Any) -> bytes | str:
     os.nice(NICENESS)
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     try:
-        pipe.send(export(packed.unpack(), *how))
+        return export(packed.unpack(), *how)
     except Exception as error:  # of any kind; it goes on there in words
-        pipe.send(f"{type(error).__name__}: {error}".splitlines()[0])
+        return f"{type(error).__name__}: {error}".splitlines()[0]

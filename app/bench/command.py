@@ -15,8 +15,8 @@ from app.bench import measure, plots, results, summary
 from app.bench.images import Reader
 from app.bench.layouts import BenchError, find_sets
 from app.bench.run import Failure, Outcome, Plan, run
-from app.commands.common import console
-from app.settings import Settings, check_environment
+from app.commands.common import console, settings_or_end
+from app.settings import Settings
 from detector.embedder import BACKBONES, Embedder
 from detector.errors import DetectorError
 from detector.spec import DEFAULT_IMAGE_SIZE
@@ -79,21 +79,13 @@ def bench(
     try:
         if compare not in {"", *PEERS}:
             raise BenchError(f"nothing to compare with named {compare!r}; there is: anomalib")
-        settings = _settings()
+        settings = settings_or_end()
         plan = Plan(find_sets(folders), list(dict.fromkeys(seeds or [0])), size, train_limit)
         threadpool_limits(1, user_api="blas")  # as the service does
         _measure(plan, _heats(settings, backbone or [], config or [], compare, size), out)
     except (BenchError, DetectorError, OSError) as error:
         typer.echo(f"gatewatch: {error}", err=True)
         raise typer.Exit(1) from error
-
-
-def _settings() -> Settings:
-    try:
-        check_environment()
-        return Settings()
-    except ValueError as error:
-        raise BenchError(str(error)) from error
 
 
 Heat = tuple[Sequence[measure.Group], Reader]

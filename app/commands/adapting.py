@@ -10,7 +10,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from app.commands.common import console
+from app.commands.common import console, settings_or_end
 from app.commands.following import followed
 from app.commands.learning import report
 from app.commands.local.base import File, answer, name_of
@@ -21,7 +21,6 @@ from app.intake.local_images import LocalImages
 from app.learning import adapting
 from app.learning.adapting import Options
 from app.schemas.adapt import AdaptedGates
-from app.settings import Settings, check_environment
 from detector.adapt import Report
 from detector.errors import InvalidSpecError
 from detector.gate_judging import Figures
@@ -81,7 +80,7 @@ def adapt(
 
 def _here(files: Sequence[File], options: Options, out: Path) -> answers.AdaptedGates:
     """Adapt them in this process."""
-    settings = _settings()
+    settings = settings_or_end()
     images = LocalImages.of([path for _, path in files], called=name_of)
     with (
         threadpool_limits(1, user_api="blas"),  # systems this small lose time to more
@@ -136,14 +135,6 @@ def _fetch(client: Client, job: str, sha256: str | None, out: Path) -> None:
         out.unlink()
         raise UnexpectedAnswerError("the gates came damaged: fetch them again")
     out.with_suffix(".sha256").write_text(f"{sha256}  {out.name}\n")
-
-
-def _settings() -> Settings:
-    try:
-        check_environment()
-        return Settings()
-    except ValueError as error:
-        raise InvalidSpecError(str(error)) from error
 
 
 def _beside(out: Path) -> Path:

@@ -19,6 +19,7 @@ from app.commands.learning import Parameter, warn
 from app.commands.making import finished, part_here, part_on_ray, require_images, tell
 from app.commands.target import failures, refuse_key_file
 from app.errors import StorageUnavailableError
+from app.storage.data_dir import require_data_dir
 
 UNFINISHED = 75
 """Exit code of a fit that was stopped, or whose store failed: sysexits' EX_TEMPFAIL. The same
@@ -49,6 +50,8 @@ def fit(
     with _told():
         settings = settings_of_environment()
         require_images(name, asked, settings)
+        if not asked.shard:  # a share is kept in a file of its own
+            require_data_dir(settings.data_dir)
         plan, how = asked.plan, how_of(asked, settings)
         asked.finish.check()
         with tqdm(desc="list", unit=" found", delay=1.0) as bar:

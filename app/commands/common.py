@@ -5,10 +5,10 @@ import logging
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
-from app.settings import Settings, check_environment
+from app.environment import InvalidSettingsError, read_settings
+from app.settings import Settings
 from app.storage.audit import By
 from gatewatch.images import sendable
 
@@ -37,19 +37,24 @@ SAYS_ADDRESSES = ("httpx", "httpcore")
 
 
 def settings_of_environment(**overrides: Any) -> Settings:
-    """Return the settings of the environment, or end the program with what is wrong with it."""
-    try:
-        check_environment()
-        settings = Settings(**{k: v for k, v in overrides.items() if v is not None})
-    except (ValueError, ValidationError) as error:
-        typer.echo(f"gatewatch: {error}", err=True)
-        raise typer.Exit(2) from error
+    """Return the settings of the environment, and log as they say; else as ``settings_or_end``."""
+    settings = settings_or_end(**overrides)
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(levelname)s %(name)s %(message)s"
     )
     for name in SAYS_ADDRESSES:
         logging.getLogger(name).setLevel(logging.WARNING)
     return settings
+
+
+def settings_or_end(**overrides: Any) -> Settings:
+    """Return the settings of the environment, or end the program with what is wrong with it."""
+    try:
+        return read_settings(**overrides)
+    except InvalidSettingsError as error:
+        for line in str(error).splitlines():
+            typer.echo(f"gatewatch: {line}", err=True)
+        raise typer.Exit(2) from error
 
 
 def console() -> Console:

@@ -20,7 +20,7 @@ from gatewatch import DetectorInfo
 
 Kind = Annotated[
     str | None,
-    typer.Option(help="What its samples are: image, or another kind that GET /v1/info names."),
+    typer.Option(help="What its samples are: image, or another kind; see docs/kinds.md."),
 ]
 View = Annotated[
     list[str] | None,

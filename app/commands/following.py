@@ -1,5 +1,6 @@
 """Jobs as commands wait for them, with a bar; and ``gatewatch cancel``, for those of a server."""
 
+import re
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -11,6 +12,7 @@ from app.commands.target import KeyFile, Url, connected, failures
 from gatewatch import GatewatchError, Job, UnknownJobError
 
 R = TypeVar("R")
+JOB = "[0-9a-f]{32}"
 INTERRUPTED = 130
 """What a shell makes of a program that Ctrl-C has ended."""
 
@@ -62,8 +64,10 @@ def cancel(
     """Cancel a job of a server: no version is made."""
     if not url:
         raise typer.BadParameter("jobs are a server's: give its address with --url")
-    if job in ("", ".", ".."):
-        raise typer.BadParameter("give the id of a job, as GET /v1/jobs tells it")
+    if not re.fullmatch(JOB, job):
+        raise typer.BadParameter(
+            "give the id of a job, 32 of 0-9 and a-f, as the command told it that began the job"
+        )
     with failures(), connected(url, key_file) as client:
         info = client.cancel(job, reason=reason)
     said = "is being cancelled" if info.state == "running" else f"is {info.state}"

@@ -12,6 +12,7 @@ from app.commands.local.base import name_of
 from app.commands.parts import in_parts, joined
 from app.commands.samples import Samples
 from app.commands.sent import MaskFile, content, files, print_json
+from app.commands.tables import columns
 from app.commands.target import KeyFile, Url, limits, opened
 from app.intake.grouping import check_group
 from gatewatch import Scores
@@ -93,8 +94,8 @@ def draw_map(
 
 def _table(scores: Scores, noun: str) -> Table:
     table = Table(title=f"{scores.detector}, version {scores.version}")
-    for heading in (noun, "score", "threshold", "p-value", "verdict"):
-        table.add_column(heading, justify="left" if heading in {noun, "verdict"} else "right")
+    numbered = ("score", "threshold", "p-value")
+    columns(table, noun, *numbered, "verdict", wraps={noun, "verdict"}, right=numbered)
     for result in scores.results:
         numbers = (result.score, result.threshold, result.p_value)
         reason = f": {result.problem.detail}" if result.problem else ""

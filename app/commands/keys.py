@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.table import Table
 
 from app.access.credentials import Role, without_secrets
-from app.commands.common import Reason, console
+from app.commands.common import Reason, console, settings_or_end
 from app.commands.local.base import answer
 from app.commands.sent import print_json
+from app.commands.tables import columns
 from app.commands.target import KeyFile, Url, connected, failures, refuse_key_file
 from app.errors import UnknownKeyError
 from app.schemas.keys import KeyInfo, KeyMade
-from app.settings import Settings, check_environment
 from app.storage.audit import By
+from app.storage.data_dir import require_data_dir
 from app.storage.database import open_database
 from app.storage.keys import Keys, check
 from app.storage.tables import now
@@ -80,22 +80,15 @@ def _opened(url: str | None, key_file: Path | None) -> Iterator[Stored | Client]
                 yield client
             return
         refuse_key_file(key_file)
-        settings = _settings()
+        settings = settings_or_end()
         address = settings.database.get_secret_value() if settings.database else None
+        if address is None:
+            require_data_dir(settings.data_dir)
         database = open_database(address, settings.data_dir)
         try:
             yield Stored(Keys(database))
         finally:
             database.close()
-
-
-def _settings() -> Settings:
-    try:
-        check_environment()
-        return Settings()
-    except (ValueError, ValidationError) as error:
-        typer.echo(f"gatewatch: {error}", err=True)
-        raise typer.Exit(2) from error
 
 
 @keys.command()
@@ -192,9 +185,9 @@ def revoke(
 
 
 def _table(listed: list[answers.KeyInfo]) -> Table:
-    table = Table()
-    for heading in ("id", "name", "role", "state", "per minute", "expires", "made by"):
-        table.add_column(heading, no_wrap=heading == "id", overflow="fold")
+    free = ("name", "per minute", "expires", "made by")
+    headings = ("id", "name", "role", "state", "per minute", "expires", "made by")
+    table = columns(Table(), *headings, wraps=free)
     for key in listed:
         expires = f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "-"
         limit = str(key.per_minute or "-")

@@ -1,5 +1,6 @@
 """The commands that say which detectors and versions there are, and which of them serve."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -9,10 +10,13 @@ from rich.table import Table
 from app.commands.common import Name, Reason, console
 from app.commands.samples import noun
 from app.commands.sent import print_json
+from app.commands.tables import columns, fits
 from app.commands.target import KeyFile, Url, opened
 from gatewatch import DetectorInfo, VersionInfo
 from gatewatch.answers import DetectorList, VersionList
 
+NONE = "-"
+NUMBERS = {"version", "of", "fitted", "threshold"}
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
 Number = Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Number of the version.")]
 AllowUncalibrated = Annotated[
@@ -39,7 +43,7 @@ def versions(
         if as_json:
             print_json(VersionList(versions=listed))
         else:
-            console().print(_history(target.detector(name), listed))
+            _print_history(target.detector(name), listed)
 
 
 def promote(
@@ -106,7 +110,8 @@ def _tell(serving: DetectorInfo) -> None:
 
 
 def _table(listed: Sequence[DetectorInfo]) -> Table:
-    table = _headed("name", "kind", "state", "version", "fitted", "threshold", "stale")
+    headings = ("name", "kind", "state", "version", "fitted", "threshold", "stale")
+    table = columns(Table(), *headings, wraps={"name"}, right=NUMBERS)
     for one in listed:
         value = None if one.threshold is None else one.threshold.value
         table.add_row(
@@ -119,31 +124,39 @@ def _table(listed: Sequence[DetectorInfo]) -> Table:
     return table
 
 
-def _history(detector: DetectorInfo, listed: Sequence[VersionInfo]) -> Table:
+def _print_history(detector: DetectorInfo, listed: Sequence[VersionInfo]) -> None:
+    """Print a table, or where that is too wide some lines for each version."""
+    out = console()
     headings = ("version", "of", "change", "fitted", "threshold", "stale", "when", "who", "reason")
-    table = _headed(*headings, "")
-    for one in listed:
-        places = {"in service": detector.in_service, "shadow": detector.shadow}
-        table.add_row(
-            str(one.version),
-            str(one.parent or "-"),
-            one.change,
-            *_learned(one.fitted_images, one.threshold, one.stale),
-            f"{one.created_at:%Y-%m-%d %H:%M}",
-            one.who,
-            one.reason or "-",
-            ", ".join(place for place, number in places.items() if number == one.version),
-        )
-    return table
+    table = columns(Table(), *headings, "", wraps={"reason"}, right=NUMBERS)
+    rows = [_row(detector, one) for one in listed]
+    for row in rows:
+        table.add_row(*row)
+    if fits(table, out):
+        out.print(table)
+        return
+    for version, of, change, fitted, threshold, stale, when, who, reason, place in rows:
+        head = f"version {version}: {change}" + (f" of {of}" if of != NONE else "")
+        out.print(f"{head}, {place}" if place else head)
+        out.print(f"  fitted {fitted}, threshold {threshold}, stale {stale}")
+        by = f"{when}, {who}" + (f": {reason}" if reason != NONE else "")
+        out.print(textwrap.indent(textwrap.fill(by, out.width - 2), "  "))
 
 
-def _headed(*headings: str) -> Table:
-    table = Table()
-    for heading in headings:
-        is_number = heading in {"version", "of", "fitted", "threshold"}
-        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
-    return table
+def _row(detector: DetectorInfo, one: VersionInfo) -> tuple[str, ...]:
+    """Return what is said of a version, in the order of the table's columns."""
+    places = {"in service": detector.in_service, "shadow": detector.shadow}
+    return (
+        str(one.version),
+        str(one.parent or NONE),
+        one.change,
+        *_learned(one.fitted_images, one.threshold, one.stale),
+        f"{one.created_at:%Y-%m-%d %H:%M}",
+        one.who,
+        one.reason or NONE,
+        ", ".join(place for place, number in places.items() if number == one.version),
+    )
 
 
 def _learned(fitted: int, threshold: float | None, stale: bool) -> tuple[str, str, str]:
-    return str(fitted), "-" if threshold is None else f"{threshold:.6g}", "yes" if stale else "no"
+    return str(fitted), NONE if threshold is None else f"{threshold:.6g}", "yes" if stale else "no"

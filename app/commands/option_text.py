@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.schemas.new_detector import Options as OptionsBody
+from app.wrong_values import told
 from detector.errors import InvalidSpecError
 from detector.options import Options
 
@@ -26,7 +27,11 @@ def parse(changes: Sequence[str]) -> Options:
     try:
         return Options(**OptionsBody.model_validate(values).model_dump())
     except ValidationError as error:
-        raise InvalidSpecError(f"options: {error}") from error
+        raise InvalidSpecError("; ".join(told(error, _named))) from error
+
+
+def _named(option: str) -> str:
+    return f"option {option}"
 
 
 def _value(text: str) -> Any:

@@ -18,6 +18,7 @@ from app.commands import local
 from app.commands.common import settings_of_environment
 from app.commands.local import Local
 from app.errors import UnknownDetectorError
+from app.storage.version_rows import no_detector
 from detector.errors import DetectorError
 from detector.spec import NAME
 from gatewatch import Client, GatewatchError, ProblemError, Retries
@@ -65,7 +66,7 @@ def opened(url: str | None, key_file: Path | None, name: str | None = None) -> I
             return
         with connected(url, key_file) as client:
             if name is not None and not re.fullmatch(NAME, name):
-                raise UnknownDetectorError(f"no detector {name!r}; POST /v1/detectors creates one")
+                raise no_detector(name)
             yield client
 
 

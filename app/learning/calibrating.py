@@ -132,7 +132,7 @@ def _same(detector: Detector) -> tuple[Line, list[str]]:
         )
     if present.review is not None and present.review_target is None:
         warnings.append(
-            "The review band is gone, as its rate is not known: recalibrate with review_target."
+            "The review band is gone, as its rate is not known: recalibrate with a review target."
         )
     return Line.of(present), warnings
 

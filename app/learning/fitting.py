@@ -219,5 +219,5 @@ def _require_fitted(
         named = ", ".join(map(repr, strays[:NAMED_AT_MOST])) or "none given"
         raise UnknownImageError(
             f"{max(len(strays), 1)} digest(s) or group(s) that this version was not fitted to: "
-            f"{named}; GET .../versions/N/images lists those it was"
+            f"{named}; the list of the version's images holds those it was"
         )

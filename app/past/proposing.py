@@ -64,7 +64,7 @@ async def candidate(
     stored.detector.require_fitted()
     present = stored.detector.require_threshold()
     if known.rows is None:
-        raise NoProposalError("no image was reviewed whose rows are kept: POST /v1/reviews first")
+        raise NoProposalError("no image was reviewed whose rows are kept: review some first")
     scores = await service.in_pool(partial(stored.detector.scores, known.rows))
     match rule:
         case "conformal":

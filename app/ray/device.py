@@ -15,6 +15,7 @@ from ray import serve
 from threadpoolctl import threadpool_limits
 
 from app import __version__
+from app.environment import read_settings
 from app.errors import UnavailableError
 from app.health.heartbeats import Heartbeats
 from app.health.state import HOPELESS
@@ -24,7 +25,6 @@ from app.ray.scaling import IMAGES
 from app.ray.targets import Exposed
 from app.scoring.batching import Batcher
 from app.scoring.queue import Embedded
-from app.settings import Settings, check_environment
 from app.telemetry import Telemetry
 from app.unbroken import together
 from detector.embedder import Embedder
@@ -77,14 +77,14 @@ class Device:
 
     Raises:
         BackboneError: if one of them cannot be loaded.
+        InvalidSettingsError: if a setting is wrong.
     """
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, backbones: Sequence[Backbone] = ()
     ) -> None:
-        check_environment()
         threadpool_limits(1, user_api="blas")  # as for a server: see app.main
-        self._settings = Settings()
+        self._settings = read_settings()
         self._telemetry = Telemetry()
         self._telemetry.queue_images.set_function(self._waiting)
         self._heartbeats = Heartbeats(self._telemetry)

@@ -19,6 +19,7 @@ from ray import serve
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.environment import read_settings
 from app.errors import StorageError, UnavailableError
 from app.main import create_app, create_service
 from app.middleware import REQUEST_ID
@@ -27,7 +28,7 @@ from app.ray.backbones import Backbone
 from app.ray.remote_embedder import RemoteEmbedder
 from app.ray.targets import Exposed
 from app.serving import SWITCH_S
-from app.settings import Settings, check_environment
+from app.settings import Settings
 
 INGRESS = "Ingress"
 STREAM_S = 10.0
@@ -42,15 +43,14 @@ class Ingress:
         devices: the application of the devices.
 
     Raises:
-        ValueError: if a setting is wrong.
+        InvalidSettingsError: if a setting is wrong.
         StorageError: if replicas on several machines would not share what they store.
         UnprotectedError: if there is no key, and it was not told to be open.
     """
 
     async def __init__(self, devices: str) -> None:  # type: ignore[misc]  # Serve awaits it
-        check_environment()
         # Whoever reaches Serve's proxy reaches this: it is not known to be this machine alone.
-        settings = Settings().model_copy(update={"host": "0.0.0.0"})
+        settings = read_settings().model_copy(update={"host": "0.0.0.0"})
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's
         require_shared(settings, sum(node["Alive"] for node in nodes))
         sys.setswitchinterval(SWITCH_S)

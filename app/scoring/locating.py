@@ -77,7 +77,7 @@ async def asked_of(
         if samples > MOST_LOCATED:
             raise TooManyImagesError(
                 f"places are told of at most {MOST_LOCATED} samples in one request, got {samples}: "
-                "send fewer, or leave out places=true"
+                "send fewer, or do not ask for places"
             )
         learned = await networks.of(detector)
         if learned is None:

@@ -45,7 +45,7 @@ def require_images(detector: Detector) -> None:
     if learned_kind(detector.spec.kind) is not None:
         raise WrongKindError(
             f"detector {detector.spec.name!r} is of kind {detector.spec.kind!r}, and this is for "
-            "images: fit it and score with it by /v1/detectors/{name}/fit and .../score"
+            "images: fit it and score with it on its own"
         )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from app.storage.audit import Audit
 from app.storage.blobs import Blobs
+from app.storage.data_dir import require_data_dir
 from app.storage.database import Database, open_database
 from app.storage.detector_files import CACHED, DetectorFiles
 from app.storage.jobs import Jobs
@@ -38,10 +39,11 @@ class Storage:
         So many detectors stay in memory once they are read.
 
         Raises:
-            StorageError: if a URL cannot be used, or the database is of another version.
+            StorageError: if the directory or a URL cannot be used, or the database is of another
+                version.
             StorageUnavailableError: if one of them cannot be reached.
         """
-        directory.mkdir(parents=True, exist_ok=True)
+        require_data_dir(directory)
         opened = open_database(database, directory)
         blobs = blobs_at(bucket or directory / "blobs")
         return cls(

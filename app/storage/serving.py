@@ -62,7 +62,7 @@ def aside(made: Entry, promote: Promote, serving: int) -> str:
         return ""
     return (
         f"Version {version} does not serve: version {made.in_service} was put in service while it "
-        f"was made, and stays. Promote version {version}, or build on it with base={version}."
+        f"was made, and stays. Promote version {version}, or build on it as the base."
     )
 
 
@@ -91,8 +91,8 @@ def require_able(
     if _holds(find(connection, before.name).version.summary):
         raise NotCalibratedError(
             f"{named} has {'a stale' if summary['threshold'] else 'no'} threshold, and version "
-            f"{before.in_service}, which serves, has one that holds: calibrate with "
-            f"base={version} first, or go on knowingly with allow_uncalibrated=true"
+            f"{before.in_service}, which serves, has one that holds: calibrate version "
+            f"{version} first, as the base, or go on knowingly: allow uncalibrated"
         )
 
 

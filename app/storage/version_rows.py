@@ -76,11 +76,15 @@ def find(connection: Connection, name: str, version: int | None = None) -> Entry
     known = select(DETECTORS.c.last_version).where(DETECTORS.c.name == name)
     last = connection.scalar(known)
     if last is None:
-        raise UnknownDetectorError(f"no detector {name!r}; POST /v1/detectors creates one")
+        raise no_detector(name)
     raise UnknownVersionError(
-        f"detector {name!r} has no version {version}; the latest is {last}, and "
-        f"GET /v1/detectors/{name}/versions lists all"
+        f"detector {name!r} has no version {version}: list its versions; the latest is {last}"
     )
+
+
+def no_detector(name: str) -> UnknownDetectorError:
+    """Return that there is no detector of a name, in the same words wherever that is found."""
+    return UnknownDetectorError(f"no detector {name!r}: list those there are, or create it first")
 
 
 def joined(version: Any) -> Any:

@@ -174,8 +174,7 @@ class Versions(VersionReader):
                     require_able(connection, before, to, **allowed)
                     return point(connection, before, by, "rollback", in_service=to, tip=to)
         raise NoPreviousVersionError(
-            f"detector {name!r} has no version to go back to: promote one of those that "
-            f"GET /v1/detectors/{name}/versions lists"
+            f"detector {name!r} has no version to go back to: list its versions, and promote one"
         )
 
     def shadow(self, name: str, version: int | None, by: By) -> Entry:

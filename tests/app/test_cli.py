@@ -228,10 +228,10 @@ def test_a_target_that_cannot_be_kept_is_refused(run: Run, target: str) -> None:
     [
         ("GATEWATCH_MAX_BACTH", "4", "unknown setting(s) GATEWATCH_MAX_BACTH"),
         ("gatewatch_prot", "1", "unknown setting(s) gatewatch_prot"),
-        ("GATEWATCH_PORT", "70000", "port"),
-        ("GATEWATCH_MAX_BATCH", "0", "max_batch"),
-        ("GATEWATCH_QUEUE_IMAGES", "10", "queue_images must be at least max_request_images"),
-        ("GATEWATCH_DEVICE", "abacus", "device"),
+        ("GATEWATCH_PORT", "70000", "GATEWATCH_PORT: must be less than"),
+        ("GATEWATCH_MAX_BATCH", "0", "GATEWATCH_MAX_BATCH: must be"),
+        ("GATEWATCH_QUEUE_IMAGES", "10", "_IMAGES: must be at least GATEWATCH_MAX"),
+        ("GATEWATCH_DEVICE", "abacus", "GATEWATCH_DEVICE: must be 'auto'"),
     ],
 )
 @pytest.mark.parametrize("command", ["serve", "fit"])
@@ -249,7 +249,7 @@ def test_a_data_directory_that_is_a_file_is_refused(
 ) -> None:
     """Contract: exit code 1 and which file, on every command that needs it."""
     monkeypatch.setenv("GATEWATCH_DATA_DIR", str(folders / "empty" / "notes.txt"))
-    for arguments in (["serve"], ["fit", "x", "train"], ["score", "x", "test"]):
+    for arguments in (["serve", "--port", "0"], ["fit", "x", "train"], ["score", "x", "test"]):
         assert "notes.txt" in run(*arguments, exit_code=1).stderr
 
 

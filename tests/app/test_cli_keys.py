@@ -157,7 +157,7 @@ def test_a_bad_environment_is_refused(
         assert "GATEWATCH_PROT" in run("list", exit_code=2).stderr
     with monkeypatch.context() as patched:
         patched.setenv("GATEWATCH_PORT", "many")
-        assert "port" in run("list", exit_code=2).stderr
+        assert "GATEWATCH_PORT: must be" in run("list", exit_code=2).stderr
     data.write_text("a file")
     assert "data" in run("list", exit_code=1).stderr
 

@@ -214,10 +214,10 @@ def test_a_password_in_an_address_is_not_said() -> None:
 
 
 def test_what_cannot_be_asked_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract: no traceback for an empty id, nor for a proxy that nothing here can speak to."""
-    for id in ("", ".."):
+    """Contract: no traceback for what is no id, nor for a proxy that nothing here can speak to."""
+    for id in ("", "..", "zzz", "A" * 32, "0" * 33):
         ended = CliRunner().invoke(cli, ["cancel", id, "--url", "http://127.0.0.1:1"])
-        assert (ended.exit_code, "id of a job" in ended.stderr) == (2, True)
+        assert (ended.exit_code, "give the id of a job" in ended.stderr) == (2, True)
     for proxy, exit_code in (("socks5://127.0.0.1:1", 1), ("gopher://127.0.0.1:1", 2)):
         monkeypatch.setenv("ALL_PROXY", proxy)
         ended = CliRunner().invoke(cli, ["threshold", NAME, "--url", "http://gatewatch.example"])

@@ -62,6 +62,24 @@ def test_detectors_are_listed(sides: Sides) -> None:
     assert (row[3], row[4], row[6]) == ("4", "45", "yes")
 
 
+def test_refusals_are_in_words_of_either_side(sides: Sides) -> None:
+    """Contract: the same ones, which send nobody of the command line to a route or a parameter."""
+    for arguments, said in (
+        (["promote", NAME, "2"], "calibrate version 2 first, as the base, or go on knowingly"),
+        (["promote", NAME, "99"], "has no version 99: list its versions; the latest is 4"),
+        (["rollback", "other"], "no detector 'other': list those there are, or create it first"),
+        (["score", "no one", "train"], "no detector 'no one': list those there are, or create it"),
+        (["forget", NAME, "--group", "x"], "the list of the version's images holds those it was"),
+    ):
+        told = sides.both(*arguments, exit_code=1).stderr
+        assert said in told
+        assert "/v1/" not in told
+    sides.both("delete", NAME, "--yes")
+    sides.both("create", NAME)
+    told = sides.both("rollback", NAME, exit_code=1).stderr
+    assert "no version to go back to: list its versions, and promote one" in told
+
+
 def test_none_is_no_failure(sides: Sides) -> None:
     """Contract: an empty list."""
     sides.both("delete", NAME, "--yes")

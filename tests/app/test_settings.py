@@ -129,14 +129,14 @@ def test_impossible_values_are_refused(
 
 def test_queue_must_hold_the_largest_request() -> None:
     """Contract: else such a request would be refused for ever."""
-    with pytest.raises(ValidationError, match="queue_images must be at least max_request_images"):
+    with pytest.raises(ValidationError, match="QUEUE_IMAGES: must be at least GATEWATCH_MAX_REQ"):
         Settings(queue_images=9, max_request_images=10)
     assert Settings(queue_images=10, max_request_images=10).queue_images == 10
 
 
 def test_a_body_as_large_as_allowed_must_fit() -> None:
     """Contract: else a request could be within every limit and never be taken."""
-    with pytest.raises(ValidationError, match="queue_bytes must be at least max_body_bytes"):
+    with pytest.raises(ValidationError, match="QUEUE_BYTES: must be at least GATEWATCH_MAX_BODY"):
         Settings(queue_bytes=9, max_body_bytes=10)
     assert Settings(queue_bytes=10, max_body_bytes=10).queue_bytes == 10
 

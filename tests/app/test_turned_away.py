@@ -214,7 +214,7 @@ def test_the_server_asks_the_door(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     )
     try:
         with pytest.raises(SystemExit):
-            serving.serve(app, Settings(data_dir=tmp_path))  # type: ignore[arg-type]
+            serving.serve(app, Settings(data_dir=tmp_path, port=0))  # type: ignore[arg-type]
     finally:
         sys.setswitchinterval(before_s)
     assert asked[0].refusal is len

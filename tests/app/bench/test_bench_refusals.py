@@ -74,6 +74,6 @@ def test_a_wrong_setting_is_refused(
     """Contract: the benchmark reads with the service's settings, and checks them."""
     monkeypatch.setenv("GATEWATCH_COLOUR", "red")
 
-    ended = bench(defect_set, "--out", tmp_path / "out", exit_code=1)
+    ended = bench(defect_set, "--out", tmp_path / "out", exit_code=2)
 
     assert "unknown setting(s) GATEWATCH_COLOUR" in ended.stderr
