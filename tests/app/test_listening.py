@@ -136,8 +136,12 @@ class Noted:
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "auto"])
-def test_who_listens_meanwhile_is_told(caplog: pytest.LogCaptureFixture, loop: Any) -> None:
+def test_who_listens_meanwhile_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, loop: Any
+) -> None:
     """Contract: bound twice, it may be listened on once; the other ends in good order, failed."""
+    for name in ("uvicorn", "uvicorn.error"):  # a server of another test may have set it
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
     noted = Noted()
     with bound(LOCAL, 0) as sockets:
         port = sockets[0].getsockname()[1]
