@@ -78,9 +78,10 @@ class Server(uvicorn.Server):
     async def _give_up(self) -> None:
         """End before it has begun to serve."""
         self.failed = self.should_exit = True
-        for listener in self.servers:
-            listener.close()
-        await self.lifespan.shutdown()
+        if not self.started:  # else it is shut down as any other
+            for listener in self.servers:
+                listener.close()
+            await self.lifespan.shutdown()
 
     async def on_tick(self, counter: int) -> bool:
         """Begin the drain when it is asked for, and end once it is over."""

@@ -1,7 +1,6 @@
 """Where a server listens: told at once if it cannot, and nobody waits for one that starts."""
 
 import errno
-import logging
 import os
 import signal
 import socket
@@ -136,13 +135,10 @@ class Noted:
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "auto"])
-def test_who_listens_meanwhile_is_told(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, loop: Any
-) -> None:
+def test_who_listens_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch, loop: Any) -> None:
     """Contract: bound twice, it may be listened on once; the other ends in good order, failed."""
-    for name in ("uvicorn", "uvicorn.error"):  # a server of another test may have set it
-        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
-    noted = Noted()
+    noted, said = Noted(), list[str]()
+    monkeypatch.setattr(serving.log, "error", lambda text, *words: said.append(text % words))
     with bound(LOCAL, 0) as sockets:
         port = sockets[0].getsockname()[1]
         with socket.socket() as other:
@@ -151,11 +147,10 @@ def test_who_listens_meanwhile_is_told(
             other.listen()
             config = uvicorn.Config(noted.app, host=LOCAL, port=port, loop=loop, log_config=None)
             server = serving.Server(config, None, 1.0)  # type: ignore[arg-type]
-            with caplog.at_level(logging.ERROR):
-                server.run(sockets=sockets)
+            server.run(sockets=sockets)
     assert server.failed
     assert noted.seen == ["started", "stopped"]
-    assert [each.getMessage() for each in caplog.records] == [
+    assert said == [
         f"port {port} is in use: stop what uses it, or choose another with --port (GATEWATCH_PORT)"
     ]
 
