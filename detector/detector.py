@@ -109,7 +109,8 @@ class Detector:
             raise StaleCalibrationError(
                 f"version {self.version} of detector {self.spec.name!r} has learned or forgotten "
                 "images since it was calibrated: its threshold promises nothing; calibrate it "
-                "again (recalibrate needs no images), or go on knowingly: allow stale"
+                "again (recalibrate needs no images), or go on knowingly "
+                "with allow_stale (--allow-stale)"
             )
 
     def rows(self, images: Embedding | Rows) -> Rows:

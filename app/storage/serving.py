@@ -92,7 +92,8 @@ def require_able(
         raise NotCalibratedError(
             f"{named} has {'a stale' if summary['threshold'] else 'no'} threshold, and version "
             f"{before.in_service}, which serves, has one that holds: calibrate version "
-            f"{version} first, as the base, or go on knowingly: allow uncalibrated"
+            f"{version} first, as the base, or go on knowingly with allow_uncalibrated "
+            "(--allow-uncalibrated)"
         )
 
 

@@ -172,7 +172,8 @@ def test_a_fit_anew_has_no_threshold_until_it_is_calibrated(
     refused = problem(followed(client, client.post(f"{address}/recalibrate")), 409, "rows-not-kept")
     assert "send images" in refused["detail"]
     promote = f"{address}/versions/4/promote"
-    assert "allow uncalibrated" in problem(client.post(promote), 409, "not-calibrated")["detail"]
+    refused = problem(client.post(promote), 409, "not-calibrated")
+    assert "with allow_uncalibrated (--allow-uncalibrated)" in refused["detail"]
     promoted = strict(client.post(promote, params={"allow_uncalibrated": True}))
     assert promoted["state"] == "fitted"
     judged = result(client, "anew", pngs[0])

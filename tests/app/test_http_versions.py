@@ -131,7 +131,7 @@ def test_a_stale_version_serves_only_knowingly(bolts: Line) -> None:
     assert serving(bolts) == (3, 4)
     told = problem(promote(bolts, 4), 409, "stale-calibration")
     assert "calibrate it again (recalibrate " in told["detail"]
-    assert "allow stale" in told["detail"]
+    assert "with allow_stale (--allow-stale)" in told["detail"]
     assert serving(bolts) == (3, 4)
     assert strict(promote(bolts, 4, allow_stale=True))["in_service"] == 4
     problem(upload(bolts.client, NAME, "score", PROBES), 409, "stale-calibration")

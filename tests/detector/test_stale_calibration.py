@@ -78,7 +78,7 @@ def test_a_stale_calibration_is_not_decided_upon(way: str, method: str) -> None:
     """Contract: the message names version, detector and both ways out; fresh, each is accepted."""
     words = (
         r"^version 4 of detector 'bolts' has learned or forgotten images since it was calibrated"
-        r".*calibrate it again.*allow stale$"
+        r".*calibrate it again.*with allow_stale \(--allow-stale\)$"
     )
     with pytest.raises(StaleCalibrationError, match=words):
         STALE[way].having(version=4).decide(method, PARAMETERS[method])
