@@ -17,7 +17,7 @@ from models.preprocess import LITE0
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
-import multiprocessing, signal, sys, threading, time
+import contextlib, multiprocessing, signal, sys, threading, time
 from torch import nn
 from models import onnx_export
 from models.packed import PackedNetwork
@@ -28,7 +28,8 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)  # as of a server that starts
 large = PackedNetwork(nn.Sequential(nn.Linear(1000, 1000)))
 
 def export():
-    onnx_export.export_apart(large, LITE0, 3, 64)
+    with contextlib.suppress(RuntimeError):  # it may be told that the other has ended
+        onnx_export.export_apart(large, LITE0, 3, 64)
 
 threading.Thread(target=export, daemon=True).start()
 while not multiprocessing.active_children():
