@@ -40,6 +40,7 @@ HOLD = HoldOut(share=0.3, most=20, seed=4)
 DRIVER = Path(__file__).with_name("ray_fit_driver.py")
 ROOT = Path(__file__).parents[3]
 WAIT_S = 120
+COUNTED = "counted "
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,12 @@ def sources(pictures: Path) -> dict[str, Path]:
     image = [{"bytes": file.read_bytes(), "path": file.name} for file in files]
     pq.write_table(pa.table({"image": image}), table, row_group_size=60)
     return {"folder": pictures, "tar": tar, "parquet": table}
+
+
+def counts(said: str) -> list[int]:
+    """Return how many images were counted, of what a driver has said; not what Ray says between."""
+    lines = (line for line in said.splitlines() if line.startswith(COUNTED))
+    return [int(line.removeprefix(COUNTED)) for line in lines]
 
 
 @dataclass
@@ -119,9 +126,10 @@ class Driver:
     def counted(self) -> int:
         """Return how many images were counted since this was asked; wait for some."""
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line.startswith("counted "), line + self.log.read_text()
-        return int(line.split()[1])
+        while line := self.process.stdout.readline():
+            if line.startswith(COUNTED):  # else it is Ray's, of who was killed
+                return int(line.removeprefix(COUNTED))
+        raise AssertionError(self.log.read_text())
 
     def first(self) -> int:
         """Return how many images were counted when the first was."""
@@ -230,12 +238,12 @@ def test_whatever_dies_it_is_the_fit_of_one_process(
         counted += driver.counted()
         driver.process.send_signal(signal.SIGTERM)
         said = driver.ended(3)
-    counted += sum(int(each.split()[1]) for each in said.splitlines() if "counted" in each)
+    counted += sum(counts(said))
     assert f"UnfinishedError: stopped after {counted} images" in said
     assert _counted_in(kept) == counted < len(sources) * IMAGES
     with cluster.driver(kept, every) as driver:
         assert driver.counted() == counted
-        again = [int(line.split()[1]) for line in driver.ended().splitlines()]
+        again = counts(driver.ended())
         assert counted + sum(again) == len(sources) * IMAGES
     _same(kept, Part.merged(list(alone.values())))
     assert [file.name for file in tmp_path.iterdir()] == [kept.name]
