@@ -1,5 +1,6 @@
 """Images scored by many detectors at once: as by each alone, at the cost of few passes."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,10 @@ from http_helpers import calibrated, create, problem, put, send, strict, upload
 from key_helpers import recorded
 from starlette.testclient import TestClient
 
+from app.scoring import verdicts
 from app.storage.audit import By
+from detector.detector import Detector
+from detector.errors import DegenerateDataError
 
 PICTURES = [picture(seed, odd) for seed, odd in ((1, 0), (2, 90), (3, 25), (4, 0))]
 NORMAL = [picture(seed) for seed in range(60)]
@@ -126,6 +130,24 @@ def test_an_image_is_timed_once_for_each_look(parts: Line) -> None:
     assert len(judged_ms) == 6
     assert found.pop("seconds") == pytest.approx(1e-3 * sum(judged_ms))
     assert set(found.values()) == {4}
+
+
+def test_who_fails_halfway_times_nothing(parts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: as it counts no image; the others' stay."""
+    real, calls = Detector.judge, itertools.count()
+
+    def judge(self: Detector, *images: Any) -> Any:
+        if self.spec.name == "prototype" and next(calls) == 1:
+            raise DegenerateDataError("of no use")
+        return real(self, *images)
+
+    monkeypatch.setattr(verdicts, "FOLD_IMAGES", 1)
+    monkeypatch.setattr(Detector, "judge", judge)
+    before = stages(parts)
+    answers = told(many(parts.client, ["prototype", "large"], PICTURES[:2]))
+    assert ["problem" in each for each in answers] == [True, False]
+    found = stages(parts)
+    assert found["total"] - before["total"] == 2  # of the other size alone
 
 
 def test_a_look_is_one_pass(parts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
