@@ -1,5 +1,7 @@
 """Panels of triangular factors, against NumPy's product of the whole in float64."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -42,6 +44,7 @@ def test_zeros_below_a_panel_are_not_kept(width: int) -> None:
     assert [panel.columns.stop for panel in kept] == [panel.rows.stop for panel in kept]
     assert kept[0].columns.start == kept[0].rows.start == 10
     assert kept[-1].columns.stop == 106
+    assert all(one.columns.stop == next_.columns.start for one, next_ in pairwise(kept))
     assert all(panel.factor.flags.c_contiguous for panel in kept)
     assert {panel.factor.dtype for panel in kept} == {np.dtype(np.float32)}
     share = sum(panel.factor.size for panel in kept) / (2 * 96**2)
