@@ -40,7 +40,7 @@ from detector.drift.promise import Promise
 from detector.drift.state import MONITORS
 
 GATHER_S = 1.0
-"""How long notes wait for others at least: as old as that may be what is kept."""
+"""How long notes wait for others at least."""
 REST = 4.0
 """How many times as long as the last round took they wait, up to ``LONGEST_S``."""
 LONGEST_S = 3.0

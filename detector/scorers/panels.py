@@ -1,7 +1,7 @@
 """Panels: upper triangular factors in float32, without most of their zeros.
 
-A score of one image multiplies each factor by one row, which takes as long as the factor takes to
-be read from memory: half as many bytes are half the time.
+A score of one image multiplies each factor by one row, which takes about as long as the factor
+takes to be read from memory: fewer bytes are less time.
 """
 
 from collections.abc import Sequence
