@@ -123,14 +123,21 @@ def serve(app: FastAPI, settings: Settings, sockets: Sequence[socket.socket] | N
         timeout_keep_alive=65,  # longer than a load balancer's usual 60 s
         timeout_graceful_shutdown=1,  # for answers on their way: the drain is over by then
     )
-    # Threads that decode, embed and judge ask for the interpreter some ten times an image, and the
-    # event loop of a service under load lets go of it only when it has to: by default after 5 ms.
-    sys.setswitchinterval(SWITCH_S)
-    interrupt_nobody()
+    suit_threads()
     server = Server(config, app.state.drain, settings.drain_seconds)
     app.state.service.ingest.batcher.on_fatal = server.fail
     server.run(sockets=list(sockets))
     return not server.failed
+
+
+def suit_threads() -> None:
+    """Set this process, and the threads it starts, to what a service under load needs.
+
+    Threads that decode, embed and judge ask for the interpreter some ten times an image, and the
+    event loop of a service under load lets go of it only when it has to: by default after 5 ms.
+    """
+    sys.setswitchinterval(SWITCH_S)
+    interrupt_nobody()
 
 
 def _url(sockets: Sequence[socket.socket]) -> str:

@@ -1,6 +1,8 @@
 """What several tests share: the backbone, real photographs, the shared data where it is at hand."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,19 @@ from detector.embedder import Embedder
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def process_stays_as_it_was() -> Iterator[None]:
+    """Law: what a test runs in this process leaves its threads' scheduling to the next test."""
+    before = _scheduling()
+    yield
+    assert _scheduling() == before
+
+
+def _scheduling() -> tuple[float, int]:
+    policy = os.sched_getscheduler(0) if sys.platform == "linux" else 0
+    return sys.getswitchinterval(), policy
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ def test_a_lost_device_ends_the_server(
     monkeypatch.setenv("GATEWATCH_DATA_DIR", str(tmp_path))
     monkeypatch.setattr("app.main.Embedder.load", lambda *_, **__: embedder)
     monkeypatch.setattr(serving.Server, "run", runs)
+    monkeypatch.setattr(serving, "suit_threads", lambda: None)
     ended = CliRunner().invoke(cli, ["serve", "--port", "0"])
     assert ended.exit_code == int(lost), ended.output
     assert len(apps) == 1

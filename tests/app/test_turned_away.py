@@ -3,7 +3,6 @@
 import asyncio
 import re
 import socket
-import sys
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -207,16 +206,12 @@ def test_the_server_asks_the_door(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         raise SystemExit
 
     monkeypatch.setattr(serving, "Server", begun)
-    monkeypatch.setattr(serving, "interrupt_nobody", lambda: None)
-    before_s = sys.getswitchinterval()
+    monkeypatch.setattr(serving, "suit_threads", lambda: None)
     app = SimpleNamespace(
         state=SimpleNamespace(doorkeeper=SimpleNamespace(refusal=len), drain=None)
     )
-    try:
-        with pytest.raises(SystemExit):
-            serving.serve(app, Settings(data_dir=tmp_path, port=0))  # type: ignore[arg-type]
-    finally:
-        sys.setswitchinterval(before_s)
+    with pytest.raises(SystemExit):
+        serving.serve(app, Settings(data_dir=tmp_path, port=0))  # type: ignore[arg-type]
     assert asked[0].refusal is len
 
 
