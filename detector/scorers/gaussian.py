@@ -23,13 +23,13 @@ from detector.errors import DegenerateDataError
 from detector.moments import Moments
 from detector.options import Options
 from detector.scorers.base import Contributions, Scorer, Slopes, moments_of
-from detector.scorers.panels import panels, product
 from detector.scorers.scaling import deviations, scaled
+from detector.scorers.tiles import Tiles
 from detector.shrinkage import oas
 from detector.statistics import Statistics
 
-PANEL_COLUMNS = 192
-"""An image takes about as long as these, 5 MB with ``squeeze_stats``, take to be read."""
+TILE_SIDE = 32
+"""An image takes about as long as these, 4 MB with ``squeeze_stats``, take to be read."""
 
 
 class Gaussian(Scorer):
@@ -46,11 +46,8 @@ class Gaussian(Scorer):
         # All blocks' rows lie side by side, so that NumPy is called for all of them at once.
         self._starts = np.cumsum([0, *widths[:-1]])
         self._mean = np.concatenate([part.mean for part in moments.values()])
-        self._panels = [
-            panel
-            for start, (block, part) in zip(self._starts, moments.items(), strict=True)
-            for panel in panels(_whitening(block, part, options), PANEL_COLUMNS, int(start))
-        ]
+        factors = [_whitening(block, part, options) for block, part in moments.items()]
+        self._whitening = Tiles(factors, TILE_SIDE)
 
     def contributions(self, rows: BlockRows) -> Contributions:
         """Return the Mahalanobis distance per block."""
@@ -64,9 +61,7 @@ class Gaussian(Scorer):
         apart = self._apart(rows)
         whitened = self._whitened(apart)
         lengths = self._lengths(whitened)
-        pull = np.zeros_like(apart)
-        for panel in self._panels:
-            pull[:, panel.rows] += whitened[:, panel.columns] @ panel.factor.T.astype(np.float64)
+        pull = self._whitening.transposed(whitened)
         # These are d^2 but for the rounding of d: over them, slopes sum to d as it was taken.
         squares = np.add.reduceat(pull * apart, self._starts, axis=1)
         scale = np.divide(lengths, squares, out=np.zeros_like(squares), where=squares > 0)
@@ -83,7 +78,7 @@ class Gaussian(Scorer):
 
     def _whitened(self, apart: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
         """Return the rows of all blocks in coordinates that are independent and of variance 1."""
-        return product(apart.astype(np.float32)[:, None], self._panels)
+        return self._whitening.product(apart.astype(np.float32))
 
     def _lengths(self, whitened: Float[np.ndarray, "n d"]) -> Contributions:
         """Return the length of each block's part."""

@@ -60,8 +60,8 @@ def test_coordinates_sum_to_the_contributions(case: Case) -> None:
 def test_slopes_are_the_gradient_of_the_score(
     scorer: str, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reference: central differences of the score, by steps of float32; of several panels."""
-    monkeypatch.setattr(gaussian, "PANEL_COLUMNS", 7)
+    """Reference: central differences of the score, by steps of float32; of several tiles."""
+    monkeypatch.setattr(gaussian, "TILE_SIDE", 7)
     case = Case(scorer, "squeeze_stats", variant, region=False)
     detector = case.fitted(synthetic(0, 30))
     rows = rows_of(detector, 1)

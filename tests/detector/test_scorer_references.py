@@ -85,15 +85,15 @@ def test_prototype_zscore_equals_scipy_standardised_euclidean(seed: int, n: int)
 
 @pytest.mark.parametrize("covariance", ["full", "diagonal"])
 @pytest.mark.parametrize("normalise", ["none", "zscore"])
-@pytest.mark.parametrize("columns", [7, gaussian.PANEL_COLUMNS])
+@pytest.mark.parametrize("side", [7, gaussian.TILE_SIDE])
 @given(seed=SEEDS, n=st.integers(2, 60))
 def test_gaussian_equals_scipy_mahalanobis(
-    covariance: str, normalise: str, columns: int, seed: int, n: int
+    covariance: str, normalise: str, side: int, seed: int, n: int
 ) -> None:
     """Reference: per block, scipy cdist with scikit-learn's OAS; float64, rtol 1e-6.
 
-    zscore: of rows standardised by hand; diagonal: with the diagonal of the OAS; of one panel, or
-    of up to three.
+    zscore: of rows standardised by hand; diagonal: with the diagonal of the OAS; of one tile a
+    block, or of up to six.
     """
     train, test = rows_of(seed, n, (3, 8, 20)), rows_of(seed + 1, 6, (3, 8, 20))
     made = train, test
@@ -108,7 +108,7 @@ def test_gaussian_equals_scipy_mahalanobis(
         expected.append(cdist(new, mean, "mahalanobis", VI=inverse)[:, 0])
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(gaussian, "PANEL_COLUMNS", columns)
+        patched.setattr(gaussian, "TILE_SIDE", side)
         scorer = fit(Gaussian, train, normalise=normalise, covariance=covariance)
 
     np.testing.assert_allclose(scorer.contributions(test), np.stack(expected, axis=1), rtol=1e-6)
