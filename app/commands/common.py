@@ -17,7 +17,10 @@ Version = Annotated[
     int | None,
     typer.Option(min=1, max=2**31 - 1, help="Number of the version; else the one in service."),
 ]
-
+BaseVersion = Annotated[
+    int | None,
+    typer.Option("--base", min=1, max=2**31 - 1, help="Version to build on; else the last one."),
+]
 
 MAX_REASON = 500
 """Characters, as of a request."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from app.commands import bulk
-from app.commands.common import Name, Reason
+from app.commands.common import BaseVersion, Name, Reason
 from app.commands.creating import check, complete, described, kind_named, made
 from app.commands.following import followed
 from app.commands.large import Asked, Finish
@@ -54,6 +54,7 @@ def fit(
     ] = None,
     mask: MaskFile = None,
     extend: Annotated[bool, typer.Option(help="Add to what the detector knows.")] = False,
+    base: BaseVersion = None,
     group_pattern: Pattern = None,
     hold_out: Annotated[
         float | None, _option("Share of the images to calibrate on, not fitted; 0.1 at large.")
@@ -120,6 +121,8 @@ def fit(
         ray_address,
     )
     if asked.is_large:
+        if base is not None:
+            raise typer.BadParameter("--base is for folders: a fit at large builds on the last one")
         bulk.fit(name, asked, mask=mask, url=url, key_file=key_file)
         return
     (folder,) = map(Path, sources)
@@ -132,7 +135,7 @@ def fit(
         complete(there, what, roi, option, asks_mask=mask is not None)
         made(there, name, what, asks_mask=mask is not None, reason=reason)
         begin = there.extend if extend else there.fit
-        job = begin(name, sent.images, reason=reason, **sent.about)
+        job = begin(name, sent.images, base=base, reason=reason, **sent.about)
         done = followed(job, "fit", samples.noun)
         report(done.rejected)
         say(done.detector, f"{done.fitted} {noun(samples.kind)}(s) fitted now", done.warnings)

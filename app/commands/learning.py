@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands.common import Name, Reason
+from app.commands.common import BaseVersion, Name, Reason
 from app.commands.following import followed
 from app.commands.samples import Samples, noun
 from app.commands.sent import Folder, MaskFile, Pattern, Sent
@@ -38,6 +38,7 @@ def calibrate(
     ] = None,
     mask: MaskFile = None,
     group_pattern: Pattern = None,
+    base: BaseVersion = None,
     reason: Reason = "",
     url: Url = None,
     key_file: KeyFile = None,
@@ -51,6 +52,7 @@ def calibrate(
             sent.images,
             anomalies=sent.anomalies,
             threshold=new_line(method, target, parameter, by_group, review_target),
+            base=base,
             reason=reason,
             **sent.about,
         )
@@ -66,6 +68,7 @@ def forget(
         list[str] | None, typer.Option(help="SHA-256 of an image's file; may be repeated.")
     ] = None,
     group: Annotated[list[str] | None, typer.Option(help="A group; may be repeated.")] = None,
+    base: BaseVersion = None,
     reason: Reason = "",
     url: Url = None,
     key_file: KeyFile = None,
@@ -82,7 +85,7 @@ def forget(
     with opened(url, key_file, name) as target:
         for each in groups:
             check_group(each)
-        job = target.forget(name, sha256=digests, groups=groups, reason=reason)
+        job = target.forget(name, sha256=digests, groups=groups, base=base, reason=reason)
         done = followed(job, "forget")
         what = f"{done.forgotten} {noun(done.detector.kind)}(s) forgotten"
         say(done.detector, what, done.warnings)
@@ -101,14 +104,21 @@ def threshold(
     review_target: Annotated[
         float | None, typer.Option(help="Images above the line of this rate are uncertain.")
     ] = None,
+    base: Annotated[
+        int | None,
+        typer.Option(min=1, max=2**31 - 1, help="Version to build on; else the one in service."),
+    ] = None,
     reason: Reason = "",
     url: Url = None,
     key_file: KeyFile = None,
 ) -> None:
     """Draw the line elsewhere, reading no image; without a choice tell where it is."""
     choices = (method, target, parameter or None, by_group or None, review_target)
+    tells = all(choice is None for choice in choices)
+    if tells and base is not None:
+        raise typer.BadParameter("--base goes with a new line: name its --target, or --method")
     with opened(url, key_file, name) as there:
-        if all(choice is None for choice in choices):
+        if tells:
             line = there.threshold(name)
             _tell(name, line)
             if line.stale:
@@ -116,7 +126,7 @@ def threshold(
             return
         rate = 0.05 if target is None else target
         wanted = new_line(method or "conformal", rate, parameter, by_group, review_target)
-        drawn = there.set_threshold(name, wanted, reason=reason)
+        drawn = there.set_threshold(name, wanted, base=base, reason=reason)
         _tell(name, drawn)
         warn(drawn.warnings)
 

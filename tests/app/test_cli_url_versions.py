@@ -128,6 +128,38 @@ def test_a_version_is_put_in_service_and_back(sides: Sides) -> None:
     assert in_service(sides) == 2
 
 
+def test_a_change_builds_on_another_version(sides: Sides) -> None:
+    """Contract: on that of --base, as a refusal to put version 2 in service advises."""
+    told = sides.both("calibrate", NAME, "held-out", "--base", "2")
+    assert f"{NAME} version 5 (in service)" in told.stdout
+    told = sides.both("threshold", NAME, "--target", "0.1", "--base", "3")
+    assert f"{NAME} version 6: threshold" in told.stdout
+    with Client(sides.url) as client:
+        digest = next(iter(client.fitted_images(NAME, 2))).sha256
+    told = sides.both("forget", NAME, "--sha256", digest, "--base", "2")
+    assert "39 fitted in all" in told.stdout
+    told = sides.both("fit", NAME, "more", "--extend", "--base", "2")
+    assert "45 fitted in all" in told.stdout
+    for side in (sides.local, sides.remote):
+        found = rows(side("versions", NAME).stdout)
+        assert [row[:3] for row in found[4:]] == [
+            ["5", "2", "calibrate"],
+            ["6", "3", "threshold"],
+            ["7", "2", "forget"],
+            ["8", "2", "extend"],
+        ]
+
+
+def test_a_base_that_cannot_be_is_refused(sides: Sides) -> None:
+    """Contract: one that is not there, one for nothing to be made of, one at large."""
+    refused = sides.both("calibrate", NAME, "held-out", "--base", "99", exit_code=1)
+    assert "has no version 99" in refused.stderr
+    sides.both("calibrate", NAME, "held-out", "--base", "0", exit_code=2)
+    assert "new line" in sides.both("threshold", NAME, "--base", "3", exit_code=2).stderr
+    large = ("fit", NAME, "train", "--extend", "--base", "2", "--hold-out", "0.2")
+    assert "at large" in sides.both(*large, exit_code=2).stderr
+
+
 def test_a_detector_is_deleted_when_it_is_meant(sides: Sides) -> None:
     """Contract: nothing without --yes, at either side; then all of it, with a reason."""
     refused = sides.both("delete", NAME, exit_code=2)

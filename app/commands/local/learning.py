@@ -46,27 +46,36 @@ class Learning(Base):
         made = self._service.catalogue.create(name, by(reason), mask=fixed, mask_kind=kind, **what)
         return answer(answers.DetectorInfo, DetectorInfo.of(made.entry))
 
-    def fit(self, name: str, images: Files, *, reason: str, **how: Any) -> LocalJob[answers.Fitted]:
+    def fit(
+        self, name: str, images: Files, *, base: int | None, reason: str, **how: Any
+    ) -> LocalJob[answers.Fitted]:
         """Fit to normal images, in place of what was fitted."""
-        return self._fit(name, self._sent(name, images, **how), reason, extend=False)
+        return self._fit(name, self._sent(name, images, **how), base, reason, extend=False)
 
     def extend(
-        self, name: str, images: Files, *, reason: str, **how: Any
+        self, name: str, images: Files, *, base: int | None, reason: str, **how: Any
     ) -> LocalJob[answers.Fitted]:
         """Fit to normal images, in addition to what was fitted."""
-        return self._fit(name, self._sent(name, images, **how), reason, extend=True)
+        return self._fit(name, self._sent(name, images, **how), base, reason, extend=True)
 
     def _fit(
-        self, name: str, images: LocalImages, reason: str, *, extend: bool
+        self, name: str, images: LocalImages, base: int | None, reason: str, *, extend: bool
     ) -> LocalJob[answers.Fitted]:
         async def work(order: Order) -> answers.Fitted:
             learned = await fitting.fit(self._service, name, images, order, extend=extend)
             return answer(answers.Fitted, Fitted.of(learned))
 
-        return self._job(work, len(images), reason)
+        return self._job(work, len(images), base, reason)
 
     def calibrate(
-        self, name: str, images: Files, *, threshold: answers.NewThreshold, reason: str, **how: Any
+        self,
+        name: str,
+        images: Files,
+        *,
+        threshold: answers.NewThreshold,
+        base: int | None,
+        reason: str,
+        **how: Any,
     ) -> LocalJob[answers.Calibrated]:
         """Score normal images that were not fitted, and draw the line."""
         sent, line = self._sent(name, images, **how), line_of(threshold)
@@ -75,10 +84,16 @@ class Learning(Base):
             learned = await calibrating.calibrate(self._service, name, sent, order, line)
             return answer(answers.Calibrated, Calibrated.of(learned))
 
-        return self._job(work, len(sent), reason)
+        return self._job(work, len(sent), base, reason)
 
     def forget(
-        self, name: str, *, sha256: Sequence[str], groups: Sequence[str], reason: str
+        self,
+        name: str,
+        *,
+        sha256: Sequence[str],
+        groups: Sequence[str],
+        base: int | None,
+        reason: str,
     ) -> LocalJob[answers.Forgotten]:
         """Take images out of what was fitted, exactly."""
 
@@ -88,7 +103,7 @@ class Learning(Base):
             )
             return answer(answers.Forgotten, Forgotten.of(learned))
 
-        return self._job(work, 0, reason)
+        return self._job(work, 0, base, reason)
 
     def threshold(self, name: str) -> answers.Threshold:
         """Return where the line in service is drawn."""
@@ -96,15 +111,21 @@ class Learning(Base):
         return answer(answers.Threshold, Threshold.of(version.version, version.summary))
 
     def set_threshold(
-        self, name: str, threshold: answers.NewThreshold, *, reason: str
+        self, name: str, threshold: answers.NewThreshold, *, base: int | None, reason: str
     ) -> answers.DrawnThreshold:
         """Draw another line, which makes a new version."""
-        stored = self._service.set_threshold(name, by(reason), line_of(threshold))
+        stored = self._service.set_threshold(name, by(reason), line_of(threshold), base=base)
         return answer(answers.DrawnThreshold, DrawnThreshold.by(stored))
 
-    def _job(self, work: Callable[[Order], Awaitable[R]], images: int, reason: str) -> LocalJob[R]:
+    def _job(
+        self,
+        work: Callable[[Order], Awaitable[R]],
+        images: int,
+        base: int | None,
+        reason: str,
+    ) -> LocalJob[R]:
         def run(progress: Progress, expect: Progress) -> R:
-            order = Order(by(reason), uuid.uuid4().hex, progress=progress, expect=expect)
+            order = Order(by(reason), uuid.uuid4().hex, base=base, progress=progress, expect=expect)
             return self._wait(work(order))
 
         return LocalJob(run, images)
