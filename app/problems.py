@@ -214,6 +214,10 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     if isinstance(bad := error.__cause__, json.JSONDecodeError):
         message = f"Invalid JSON: {bad.msg} at line {bad.lineno} column {bad.colno}"
         found = [{"where": "body", "message": message}]
+    return _invalid(request, found)
+
+
+def _invalid(request: Request, found: list[dict[str, str]]) -> JSONResponse:
     detail = "; ".join(f"{item['where']}: {item['message']}" for item in found)
     problem = Problem(
         type="urn:gatewatch:problem:invalid-request",
@@ -227,6 +231,13 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    # FastAPI says of these that there was an error.
+    if isinstance(bad := error.__cause__, UnicodeDecodeError):
+        message = f"Invalid JSON: no {bad.encoding} at byte {bad.start}"
+        return _invalid(request, [{"where": "body", "message": message}])
+    if isinstance(error.__cause__, RecursionError):
+        message = "Invalid JSON: nested too deeply"
+        return _invalid(request, [{"where": "body", "message": message}])
     title = HTTPStatus(error.status_code).phrase
     problem = Problem(
         type="about:blank", title=title, status=error.status_code, detail=str(error.detail)
