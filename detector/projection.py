@@ -45,8 +45,7 @@ def project(rows: Float32[np.ndarray, "n c"]) -> Float32[np.ndarray, "n d"]:
     if c <= MAX_WIDTH:
         return rows
     # In float64, where sums of float32 hardly round: in float32 a row would depend on its batch.
-    # Not with ``@``, which keeps Python's lock where there is one row.
-    sums = np.dot(rows.astype(np.float64), _signs(c, MAX_WIDTH))
+    sums = rows.astype(np.float64) @ _signs(c, MAX_WIDTH)
     projected: np.ndarray = (sums / np.sqrt(MAX_WIDTH)).astype(np.float32)
     return projected
 
