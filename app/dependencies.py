@@ -150,7 +150,7 @@ class Change:
 
     base: Annotated[
         int | None,
-        Query(ge=1, le=2**31 - 1, description="Version to build on; unset: the latest."),
+        Query(ge=1, le=2**31 - 1, description="Version to build on; unset: the tip."),
     ] = None
     promote: Annotated[
         Promote,

@@ -212,9 +212,12 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     ]
     # FastAPI leaves out what is wrong, and where.
     if isinstance(bad := error.__cause__, json.JSONDecodeError):
-        message = f"Invalid JSON: {bad.msg} at line {bad.lineno} column {bad.colno}"
-        found = [{"where": "body", "message": message}]
+        return _invalid_json(request, f"{bad.msg} at line {bad.lineno} column {bad.colno}")
     return _invalid(request, found)
+
+
+def _invalid_json(request: Request, why: str) -> JSONResponse:
+    return _invalid(request, [{"where": "body", "message": f"Invalid JSON: {why}"}])
 
 
 def _invalid(request: Request, found: list[dict[str, str]]) -> JSONResponse:
@@ -233,11 +236,11 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     # FastAPI says of these that there was an error.
     if isinstance(bad := error.__cause__, UnicodeDecodeError):
-        message = f"Invalid JSON: no {bad.encoding} at byte {bad.start}"
-        return _invalid(request, [{"where": "body", "message": message}])
-    if isinstance(error.__cause__, RecursionError):
-        message = "Invalid JSON: nested too deeply"
-        return _invalid(request, [{"where": "body", "message": message}])
+        return _invalid_json(request, f"no {bad.encoding} at byte {bad.start + 1}")
+    if isinstance(bad, RecursionError):
+        return _invalid_json(request, "nested too deeply")
+    if isinstance(bad, ValueError):  # what Python says of whole numbers of thousands of digits
+        return _invalid_json(request, "a number of too many digits")
     title = HTTPStatus(error.status_code).phrase
     problem = Problem(
         type="about:blank", title=title, status=error.status_code, detail=str(error.detail)

@@ -18,11 +18,15 @@ settings.load_profile("ci")
 
 
 @pytest.fixture(autouse=True)
-def process_stays_as_it_was() -> Iterator[None]:
-    """Law: what a test runs in this process leaves its threads' scheduling to the next test."""
-    before = _scheduling()
+def scheduling_stays_as_it_was() -> Iterator[None]:
+    """Law: what a test runs in this process leaves scheduling to the next test as it was."""
+    interval_s, policy = before = _scheduling()
     yield
-    assert _scheduling() == before
+    after = _scheduling()
+    sys.setswitchinterval(interval_s)
+    if after != before and sys.platform == "linux":
+        os.sched_setscheduler(0, policy, os.sched_param(0))
+    assert after == before
 
 
 def _scheduling() -> tuple[float, int]:

@@ -13,13 +13,14 @@ from app.storage.audit import By
 from gatewatch.images import sendable
 
 Name = Annotated[str, typer.Argument(help="Name of the detector.")]
+MAX_VERSION = 2**31 - 1
 Version = Annotated[
     int | None,
-    typer.Option(min=1, max=2**31 - 1, help="Number of the version; else the one in service."),
+    typer.Option(min=1, max=MAX_VERSION, help="Number of the version; else the one in service."),
 ]
 BaseVersion = Annotated[
     int | None,
-    typer.Option("--base", min=1, max=2**31 - 1, help="Version to build on; else the last one."),
+    typer.Option("--base", min=1, max=MAX_VERSION, help="Version to build on; else the tip."),
 ]
 
 MAX_REASON = 500

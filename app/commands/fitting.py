@@ -122,7 +122,7 @@ def fit(
     )
     if asked.is_large:
         if base is not None:
-            raise typer.BadParameter("--base is for folders: a fit at large builds on the last one")
+            raise typer.BadParameter("--base is for folders: a fit at large builds on the tip")
         bulk.fit(name, asked, mask=mask, url=url, key_file=key_file)
         return
     (folder,) = map(Path, sources)
@@ -133,6 +133,8 @@ def fit(
         samples = Samples.of(there, kind_named(there, name, what))
         sent = Sent.of(folder, mask, group_pattern, samples=samples)
         complete(there, what, roi, option, asks_mask=mask is not None)
+        if base is not None:
+            there.detector(name)  # nobody makes one to build on it
         made(there, name, what, asks_mask=mask is not None, reason=reason)
         begin = there.extend if extend else there.fit
         job = begin(name, sent.images, base=base, reason=reason, **sent.about)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands.common import BaseVersion, Name, Reason
+from app.commands.common import MAX_VERSION, BaseVersion, Name, Reason
 from app.commands.following import followed
 from app.commands.samples import Samples, noun
 from app.commands.sent import Folder, MaskFile, Pattern, Sent
@@ -106,7 +106,7 @@ def threshold(
     ] = None,
     base: Annotated[
         int | None,
-        typer.Option(min=1, max=2**31 - 1, help="Version to build on; else the one in service."),
+        typer.Option(min=1, max=MAX_VERSION, help="Version to build on; else the one in service."),
     ] = None,
     reason: Reason = "",
     url: Url = None,

@@ -146,6 +146,8 @@ def _print_history(detector: DetectorInfo, listed: Sequence[VersionInfo]) -> Non
 def _row(detector: DetectorInfo, one: VersionInfo) -> tuple[str, ...]:
     """Return what is said of a version, in the order of the table's columns."""
     places = {"in service": detector.in_service, "shadow": detector.shadow}
+    if detector.tip != detector.in_service:  # as it mostly is
+        places["tip"] = detector.tip
     return (
         str(one.version),
         str(one.parent or NONE),

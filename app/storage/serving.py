@@ -62,7 +62,8 @@ def aside(made: Entry, promote: Promote, serving: int) -> str:
         return ""
     return (
         f"Version {version} does not serve: version {made.in_service} was put in service while it "
-        f"was made, and stays. Promote version {version}, or build on it as the base."
+        f"was made, and stays. Promote version {version}, or build on it "
+        f"as the base (--base {version})."
     )
 
 
@@ -92,8 +93,8 @@ def require_able(
         raise NotCalibratedError(
             f"{named} has {'a stale' if summary['threshold'] else 'no'} threshold, and version "
             f"{before.in_service}, which serves, has one that holds: calibrate version "
-            f"{version} first, as the base, or go on knowingly with allow_uncalibrated "
-            "(--allow-uncalibrated)"
+            f"{version} first, as the base (--base {version}), or go on knowingly with "
+            "allow_uncalibrated (--allow-uncalibrated)"
         )
 
 

@@ -47,7 +47,7 @@ class Gaussian(Scorer):
         self._starts = np.cumsum([0, *widths[:-1]])
         self._mean = np.concatenate([part.mean for part in moments.values()])
         factors = [_whitening(block, part, options) for block, part in moments.items()]
-        self._whitening = Tiles(factors, TILE_SIDE)
+        self._tiles = Tiles(factors, TILE_SIDE)
 
     def contributions(self, rows: BlockRows) -> Contributions:
         """Return the Mahalanobis distance per block."""
@@ -61,7 +61,7 @@ class Gaussian(Scorer):
         apart = self._apart(rows)
         whitened = self._whitened(apart)
         lengths = self._lengths(whitened)
-        pull = self._whitening.transposed(whitened)
+        pull = self._tiles.transposed(whitened)
         # These are d^2 but for the rounding of d: over them, slopes sum to d as it was taken.
         squares = np.add.reduceat(pull * apart, self._starts, axis=1)
         scale = np.divide(lengths, squares, out=np.zeros_like(squares), where=squares > 0)
@@ -78,7 +78,7 @@ class Gaussian(Scorer):
 
     def _whitened(self, apart: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
         """Return the rows of all blocks in coordinates that are independent and of variance 1."""
-        return self._whitening.product(apart.astype(np.float32))
+        return self._tiles.product(apart.astype(np.float32))
 
     def _lengths(self, whitened: Float[np.ndarray, "n d"]) -> Contributions:
         """Return the length of each block's part."""

@@ -30,11 +30,11 @@ def panels(
 
 
 def product(
-    rows: Float32[np.ndarray, "*n 1 d"], panels: Sequence[Float32[np.ndarray, "*factors _ _"]]
+    rows: Float32[np.ndarray, "*n 1 d"], kept: Sequence[Float32[np.ndarray, "*factors _ _"]]
 ) -> Float64[np.ndarray, "*n d"]:
     """Return each row times the factors.
 
     Row by row: in float32 the product of a matrix differs from that of its rows by 1e-6.
     """
-    parts = [(rows[..., : panel.shape[-2]] @ panel)[..., 0, :] for panel in panels]
+    parts = [(rows[..., : panel.shape[-2]] @ panel)[..., 0, :] for panel in kept]
     return np.concatenate(parts, axis=-1, dtype=np.float64)

@@ -2,7 +2,7 @@
 
 A score of one image multiplies each factor by one row, which takes about as long as the factors
 take to be read from memory: fewer bytes are less time. One call multiplies all squares, and lets
-other threads run meanwhile: in a product of one matrix by one row NumPy keeps Python's lock.
+other threads run meanwhile: NumPy keeps Python's lock for a product of at most 500 numbers.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 
 IMAGES = 64
-"""Whose products, some 110 kB each with ``squeeze_stats``, are held at once."""
+"""Whose products, 250 kB each with ``squeeze_stats`` as they are made, are held at once."""
 
 
 class Tiles:
@@ -32,9 +32,10 @@ class Tiles:
             padded[: len(factor), : len(factor)] = factor
             cut = padded.reshape(groups, side, groups, side)
             for left in range(groups):
-                squares += [cut[top, :, left] for top in range(left + 1)]
-                tops += [first + top for top in range(left + 1)]
-                lefts += [first + left] * (left + 1)
+                filled = [top for top in range(left) if cut[top, :, left].any()] + [left]
+                squares += [cut[top, :, left] for top in filled]
+                tops += [first + top for top in filled]
+                lefts += [first + left] * len(filled)
             places.append(first * side + np.arange(len(factor)))
             first += groups
         self._squares = np.stack(squares)[:, None]
@@ -56,7 +57,7 @@ class Tiles:
         return found
 
     def transposed(self, rows: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
-        """Return x_l W_l^T of every block, summed in float64."""
+        """Return x_l W_l^T of every block, of a few rows, in float64."""
         groups = self._groups_of(rows)[:, :, 0]
         sums = np.zeros(groups.shape)
         parts = groups[self._lefts] @ self._squares[:, 0].transpose(0, 2, 1)
@@ -70,5 +71,5 @@ class Tiles:
         return np.ascontiguousarray(cut.transpose(1, 0, 2, 3))
 
     def _rows_of(self, groups: Float[np.ndarray, "groups n side"]) -> Float[np.ndarray, "n d"]:
-        flat = groups.transpose(1, 0, 2).reshape(groups.shape[1], -1)
+        flat = groups.transpose(1, 0, 2).reshape(groups.shape[1], self._groups * self._side)
         return flat[:, self._places]

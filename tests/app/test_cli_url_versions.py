@@ -65,7 +65,7 @@ def test_detectors_are_listed(sides: Sides) -> None:
 def test_refusals_are_in_words_of_either_side(sides: Sides) -> None:
     """Contract: the same ones, which send nobody of the command line to a route or a parameter."""
     for arguments, said in (
-        (["promote", NAME, "2"], "calibrate version 2 first, as the base, or go on knowingly"),
+        (["promote", NAME, "2"], "calibrate version 2 first, as the base (--base 2), or go"),
         (["promote", NAME, "99"], "has no version 99: list its versions; the latest is 4"),
         (["rollback", "other"], "no detector 'other': list those there are, or create it first"),
         (["score", "no one", "train"], "no detector 'no one': list those there are, or create it"),
@@ -97,7 +97,7 @@ def test_versions_are_listed(sides: Sides) -> None:
             ["3", "2", "calibrate", "40"],
             ["4", "3", "extend", "45"],
         ]
-        assert [row[-1] for row in found] == ["", "", "in service", ""]
+        assert [row[-1] for row in found] == ["", "", "in service", "tip"]
         assert [row[5] for row in found] == ["no", "no", "no", "yes"]
         assert found[2][-2] == "as agreed"
         told = json.loads(side("versions", NAME, "--json").stdout)
@@ -140,6 +140,8 @@ def test_a_change_builds_on_another_version(sides: Sides) -> None:
     assert "39 fitted in all" in told.stdout
     told = sides.both("fit", NAME, "more", "--extend", "--base", "2")
     assert "45 fitted in all" in told.stdout
+    told = sides.both("fit", NAME, "more", "--base", "3")
+    assert "5 fitted in all" in told.stdout
     for side in (sides.local, sides.remote):
         found = rows(side("versions", NAME).stdout)
         assert [row[:3] for row in found[4:]] == [
@@ -147,6 +149,7 @@ def test_a_change_builds_on_another_version(sides: Sides) -> None:
             ["6", "3", "threshold"],
             ["7", "2", "forget"],
             ["8", "2", "extend"],
+            ["9", "3", "replace"],
         ]
 
 
@@ -156,6 +159,9 @@ def test_a_base_that_cannot_be_is_refused(sides: Sides) -> None:
     assert "has no version 99" in refused.stderr
     sides.both("calibrate", NAME, "held-out", "--base", "0", exit_code=2)
     assert "new line" in sides.both("threshold", NAME, "--base", "3", exit_code=2).stderr
+    refused = sides.both("fit", "bolst", "train", "--base", "1", exit_code=1)
+    assert "no detector 'bolst'" in refused.stderr
+    assert len(json.loads(sides.both("detectors", "--json").stdout)["detectors"]) == 1
     large = ("fit", NAME, "train", "--extend", "--base", "2", "--hold-out", "0.2")
     assert "at large" in sides.both(*large, exit_code=2).stderr
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from real_server import STUB, Server
 
+from app import serving
 from app.priority import NICE, give_way, interrupt_nobody
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems schedule otherwise")
@@ -62,3 +63,13 @@ def test_the_threads_of_a_server_interrupt_nobody(tmp_path: Path) -> None:
                 policies[int(task.name)] = os.sched_getscheduler(int(task.name))
     assert policies.pop(server.process.pid) == os.SCHED_BATCH
     assert list(policies.values()).count(os.SCHED_BATCH) > 2
+
+
+def test_who_serves_suits_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: nobody is interrupted, and the interpreter is let go of soon."""
+    made: list[object] = []
+    monkeypatch.setattr(serving, "interrupt_nobody", lambda: made.append("interrupt_nobody"))
+    monkeypatch.setattr(sys, "setswitchinterval", made.append)
+    serving.suit_threads()
+    assert made == [serving.SWITCH_S, "interrupt_nobody"]
+    assert sys.getswitchinterval() > serving.SWITCH_S

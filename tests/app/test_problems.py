@@ -198,8 +198,9 @@ def test_invalid_requests_name_every_place(
         (b"x", "Invalid JSON: Expecting value at line 1 column 1"),
         (b'{"size": ', "Invalid JSON: Expecting value at line 1 column 10"),
         (b'{\n "size": 1,\n}', "Invalid JSON: .* at line [23] column "),
-        (b'{"size": "\xff"}', "Invalid JSON: no utf-8 at byte 10"),
-        ('{"size": "ä'.encode("utf-16-le") + b"x", "Invalid JSON: no utf-16-le at byte 22"),
+        (b'{"size": "\xff"}', "Invalid JSON: no utf-8 at byte 11"),
+        ('{"size": "ä'.encode("utf-16-le") + b"x", "Invalid JSON: no utf-16-le at byte 23"),
+        (b'{"size": ' + b"9" * 5000 + b"}", "Invalid JSON: a number of too many digits"),
         (b"[" * 100_000, "Invalid JSON: nested too deeply"),
     ],
 )
