@@ -13,7 +13,7 @@ from app.commands.common import console
 
 AT = datetime(2026, 11, 23, 7, 55, tzinfo=UTC)
 REASON = "as agreed with those of the night shift, who found the old line too strict by far"
-DETECTOR: Any = Given(in_service=3, shadow=4)
+DETECTOR: Any = Given(in_service=3, shadow=4, tip=3)
 VERSIONS: list[Any] = [
     Given(
         version=number,
