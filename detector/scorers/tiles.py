@@ -24,8 +24,7 @@ class Tiles:
     def __init__(self, factors: Sequence[Float[np.ndarray, "_ _"]], side: int) -> None:
         self._side = side
         squares, tops, lefts, places = [], [], [], []
-        first = 0
-        """Group with which the block begins."""
+        first = 0  # group of the block
         for factor in factors:
             groups = -(-len(factor) // side)
             padded = np.zeros((groups * side, groups * side), dtype=np.float32)
