@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.commands.common import Name, Reason, console
+from app.commands.common import MAX_VERSION, Name, Reason, console
 from app.commands.samples import noun
 from app.commands.sent import print_json
 from app.commands.tables import columns, fits
@@ -18,7 +18,7 @@ from gatewatch.answers import DetectorList, VersionList
 NONE = "-"
 NUMBERS = {"version", "of", "fitted", "threshold"}
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
-Number = Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Number of the version.")]
+Number = Annotated[int, typer.Argument(min=1, max=MAX_VERSION, help="Number of the version.")]
 AllowUncalibrated = Annotated[
     bool,
     typer.Option(

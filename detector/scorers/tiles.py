@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 
 IMAGES = 64
-"""Whose products, 250 kB each with ``squeeze_stats`` as they are made, are held at once."""
+"""Whose products, 300 kB each with ``squeeze_stats`` as they are made, are held at once."""
 
 
 class Tiles:
