@@ -188,21 +188,19 @@ def test_a_detector_that_cannot_be_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("content", "status", "kind"),
+    "content",
     [
-        (b"", 422, "invalid-request"),
-        (b"{", 422, "invalid-request"),
-        (b"[]", 422, "invalid-request"),
-        (b"\xff\xfe", 422, "invalid-request"),
-        (b"[" * 100_000, 400, "about:blank"),
-        (b'{"name": "x", "image_size": ' + b"9" * 5000 + b"}", 400, "about:blank"),
+        b"",
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"name": "x", "image_size": ' + b"9" * 5000 + b"}",
     ],
 )
-def test_a_body_that_is_no_json_is_refused(
-    client: TestClient, content: bytes, status: int, kind: str
-) -> None:
+def test_a_body_that_is_no_json_is_refused(client: TestClient, content: bytes) -> None:
     """Contract: never a 5xx, however deep or long."""
-    problem(client.post("/v1/detectors", content=content, headers=JSON), status, kind)
+    problem(client.post("/v1/detectors", content=content, headers=JSON), 422, "invalid-request")
 
 
 NOT_YET: list[tuple[str, str, dict[str, Any], str]] = [
