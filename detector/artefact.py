@@ -1,11 +1,11 @@
 """A detector as two files: what was fitted, and what was decided on it.
 
 The *fit* holds spec, mask and statistics. Each statistic ``name`` gives tensors ``name/...``: the
-mean and the scatter's upper triangle row by row (of every cell), counts of cells, keys and columns
-of samples; ``mask`` (h, w) stands beside them, and ``network``, the bytes of a file. Statistics are
-float64. The *decision* holds the calibration, ``scores`` (m,), ``anomalies`` (a,) and, if they are
-known, ``inputs`` (m, 3), and the threshold: it is small, so that a new threshold costs a small
-file.
+mean and the scatter's upper triangle row by row (of every cell, and of every square of cells),
+counts of cells, keys and columns of samples; ``mask`` (h, w) stands beside them, and ``network``,
+the bytes of a file. Statistics are float64. The *decision* holds the calibration, ``scores`` (m,),
+``anomalies`` (a,) and, if they are known, ``inputs`` (m, 3), and the threshold: it is small, so
+that a new threshold costs a small file.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ from detector.statistics import Statistic
 from detector.tensor_file import pack, unpack
 from detector.verdict import Threshold
 
-FORMAT = 3
+FORMAT = 4
 _FIT, _DECISION = "fit", "decision"
 T = TypeVar("T")
 

@@ -1,11 +1,14 @@
-"""Moments of a grid: per cell the count, mean and scatter of its rows over images, in float64.
+"""Moments of a grid: count and mean of each cell's rows over images, scatter of each square's.
 
-A cell is one place of a coarse grid laid over the images. Each cell's moments merge and subtract by
-the formulas of ``detector.moments``; a cell that lies outside an image's region of interest (NaN in
-its row) is not counted there. With n_k rows of cell k::
+A cell is one place of a coarse grid laid over the images; a square is 2 x 2 of them. With n_k rows
+x_ki of cell k, mean_k theirs and m that of all rows, in float64::
 
-    within = sum_k scatter_k                                   pooled over cells, about their means
-    free   = within + sum_k n_k (mean_k - m)(mean_k - m)^T     about the grand mean m
+    scatter_s = sum_(k of s) sum_i (x_ki - mean_k)(x_ki - mean_k)^T    about the cells' own means
+    within    = sum_s scatter_s
+    free      = within + sum_k n_k (mean_k - m)(mean_k - m)^T
+
+Merging and subtracting are those of ``detector.moments``, cell by cell; a cell that lies outside an
+image's region of interest (NaN in its row) is not counted there.
 """
 
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from detector.moments import Moments
+from detector.squares import squares
 
 CellRows = Float[np.ndarray, "n k d"]
 """n images, k cells, d channels; NaN where a cell is outside the region of interest."""
@@ -21,17 +25,17 @@ CellRows = Float[np.ndarray, "n k d"]
 
 @dataclass(frozen=True, slots=True)
 class CellMoments:
-    """Images, counts (k,), means (k, d) and scatters (k, d, d); immutable."""
+    """Images, counts (k,), means (k, d) and scatters (s, d, d); immutable."""
 
     n: int
     counts: Float[np.ndarray, " k"]
     mean: Float[np.ndarray, "k d"]
-    scatter: Float[np.ndarray, "k d d"]
+    scatter: Float[np.ndarray, "s d d"]
 
     @classmethod
     def empty(cls, k: int, d: int) -> "CellMoments":
         """Return the moments of no image, the neutral element of ``+``."""
-        return cls(0, np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d)))
+        return cls(0, np.zeros(k), np.zeros((k, d)), np.zeros((len(squares(k)), d, d)))
 
     @classmethod
     def of(cls, rows: CellRows) -> "CellMoments":
@@ -42,10 +46,8 @@ class CellMoments:
         counts = present.sum(axis=0).astype(np.float64)
         filled = np.where(present[:, :, None], rows, 0.0)
         mean = filled.sum(axis=0) / np.maximum(counts, 1)[:, None]
-        centred = np.where(present[:, :, None], filled - mean, 0.0).transpose(1, 0, 2)
-        scatter = centred.transpose(0, 2, 1) @ centred
-        # Symmetric to the last bit, as it is after it was saved.
-        return cls(len(rows), counts, mean, (scatter + scatter.transpose(0, 2, 1)) / 2)
+        centred = np.where(present[:, :, None], filled - mean, 0.0)
+        return cls(len(rows), counts, mean, _scatter(centred))
 
     def __add__(self, other: "CellMoments") -> "CellMoments":
         """Return the moments of both sets together.
@@ -57,7 +59,7 @@ class CellMoments:
         counts = self.counts + other.counts
         weight = other.counts / np.maximum(counts, 1)
         delta = other.mean - self.mean
-        between = _outer(delta, self.counts * weight)
+        between = _between(delta, self.counts * weight)
         mean = self.mean + weight[:, None] * delta
         return CellMoments(self.n + other.n, counts, mean, self.scatter + other.scatter + between)
 
@@ -73,17 +75,24 @@ class CellMoments:
             raise ValueError(f"cannot forget {other.n} images of {self.n}")
         left = np.maximum(counts, 1)
         mean = self.mean + (self.mean - other.mean) * (other.counts / left)[:, None]
-        between = _outer(other.mean - mean, counts * other.counts / np.maximum(self.counts, 1))
+        weight = counts * other.counts / np.maximum(self.counts, 1)
+        between = _between(other.mean - mean, weight)
         scatter = self.scatter - other.scatter - between
         emptied = counts == 0
-        mean[emptied], scatter[emptied] = 0.0, 0.0
+        mean[emptied], scatter[emptied[squares(len(counts))].all(axis=1)] = 0.0, 0.0
         return CellMoments(self.n - other.n, counts, mean, scatter)
+
+    @property
+    def freedom(self) -> Float[np.ndarray, " s"]:
+        """Degrees of freedom of every square's scatter: n_k - 1 of each of its cells."""
+        freedom: np.ndarray = np.maximum(self.counts - 1, 0)[squares(len(self.counts))].sum(axis=1)
+        return freedom
 
     @property
     def within(self) -> Moments:
         """The scatter about the cells' own means; n is the degrees of freedom, the mean is 0."""
-        freedom = int(np.maximum(self.counts - 1, 0).sum())
-        return Moments(freedom, np.zeros(self.mean.shape[1]), self.scatter.sum(axis=0))
+        none = np.zeros(self.mean.shape[1])
+        return Moments(int(self.freedom.sum()), none, self.scatter.sum(axis=0))
 
     @property
     def free(self) -> Moments:
@@ -99,8 +108,18 @@ class CellMoments:
             raise ValueError(f"cells of {other.mean.shape} do not fit {self.mean.shape}")
 
 
-def _outer(delta: Float[np.ndarray, "k d"], weight: Float[np.ndarray, " k"]) -> np.ndarray:
-    """Return weight_k delta_k delta_k^T for every cell, (k, d, d)."""
-    outer: np.ndarray = delta[:, :, None] * delta[:, None, :]
-    outer *= weight[:, None, None]
-    return outer
+def _scatter(apart: Float[np.ndarray, "n k d"]) -> Float[np.ndarray, "s d d"]:
+    """Return the sum of x x^T over the rows of every square."""
+    cells = squares(apart.shape[1])
+    rows = apart[:, cells].swapaxes(0, 1).reshape(len(cells), -1, apart.shape[2])
+    scatter = rows.transpose(0, 2, 1) @ rows
+    # Symmetric to the last bit, as it is after it was saved.
+    symmetric: np.ndarray = (scatter + scatter.transpose(0, 2, 1)) / 2
+    return symmetric
+
+
+def _between(
+    delta: Float[np.ndarray, "k d"], weight: Float[np.ndarray, " k"]
+) -> Float[np.ndarray, "s d d"]:
+    """Return the sum of weight_k delta_k delta_k^T over the cells of every square."""
+    return _scatter((np.sqrt(weight)[:, None] * delta)[None])

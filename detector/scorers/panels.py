@@ -1,9 +1,8 @@
-"""Panels: upper triangular factors of all cells in float32, without most of their zeros.
+"""Panels: upper triangular factors of groups of rows in float32, without most of their zeros.
 
-A score of one image multiplies each factor by one row, which takes about as long as the factors
-take to be read from memory: fewer bytes are less time. Beside each other lie those of all cells,
-which one call multiplies, so a panel need not be a square (``tiles``): wider ones take a third of
-the time.
+A score of one image multiplies each factor by a few rows, which takes about as long as the factors
+take to be read from memory: fewer bytes are less time. Beside each other lie those of all groups,
+which one call multiplies, so a panel need not be a square (``tiles``): wider ones take less time.
 """
 
 from collections.abc import Sequence
@@ -30,11 +29,11 @@ def panels(
 
 
 def product(
-    rows: Float32[np.ndarray, "*n 1 d"], kept: Sequence[Float32[np.ndarray, "*factors _ _"]]
-) -> Float64[np.ndarray, "*n d"]:
-    """Return each row times the factors.
+    rows: Float32[np.ndarray, "*n c d"], kept: Sequence[Float32[np.ndarray, "*factors _ _"]]
+) -> Float64[np.ndarray, "*n c d"]:
+    """Return the rows of each group times its factor.
 
-    Row by row: in float32 the product of a matrix differs from that of its rows by 1e-6.
+    Always c rows at a time: in float32 a product's last bits depend on how many there are.
     """
-    parts = [(rows[..., : panel.shape[-2]] @ panel)[..., 0, :] for panel in kept]
+    parts = [rows[..., : panel.shape[-2]] @ panel for panel in kept]
     return np.concatenate(parts, axis=-1, dtype=np.float64)

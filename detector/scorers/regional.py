@@ -1,10 +1,10 @@
 """Regional: how far each cell of a grid is from what was seen there; the score is the worst few.
 
-With x_k the row of cell k, mu_k its fitted mean over n_k images, S_k its covariance and W the
-covariance pooled over all cells (OAS)::
+With x_k the row of cell k, mu_k its fitted mean, S_s the covariance about these means in the square
+of 2 x 2 cells in which it lies, of f_s degrees of freedom, and W that pooled over all (OAS)::
 
-    C_k   = w_k S_k + (1 - w_k) W,   w_k = n_k / (n_k + 32)
-    d_k   = sqrt((x_k - mu_k)^T C_k^-1 (x_k - mu_k))
+    C_s   = w_s S_s + (1 - w_s) W,   w_s = f_s / (f_s + 128)
+    d_k   = sqrt((x_k - mu_k)^T C_s^-1 (x_k - mu_k))
     score = mean of the largest 1 % of d_k (3 of 256 cells, at least one)
 
 ``aligned = false``: parts that lie differently in every picture have one mean and one covariance
@@ -14,12 +14,12 @@ float32, to 1e-7 of themselves.
 
 Source: Defard et al., "PaDiM", arXiv:2011.08785, section 3.2 (a Gaussian per place, Mahalanobis
 maps); Roth et al., "PatchCore", arXiv:2106.08265, section 3 (memory of patches, nearest neighbour).
-Ours: shrinkage to the pooled covariance by a fixed prior of 32 images instead of a ridge, squeezes
-of cells, a bottom-k sample for a coreset.
+Ours: a covariance for four neighbours, shrinkage to the pooled one by a fixed prior of 32 images
+instead of a ridge, squeezes of cells, a bottom-k sample for a coreset.
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from detector.cell_moments import CellMoments
@@ -30,13 +30,14 @@ from detector.sample import Sample
 from detector.scorers.base import Contributions, Distances, Scorer
 from detector.scorers.panels import panels, product
 from detector.shrinkage import oas
+from detector.squares import squares
 from detector.statistics import MEMORY, Statistics
 
-PRIOR_IMAGES = 32
-"""How many images the pooled covariance is worth; from the ablation, flat between 16 and 64."""
+PRIOR_ROWS = 128
+"""Rows that the pooled covariance is worth: 32 images of a square, flat between 16 and 64."""
 WORST_SHARE = 0.01
 PANEL_COLUMNS = 32
-"""An image takes about as long as these, 6 MB for 256 cells, take to be read."""
+"""Of 96: a third of each factor, which is 0, is not read. They are 1.6 MB for 64 squares."""
 _TABLE_ENTRIES = 2**22
 """Most distances to remembered rows held at once, 32 MiB."""
 
@@ -55,9 +56,10 @@ class Regional(Scorer):
                 mean, whitening = _free(cells)
                 self._distance: _Distance = _ToMemory(mean, whitening, memory.columns["row"])
             elif options.aligned:
-                self._distance = _ToCells(*_aligned(cells))
+                self._distance = _ToCells(squares(len(cells.counts)), *_aligned(cells))
             else:
-                self._distance = _ToCells(*(each[None] for each in _free(cells)))
+                everywhere = np.arange(len(cells.counts))[None]
+                self._distance = _ToCells(everywhere, *(each[None] for each in _free(cells)))
         except (DegenerateDataError, LinAlgError) as error:
             raise DegenerateDataError(f"regional: {error}") from error
         self.expected = float(np.sqrt(cells.mean.shape[1]))
@@ -90,21 +92,32 @@ def worst(distances: Distances) -> Float[np.ndarray, " n"]:
 
 
 class _ToCells:
-    """Distance to each cell's mean, whitened by its covariance; one cell stands for all."""
+    """Distance to each cell's mean, whitened by the covariance that it shares with some others.
+
+    Args:
+        groups: the cells of each group.
+        mean: of every cell, or one for all.
+        whitening: of every group.
+    """
 
     def __init__(
-        self, mean: Float[np.ndarray, "k d"], whitening: Float[np.ndarray, "k d d"]
+        self,
+        groups: Int[np.ndarray, "g c"],
+        mean: Float[np.ndarray, "#k d"],
+        whitening: Float[np.ndarray, "g d d"],
     ) -> None:
+        self._groups, self._places = groups, np.argsort(groups, axis=None)
         self._mean = mean
         self._panels = panels(whitening[:, None], PANEL_COLUMNS)
 
     def __call__(self, rows: Float[np.ndarray, "n k d"]) -> Distances:
-        single = (rows - self._mean).astype(np.float32)
-        # Cell by cell, and its images within: each of the factors is read once for all of them. So
-        # the rows must lie, or NumPy goes image by image, which takes half as long again.
-        apart = np.ascontiguousarray(single.transpose(1, 0, 2))
-        whitened = product(apart[:, :, None], self._panels)
-        distances: np.ndarray = np.sqrt(np.einsum("kni,kni->nk", whitened, whitened))
+        apart = (rows - self._mean).astype(np.float32)
+        # Group by group, and its images within: each factor is read once for all of them. So the
+        # rows must lie, or NumPy goes image by image.
+        grouped = np.ascontiguousarray(apart[:, self._groups].swapaxes(0, 1))
+        whitened = product(grouped, self._panels)
+        lengths = np.sqrt(np.einsum("gnci,gnci->ngc", whitened, whitened))
+        distances: np.ndarray = lengths.reshape(len(rows), -1)[:, self._places]
         return distances
 
 
@@ -137,13 +150,16 @@ _Distance = _ToCells | _ToMemory
 
 
 def _aligned(cells: CellMoments) -> tuple[np.ndarray, np.ndarray]:
-    """Return every cell's mean (k, d) and whitening (k, d, d), x -> (x - mean) @ whitening."""
+    """Return every cell's mean (k, d), every square's whitening (s, d, d): (x - mean) @ whitening.
+
+    A cell that was never fitted has no mean, and no distance to it.
+    """
     pooled, _ = oas(cells.within)
-    counts = cells.counts[:, None, None]
-    weight = counts / (counts + PRIOR_IMAGES)
-    own = cells.scatter / np.maximum(counts - 1, 1)
+    freedom = cells.freedom[:, None, None]
+    weight = freedom / (freedom + PRIOR_ROWS)
+    own = cells.scatter / np.maximum(freedom, 1)
     factors = np.linalg.cholesky(weight * own + (1 - weight) * pooled)
-    mean = np.where(cells.counts[:, None] > 0, cells.mean, np.nan)  # never fitted: no distance
+    mean = np.where(cells.counts[:, None] > 0, cells.mean, np.nan)
     return mean, np.linalg.inv(factors).transpose(0, 2, 1)
 
 

@@ -108,7 +108,7 @@ def test_the_fit_is_as_documented() -> None:
     widths = {"first": 9, "second": 6}  # three statistics of three and of two channels
     expected = {f"{b}/mean": (d,) for b, d in widths.items()}
     expected |= {f"{b}/scatter": (d * (d + 1) // 2,) for b, d in widths.items()}
-    expected |= {"regional/mean": (16, 3), "regional/scatter": (16, 6), "regional/counts": (16,)}
+    expected |= {"regional/mean": (16, 3), "regional/scatter": (4, 6), "regional/counts": (16,)}
     wide = set(expected)
     expected |= {"evidence/keys": (12,), "evidence/squeeze": (12, 5)}
     assert shapes == expected | {"evidence/thumbnail": (12, 3, 2, 2)}

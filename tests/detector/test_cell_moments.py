@@ -15,7 +15,9 @@ SEEDS = st.integers(0, 2**32 - 1)
 COUNTS = st.integers(0, 12)
 SHIFTS = st.sampled_from([0.0, 1.0, -1e3, 1e6])
 MISSING = st.sampled_from([0.0, 0.3, 0.9])
-K, D = 5, 3
+K, D = 16, 3
+SQUARES = [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
+"""Cells of each square of 2 x 2 in a grid of 4 x 4."""
 
 
 def rows_of(seed: int, n: int, shift: float = 0.0, missing: float = 0.0) -> Rows:
@@ -39,11 +41,12 @@ def assert_same(
 
 
 @given(seed=SEEDS, n=st.integers(2, 12), shift=SHIFTS, missing=MISSING)
-def test_every_cell_has_numpys_mean_and_covariance(
+def test_cells_have_numpys_mean_and_squares_their_scatter(
     seed: int, n: int, shift: float, missing: float
 ) -> None:
-    """Reference: numpy mean and cov of the rows that are inside, cell by cell."""
+    """Reference: numpy mean and cov of the rows that are inside, cell by cell, then summed."""
     rows = rows_of(seed, n, shift, missing)
+    scatters = np.zeros((K, D, D))
 
     actual = CellMoments.of(rows)
 
@@ -55,8 +58,13 @@ def test_every_cell_has_numpys_mean_and_covariance(
             np.testing.assert_allclose(actual.mean[cell], inside.mean(axis=0), rtol=1e-12)
         else:
             assert not actual.mean[cell].any()
-        scatter = np.cov(inside.T) * (len(inside) - 1) if len(inside) > 1 else np.zeros((D, D))
-        np.testing.assert_allclose(actual.scatter[cell], scatter, rtol=1e-8, atol=1e-8)
+        if len(inside) > 1:
+            scatters[cell] = np.cov(inside.T) * (len(inside) - 1)
+    for square, cells in enumerate(SQUARES):
+        expected = scatters[cells].sum(axis=0)
+        np.testing.assert_allclose(actual.scatter[square], expected, rtol=1e-8, atol=1e-8)
+        freedom = sum(max(actual.counts[cell] - 1, 0) for cell in cells)
+        assert actual.freedom[square] == freedom
 
 
 @given(seed=SEEDS, n=st.integers(1, 12), missing=MISSING)
@@ -158,15 +166,18 @@ def test_float32_rows_are_summed_in_float64_whatever_their_order_in_memory() -> 
 def test_what_does_not_fit_is_refused() -> None:
     """Contract: other grids and widths by their shapes; forgetting more than was seen."""
     some = CellMoments.of(rows_of(0, 3))
-    for other in (CellMoments.empty(K + 1, D), CellMoments.empty(K, D + 1)):
+    for other in (CellMoments.empty(4, D), CellMoments.empty(K, D + 1)):
         with pytest.raises(
-            ValueError, match=rf"cells of \(5, 3\) do not fit .*{other.mean.shape[0]}"
+            ValueError, match=rf"cells of \(16, 3\) do not fit .*{other.mean.shape[0]}"
         ):
             _ = other + some
         with pytest.raises(ValueError, match="do not fit"):
             _ = other - some
     with pytest.raises(ValueError, match="cannot forget 4 images of 3"):
         _ = some - CellMoments.of(rows_of(1, 4))
+    for odd in (3, 9, 12):
+        with pytest.raises(ValueError, match=f"{odd} cells are no grid of squares of 2 x 2"):
+            CellMoments.empty(odd, D)
     partly = rows_of(0, 3)
     partly[:, 0] = np.nan
     with pytest.raises(ValueError, match="cannot forget 3 images of 3"):

@@ -13,24 +13,25 @@ from detector.scorers.panels import panels, product
     d=st.integers(1, 20),
     width=st.integers(1, 25),
     images=st.integers(1, 5),
-    cells=st.integers(1, 4),
+    groups=st.integers(1, 4),
+    cells=st.integers(1, 6),
 )
 def test_the_product_is_that_of_the_whole(
-    seed: int, d: int, width: int, images: int, cells: int
+    seed: int, d: int, width: int, images: int, groups: int, cells: int
 ) -> None:
     """Reference: float64; rtol 1e-5 of the largest. Law: an image alone is the same to the bit."""
     rng = np.random.default_rng(seed)
-    factors = np.triu(rng.normal(size=(cells, d, d)))
-    rows = rng.normal(size=(cells, images, d)).astype(np.float32)
+    factors = np.triu(rng.normal(size=(groups, d, d)))
+    rows = rng.normal(size=(groups, images, cells, d)).astype(np.float32)
     kept = panels(factors[:, None], width)
 
-    found = product(rows[..., None, :], kept)
+    found = product(rows, kept)
 
-    expected = rows.astype(np.float64) @ factors
+    expected = rows.astype(np.float64) @ factors[:, None]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
     for image in range(images):
-        alone = product(rows[:, [image], None, :], kept)
-        np.testing.assert_array_equal(alone[..., 0, :], found[..., image, :])
+        alone = product(rows[:, [image]], kept)
+        np.testing.assert_array_equal(alone[:, 0], found[:, image])
 
 
 @pytest.mark.parametrize("width", [32, 50, 96, 200])

@@ -1,5 +1,7 @@
 """Regional, fusion and KL scorers against SciPy, scikit-learn and their docstrings' formulas."""
 
+from math import isqrt
+
 import numpy as np
 import pytest
 from embedding_helpers import changed, fitted_to, select, synthetic
@@ -49,20 +51,27 @@ def maps(detector: Detector, embedding: Embedding) -> np.ndarray:
 
 
 def aligned_covariances(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return w_k S_k + (1 - w_k) W of every cell, and the means, by the formula."""
+    """Return each cell's mean, and w_s S_s + (1 - w_s) W of the square of cells it lies in."""
     k, d = rows.shape[1:]
+    side = isqrt(k)
     every = [rows[~np.isnan(rows[:, j, 0]), j] for j in range(k)]
-    scatter = sum((part - part.mean(axis=0)).T @ (part - part.mean(axis=0)) for part in every)
-    freedom = sum(len(part) - 1 for part in every)
-    pooled = oas(Moments(freedom, np.zeros(d), scatter))[0]
-    weights = [len(part) / (len(part) + 32) for part in every]
-    own = [w * np.cov(part.T) + (1 - w) * pooled for w, part in zip(weights, every, strict=True)]
-    return np.stack([part.mean(axis=0) for part in every]), np.stack(own)
+    scatters = [(part - part.mean(axis=0)).T @ (part - part.mean(axis=0)) for part in every]
+    freedoms = [len(part) - 1 for part in every]
+    pooled = oas(Moments(sum(freedoms), np.zeros(d), sum(scatters)))[0]
+    covariances = []
+    for cell in range(k):
+        row, column = (place - place % 2 for place in divmod(cell, side))
+        square = [i * side + j for i in (row, row + 1) for j in (column, column + 1)]
+        freedom = sum(freedoms[j] for j in square)
+        own = sum(scatters[j] for j in square) / freedom
+        weight = freedom / (freedom + 4 * 32)
+        covariances.append(weight * own + (1 - weight) * pooled)
+    return np.stack([part.mean(axis=0) for part in every]), np.stack(covariances)
 
 
 @pytest.mark.parametrize("columns", [2, regional.PANEL_COLUMNS])
 def test_aligned_distances_equal_scipy(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reference: scipy mahalanobis, cell by cell, with the docstring's covariance; rtol 1e-6."""
+    """Reference: scipy mahalanobis, cell by cell, with the docstring's covariances; rtol 1e-6."""
     monkeypatch.setattr(regional, "PANEL_COLUMNS", columns)
     case = Case("regional", "regional", "plain", region=False)
 
