@@ -103,8 +103,8 @@ class Settings(BaseSettings):
     keep_fitted_rows: bool = True
     """Whether rows of fitted and calibration images are kept, some 150 kB each; forgetting single
     images, and calibrating again without images, need them."""
-    cached_detectors: PositiveInt = 32
-    """Detectors kept in memory, some 30 MB each with the default scorer; others are read again when
+    cached_detectors: PositiveInt = 100
+    """Detectors kept in memory, some 10 MB each with the default scorer; others are read again when
     they are asked, which takes some 200 ms."""
     training_seconds: PositiveFloat = 300
     """Most seconds that a network learns from a detector's normal samples (kinds but images), once

@@ -24,8 +24,8 @@ class Options:
             learnt; ``zscore`` divides each channel by its fitted standard deviation.
         blocks: names of the backbone's blocks that are looked at; empty for all.
         covariance: of the Gaussian; ``diagonal`` ignores correlations.
-        aligned: whether every cell of the grid has its own mean and covariance, as fits parts that
-            lie alike in every picture, or all cells share one.
+        aligned: whether every cell of the grid has its own mean, and every square of four its own
+            covariance, as fits parts that lie alike in every picture, or all cells share one.
         memory: how many regional rows the regional score keeps as nearest-neighbour memory instead
             of its Gaussians; 0 for none.
         flips: whether fitting also sees every image mirrored left to right, upside down and both.

@@ -105,19 +105,16 @@ async def score_many(
         except DetectorError as error:
             answers[name] = _refused(name, error)
 
-    async def judged(each: _Pass) -> None:
+    for each in passes.values():
         scored = await service.verdicts.of_each(
             list(each.detectors.values()),
             sources,
             each.arrivals,
             group=group,
             false_discovery_rate=false_discovery_rate,
-            turns=turns,
         )
         every = zip(each.detectors.items(), scored, strict=True)
         await together(located(*item, one) for item, one in every)
-
-    await together(judged(each) for each in passes.values())
     return [answers[name] for name in names]
 
 

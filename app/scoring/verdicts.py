@@ -1,6 +1,5 @@
 """From embeddings to answers: judged beside the shadow, noted for replay and review, counted."""
 
-import asyncio
 import logging
 import math
 import time
@@ -19,7 +18,6 @@ from app.scoring.ingest import Ingest
 from app.scoring.judging import Judge, Seen, Shown
 from app.storage.version_reader import Stored
 from app.telemetry import Telemetry
-from app.unbroken import together
 from detector.detector import Detector
 from detector.errors import DetectorError
 
@@ -28,7 +26,7 @@ log = logging.getLogger(__name__)
 FOLD_IMAGES = 64
 """Images whose rows are turned into scores at once."""
 TURN_VERDICTS = 16
-"""Most verdicts of several detectors in one turn on a thread: 0.6 ms each, so others wait 10 ms."""
+"""Most verdicts of several detectors in one turn on a thread: 0.4 ms each, so others wait 6 ms."""
 
 
 class Verdicts:
@@ -117,15 +115,11 @@ class Verdicts:
         *,
         group: str = "",
         false_discovery_rate: float | None = None,
-        turns: asyncio.Semaphore | None = None,
     ) -> list[Scored | DetectorError]:
         """Return what each of some detectors says of the same images, or why it cannot judge them.
 
-        They look at images alike, and are calibrated if images are to be judged together. What else
-        of the same request waits for the threads may share the turns.
+        They look at images alike, and are calibrated if images are to be judged together.
         """
-        # Others have images to decode on the same threads: not all turns stand in line at once.
-        turns = turns or asyncio.Semaphore(self._ingest.threads)
         answers = [
             _Answer(Judge(stored, await self._shadow(stored)), _unjudged(sources, arrivals))
             for stored in detectors
@@ -135,34 +129,30 @@ class Verdicts:
             part = dict(arrived[start : start + FOLD_IMAGES])
             shown = Shown([sources[i].name for i in part], list(part.values()), group)
             able = [each for each in answers if each.error is None]
-            await self._judge(able, shown, part, turns)
+            await self._judge(able, shown, part)
         self._took([each for each in answers if each.error is None])
         return [self._told(answer, false_discovery_rate) for answer in answers]
 
     async def _judge(
-        self,
-        answers: Sequence["_Answer"],
-        shown: Shown,
-        part: Mapping[int, Arrived],
-        turns: asyncio.Semaphore,
+        self, answers: Sequence["_Answer"], shown: Shown, part: Mapping[int, Arrived]
     ) -> None:
-        """Have detectors judge a part of the images, some of them in each turn on a thread."""
-        fair = math.ceil(len(answers) / self._ingest.threads)
-        size = max(min(TURN_VERDICTS // len(part), fair), 1)
+        """Have detectors judge a part of the images, some of them in each turn on a thread.
 
-        async def turn(some: Sequence[_Answer]) -> None:
-            async with turns:
-                started_s = time.perf_counter()
-                call = partial(judging.judge_by_each, [each.judge for each in some], shown)
-                found = await self._ingest.judged(call)
-                judge_s = (time.perf_counter() - started_s) / (len(part) * len(some))
+        One turn after the other: two threads that judge wait for Python's lock and for memory, take
+        as long as one, and two thirds more of the cores.
+        """
+        size = max(TURN_VERDICTS // len(part), 1)
+        for start in range(0, len(answers), size):
+            some = answers[start : start + size]
+            started_s = time.perf_counter()
+            call = partial(judging.judge_by_each, [each.judge for each in some], shown)
+            found = await self._ingest.judged(call)
+            judge_s = (time.perf_counter() - started_s) / (len(part) * len(some))
             for answer, seen in zip(some, found, strict=True):
                 if isinstance(seen, DetectorError):
                     answer.error = seen
                 else:
                     self._note(answer, seen, part, judge_s)
-
-        await together(turn(answers[i : i + size]) for i in range(0, len(answers), size))
 
     def _note(
         self, answer: "_Answer", seen: Seen, part: Mapping[int, Arrived], judge_s: float

@@ -43,7 +43,7 @@ _TABLE_ENTRIES = 2**22
 
 
 class Regional(Scorer):
-    """A Gaussian per cell shrunk to the shared one, or a bounded memory."""
+    """A Gaussian per cell, whose covariance four neighbours share; or a bounded memory."""
 
     descriptors = (REGIONAL,)
     parts = (REGIONAL,)

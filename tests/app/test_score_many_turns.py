@@ -1,6 +1,5 @@
-"""Turns of many detectors on the threads that judge: short, shared out, with rows in common."""
+"""Turns of many detectors on the threads that judge: short, one at a time, with rows in common."""
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,29 +27,24 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
 
 
 def test_rows_are_made_once(parts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Law: detectors, and a shadow, that look at the same rows share them, whatever they judge by.
-
-    Once for each thread at most: they do not wait for each other.
-    """
+    """Law: detectors, and a shadow, that look at the same rows share them, however they judge."""
     names = copies(parts, "fusion", 40)
     made = recorded(monkeypatch, Recipe, "rows")
     answers = told(many(parts.client, [*names, "prototype"]))
-    threads = parts.service.ingest.threads
-    assert 2 <= len(made) <= 2 * threads
-    assert len({recipe for recipe, _ in made}) == 2
+    assert len(made) == len({recipe for recipe, _ in made}) == 2
     assert len(answers) == 41
 
 
 def test_a_turn_is_short(parts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract: forty verdicts take three turns or more, and no thread is left out."""
+    """Contract: forty verdicts take three turns, and no turn has more than it may."""
     names = copies(parts, "fusion", 40)
     turns = recorded(monkeypatch, judging, "judge_by_each")
     told(many(parts.client, names, PICTURES[:1]))
-    assert sum(len(judges) for judges, _ in turns) == 40
-    assert max(len(judges) for judges, _ in turns) <= verdicts.TURN_VERDICTS
+    assert [len(judges) for judges, _ in turns] == [16, 16, 8]
+    assert verdicts.TURN_VERDICTS == 16
     turns.clear()
-    told(many(parts.client, names[:2], PICTURES[:1]))
-    assert len(turns) == min(2, parts.service.ingest.threads)
+    told(many(parts.client, names[:5], PICTURES))
+    assert [len(judges) for judges, _ in turns] == [4, 1]  # of four pictures each
 
 
 def test_who_cannot_judge_spoils_no_turn(parts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,37 +69,26 @@ def test_who_cannot_judge_spoils_no_turn(parts: Line, monkeypatch: pytest.Monkey
     problem(upload(parts.client, names[3], "score", PICTURES[:1]), 422, "invalid-mask")
 
 
-def test_looks_share_the_threads(parts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract: one look does not wait for another, and all together stand in line once a thread.
-
-    Others have images to decode there.
-    """
-    both, most = threading.Barrier(2, timeout=60), 0
+def test_one_turn_stands_in_line(parts: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract: of one request, whatever its detectors look at: others have images to decode."""
+    most, turns = 0, 0
     standing: set[object] = set()
-    ingest, real = parts.service.ingest, judging.judge_by_each
+    ingest = parts.service.ingest
     into_pool = ingest.judged
     assert ingest.threads == 2
 
-    def judge(*arguments: Any) -> Any:
-        both.wait()
-        return real(*arguments)
-
     async def judged(call: Callable[[], Any]) -> Any:
-        nonlocal most
+        nonlocal most, turns
         standing.add(call)
-        most = max(most, len(standing))
+        most, turns = max(most, len(standing)), turns + 1
         try:
             return await into_pool(call)
         finally:
             standing.remove(call)
 
-    names = copies(parts, "fusion", 3)
-    monkeypatch.setattr(judging, "judge_by_each", judge)
-    told(many(parts.client, ["fusion", "large"]))
-    monkeypatch.setattr(judging, "judge_by_each", real)
     monkeypatch.setattr(ingest, "judged", judged)
-    told(many(parts.client, [*names, "large"]))
-    assert most == ingest.threads
+    told(many(parts.client, [*copies(parts, "fusion", 20), "large"], PICTURES[:1]))
+    assert (most, turns) == (1, 3)
 
 
 def test_what_cannot_be_told_together_spoils_no_other(
