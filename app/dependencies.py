@@ -27,6 +27,7 @@ from app.jobs.submission import Coming, Submission
 from app.middleware import allow_body
 from app.parameters import made
 from app.results import Scored
+from app.schemas.base import MAX_VERSION
 from app.schemas.score_many import MAX_DETECTORS
 from app.service import Service
 from app.storage.jobs import Job
@@ -136,7 +137,7 @@ class Which:
     """Which version of a detector is asked, and whether its calibration may be stale."""
 
     version: Annotated[
-        int | None, Query(ge=1, le=2**31 - 1, description="Unset: the one in service.")
+        int | None, Query(ge=1, le=MAX_VERSION, description="Unset: the one in service.")
     ] = None
     allow_stale: AllowStale = False
 
@@ -150,7 +151,7 @@ class Change:
 
     base: Annotated[
         int | None,
-        Query(ge=1, le=2**31 - 1, description="Version to build on; unset: the tip."),
+        Query(ge=1, le=MAX_VERSION, description="Version to build on; unset: the tip."),
     ] = None
     promote: Annotated[
         Promote,

@@ -22,6 +22,7 @@ from detector.errors import ArtefactError, InvalidSpecError
 from detector.moments import Moments
 from detector.sample import Sample
 from detector.spec import Spec
+from detector.squares import squares
 from detector.statistics import Statistic
 from detector.tensor_file import pack, unpack
 from detector.verdict import Threshold
@@ -154,7 +155,10 @@ def _statistic(kind: Mapping[str, Any], tensors: dict[str, np.ndarray]) -> Stati
             return Moments(kind["n"], tensors["mean"], _symmetric(tensors["scatter"]))
         case "cells":
             scatter = _symmetric(tensors["scatter"])
-            return CellMoments(kind["n"], tensors["counts"], tensors["mean"], scatter)
+            counts, mean = tensors["counts"], tensors["mean"]
+            if (len(counts), len(scatter)) != (len(mean), len(squares(len(mean)))):
+                raise ValueError(f"{len(counts)} counts, {len(mean)} means, {len(scatter)} squares")
+            return CellMoments(kind["n"], counts, mean, scatter)
     raise ValueError(f"no kind of statistic {kind['kind']!r}")
 
 

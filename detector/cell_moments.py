@@ -78,9 +78,10 @@ class CellMoments:
         weight = counts * other.counts / np.maximum(self.counts, 1)
         between = _between(other.mean - mean, weight)
         scatter = self.scatter - other.scatter - between
-        emptied = counts == 0
-        mean[emptied], scatter[emptied[squares(len(counts))].all(axis=1)] = 0.0, 0.0
-        return CellMoments(self.n - other.n, counts, mean, scatter)
+        mean[counts == 0] = 0.0
+        rest = CellMoments(self.n - other.n, counts, mean, scatter)
+        scatter[rest.freedom == 0] = 0.0
+        return rest
 
     @property
     def freedom(self) -> Float[np.ndarray, " s"]:
@@ -111,7 +112,7 @@ class CellMoments:
 def _scatter(apart: Float[np.ndarray, "n k d"]) -> Float[np.ndarray, "s d d"]:
     """Return the sum of x x^T over the rows of every square."""
     cells = squares(apart.shape[1])
-    rows = apart[:, cells].swapaxes(0, 1).reshape(len(cells), -1, apart.shape[2])
+    rows = apart.swapaxes(0, 1)[cells].reshape(len(cells), -1, apart.shape[2])
     scatter = rows.transpose(0, 2, 1) @ rows
     # Symmetric to the last bit, as it is after it was saved.
     symmetric: np.ndarray = (scatter + scatter.transpose(0, 2, 1)) / 2

@@ -8,12 +8,12 @@ import typer
 from rich.console import Console
 
 from app.environment import InvalidSettingsError, read_settings
+from app.schemas.base import MAX_VERSION
 from app.settings import Settings
 from app.storage.audit import By
 from gatewatch.images import sendable
 
 Name = Annotated[str, typer.Argument(help="Name of the detector.")]
-MAX_VERSION = 2**31 - 1
 Version = Annotated[
     int | None,
     typer.Option(min=1, max=MAX_VERSION, help="Number of the version; else the one in service."),

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands.common import MAX_VERSION, BaseVersion, Name, Reason
+from app.commands.common import BaseVersion, Name, Reason
 from app.commands.following import followed
 from app.commands.samples import Samples, noun
 from app.commands.sent import Folder, MaskFile, Pattern, Sent
 from app.commands.target import KeyFile, Url, opened
 from app.intake.grouping import check_group
+from app.schemas.base import MAX_VERSION
 from detector.errors import InvalidSpecError
 from detector.thresholds import configure
 from gatewatch import DetectorInfo, NewThreshold, RejectedImage, Threshold

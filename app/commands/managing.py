@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.commands.common import MAX_VERSION, Name, Reason, console
+from app.commands.common import Name, Reason, console
 from app.commands.samples import noun
 from app.commands.sent import print_json
 from app.commands.tables import columns, fits
 from app.commands.target import KeyFile, Url, opened
+from app.schemas.base import MAX_VERSION
 from gatewatch import DetectorInfo, VersionInfo
 from gatewatch.answers import DetectorList, VersionList
 

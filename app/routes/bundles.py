@@ -21,7 +21,7 @@ from app.errors import (
 )
 from app.moving import transfer
 from app.problems import docs
-from app.schemas.base import DetectorName
+from app.schemas.base import MAX_VERSION, DetectorName
 from app.schemas.bundles import Imported
 from detector.errors import FingerprintMismatchError, InvalidSpecError, NotFittedError
 
@@ -53,7 +53,7 @@ async def export(
     service: ServiceDep,
     by: ByDep,
     version: Annotated[
-        int | None, Query(ge=1, le=2**31 - 1, description="Unset: the one in service.")
+        int | None, Query(ge=1, le=MAX_VERSION, description="Unset: the one in service.")
     ] = None,
     rows: Annotated[
         bool,

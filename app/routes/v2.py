@@ -25,7 +25,7 @@ from app.errors import (
     WrongKindError,
 )
 from app.problems import docs
-from app.schemas.base import DetectorName
+from app.schemas.base import MAX_VERSION, DetectorName
 from app.schemas.v2 import (
     InferRequest,
     InferResponse,
@@ -46,7 +46,7 @@ from detector.errors import (
 )
 
 router = APIRouter(prefix="/v2", tags=["v2"])
-Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
+Version = Annotated[int, Path(ge=1, le=MAX_VERSION)]
 
 UNKNOWN = (*ACCESS_ERRORS, UnknownDetectorError, UnknownVersionError, WrongKindError)
 UNUSABLE = (

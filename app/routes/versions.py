@@ -17,7 +17,7 @@ from app.errors import (
 )
 from app.problems import docs
 from app.routes.score import ERRORS as SCORE_ERRORS
-from app.schemas.base import DetectorName
+from app.schemas.base import MAX_VERSION, DetectorName
 from app.schemas.bodies import IMAGES_BODY
 from app.schemas.detectors import DetectorInfo
 from app.schemas.scores import GroupQuery
@@ -26,8 +26,8 @@ from app.scoring import comparing
 from detector.errors import NotCalibratedError, NotFittedError, StaleCalibrationError
 
 router = APIRouter(prefix="/v1/detectors/{name}", tags=["versions"], responses=docs(*ACCESS_ERRORS))
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
-NumberQuery = Annotated[int, Query(ge=1, le=2**31 - 1)]
+Number = Annotated[int, Path(ge=1, le=MAX_VERSION)]
+NumberQuery = Annotated[int, Query(ge=1, le=MAX_VERSION)]
 UncalibratedQuery = Annotated[
     bool, Query(description="Go on though verdicts lose the threshold that they have now.")
 ]

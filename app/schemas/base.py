@@ -30,8 +30,10 @@ def whole(value: Any) -> Any:
 WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(whole)]
 """An integer as JSON Schema has it: 15 and 15.0, not "15"."""
 
-VersionNumber = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1), BeforeValidator(whole)]
-"""A version's number, as the database can hold it."""
+MAX_VERSION = 2**31 - 1
+"""Highest number of a version that the database can hold."""
+
+VersionNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_VERSION), BeforeValidator(whole)]
 
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 

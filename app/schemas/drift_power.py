@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from app.monitoring.power import CHANGES, Outlook
-from app.schemas.base import Body
+from app.schemas.base import MAX_VERSION, Body
 from app.schemas.drift_replay import MOST_PROMISED
 from detector.drift.power import Change, Power
 
@@ -16,7 +16,7 @@ class PowerQuery:
     """What is simulated: one change if its shift or spread is given, else a table of some."""
 
     version: Annotated[
-        int | None, Query(ge=1, le=2**31 - 1, description="Unset: the one in service.")
+        int | None, Query(ge=1, le=MAX_VERSION, description="Unset: the one in service.")
     ] = None
     promise_images: Annotated[
         int | None,

@@ -47,7 +47,8 @@ class Options(Body):
     covariance: Literal["full", "diagonal"] = "full"
     """Of the image-level Gaussian."""
     aligned: bool = Field(default=True, strict=True)
-    """Whether each place has its own mean and covariance; false for parts that lie anyhow."""
+    """Whether each place has its own mean, and every four neighbours their covariance; false for
+    parts that lie anyhow."""
     memory: WholeNumber = Field(default=0, ge=0, le=options.MAX_MEMORY)
     """Regional rows kept as nearest-neighbour memory in place of the regional Gaussians."""
     flips: bool = Field(default=False, strict=True)

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, FiniteFloat
 
 from app.lines import Line
 from app.results import Previewed
-from app.schemas.base import Body, Rate, VersionNumber
+from app.schemas.base import MAX_VERSION, Body, Rate, VersionNumber
 from app.storage.serving import Promote
 from app.storage.version_reader import Stored
 from app.storage.version_rows import summary_of
@@ -103,7 +103,7 @@ class RedrawQuery:
 
     base: Annotated[
         int | None,
-        Query(ge=1, le=2**31 - 1, description="Version to build on; unset: the one in service."),
+        Query(ge=1, le=MAX_VERSION, description="Version to build on; unset: the one in service."),
     ] = None
     promote: Annotated[Promote, Query(description="Whether the new version goes into service.")] = (
         "auto"

@@ -59,8 +59,7 @@ class Judge:
 class Shown:
     """Images that some detectors judge, of one embedding, and the rows these look at.
 
-    Rows are made when they are asked for, once for all detectors of one recipe. Threads that judge
-    at the same time may each make them: they are alike.
+    Rows are made when they are asked for, once for all detectors of one recipe.
     """
 
     def __init__(self, names: Sequence[str], arrived: Sequence[Arrived], group: str) -> None:

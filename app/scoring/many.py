@@ -105,6 +105,7 @@ async def score_many(
         except DetectorError as error:
             answers[name] = _refused(name, error)
 
+    judged: list[tuple[str, Stored, Scored | DetectorError]] = []
     for each in passes.values():
         scored = await service.verdicts.of_each(
             list(each.detectors.values()),
@@ -113,8 +114,8 @@ async def score_many(
             group=group,
             false_discovery_rate=false_discovery_rate,
         )
-        every = zip(each.detectors.items(), scored, strict=True)
-        await together(located(*item, one) for item, one in every)
+        judged += zip(each.detectors, each.detectors.values(), scored, strict=True)
+    await together(located(*one) for one in judged)
     return [answers[name] for name in names]
 
 

@@ -138,8 +138,8 @@ class Verdicts:
     ) -> None:
         """Have detectors judge a part of the images, some of them in each turn on a thread.
 
-        One turn after the other: two threads that judge wait for Python's lock and for memory, take
-        as long as one, and two thirds more of the cores.
+        One turn after the other: two threads that judge by the default take as long as one, and
+        two thirds more of the cores, for each waits for Python's lock after every call of NumPy.
         """
         size = max(TURN_VERDICTS // len(part), 1)
         for start in range(0, len(answers), size):

@@ -13,7 +13,7 @@ from detector.artefact import decision_bytes, fit_bytes, read_fit, with_decision
 from detector.detector import Detector
 from detector.errors import ArtefactError
 
-CACHED = 32
+CACHED = 100
 """Detectors at hand, unless told."""
 
 

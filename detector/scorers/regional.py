@@ -34,7 +34,7 @@ from detector.squares import squares
 from detector.statistics import MEMORY, Statistics
 
 PRIOR_ROWS = 128
-"""Rows that the pooled covariance is worth: 32 images of a square, flat between 16 and 64."""
+"""Rows that the pooled covariance is worth: 32 images of a square, fewer are worse (ablation)."""
 WORST_SHARE = 0.01
 PANEL_COLUMNS = 32
 """Of 96: a third of each factor, which is 0, is not read. They are 1.6 MB for 64 squares."""

@@ -14,7 +14,8 @@ class Options:
     covariance: str = "full"
     """Of the image-level Gaussian."""
     aligned: bool = True
-    """Whether each place has its own mean and covariance; false for parts that lie anyhow."""
+    """Whether each place has its own mean, and every four neighbours their covariance; false for
+    parts that lie anyhow."""
     memory: int = 0
     """Regional rows kept as nearest-neighbour memory in place of the regional Gaussians."""
     flips: bool = False

@@ -222,6 +222,15 @@ def test_a_sealed_header_that_describes_nothing_is_refused(kind: str, change: st
         read(kind, content)
 
 
+@pytest.mark.parametrize("name", ["regional/scatter", "regional/counts", "regional/mean"])
+def test_a_sealed_file_whose_cells_do_not_fit_together_is_refused(name: str) -> None:
+    """Contract: NumPy would spread one square over all cells, and say nothing."""
+    header, tensors = parsed(FILES["fit"])
+    twice = np.concatenate([tensors[name], tensors[name]])
+    with pytest.raises(ArtefactError, match=r"not describe a detector: .* (squares|grid)"):
+        read("fit", resealed("fit", header, tensors | {name: twice}))
+
+
 @pytest.mark.parametrize(
     "name", ["a/mean", "b/scatter", "regional/counts", "memory/keys", "scores"]
 )

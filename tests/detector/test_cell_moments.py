@@ -140,6 +140,23 @@ def test_forgotten_equals_never_seen(
     assert not any(part.any() for part in (nothing.counts, nothing.mean, nothing.scatter))
 
 
+@given(seed=SEEDS, n=st.integers(1, 12), m=st.integers(2, 12), shift=SHIFTS, missing=MISSING)
+def test_what_no_freedom_is_left_of_has_no_scatter(
+    seed: int, n: int, m: int, shift: float, missing: float
+) -> None:
+    """Law: forgotten in portions, down to one row a cell or none, nothing of rounding stays."""
+    one = rows_of(seed, 1, shift, missing)
+    a, b = (
+        CellMoments.of(rows_of(seed + i, count, shift, missing)) for i, count in enumerate((n, m))
+    )
+
+    left = CellMoments.of(one) + a + b - a - b
+
+    assert not left.freedom.any()
+    assert not left.scatter.any()
+    assert not left.mean[left.counts == 0].any()
+
+
 @given(seed=SEEDS, n=COUNTS, m=COUNTS, shift=SHIFTS, missing=MISSING)
 def test_scatters_stay_symmetric(seed: int, n: int, m: int, shift: float, missing: float) -> None:
     """Law: merged and forgotten scatters are exactly symmetric: a file holds one triangle."""

@@ -97,6 +97,20 @@ def test_cells_that_are_seldom_inside_lean_on_the_pooled_covariance() -> None:
     np.testing.assert_allclose(maps(detector, FRESH), expected, rtol=1e-6)
 
 
+def test_a_cell_that_was_never_fitted_has_no_distance() -> None:
+    """Contract: NaN there alone, though its neighbours have fitted the covariance they share."""
+    gone = np.zeros((12, 16), dtype=bool)
+    gone[:, 5] = True
+
+    def cut(part: str, rows: np.ndarray) -> np.ndarray:
+        return np.where(gone[:, :, None], np.float32(np.nan), rows) if part == "regional" else rows
+
+    found = maps(fitted_to(Detector(Spec("a", "b", "f", "regional")), changed(IMAGES, cut)), FRESH)
+
+    assert np.isnan(found[:, 5]).all()
+    assert not np.isnan(np.delete(found, 5, axis=1)).any()
+
+
 @pytest.mark.parametrize("region", [False, True])
 @pytest.mark.parametrize("columns", [2, regional.PANEL_COLUMNS])
 def test_free_distances_equal_scipy(
