@@ -210,13 +210,16 @@ def test_answers_are_those_of_a_plain_server(
     embedder: Embedder,
     tmp_path: Path,
 ) -> None:
-    """Reference: the same images, learned and scored by one process."""
+    """Reference: the same images, learned and scored by one process; to what float32 rounds.
+
+    Networks round otherwise in batches of other sizes: by 1.1e-6 of a score, once.
+    """
     with running(tmp_path, embedder) as plain:
         wanted = learn(plain, "screws", pngs)
         info = plain.get("/v1/info").json()
     for ours, theirs in zip(scored["results"], wanted["results"], strict=True):
         for figure in ("score", "threshold", "p_value"):
-            assert ours[figure] == pytest.approx(theirs[figure], rel=1e-6), figure
+            assert ours[figure] == pytest.approx(theirs[figure], rel=1e-5), figure
         assert ours["verdict"] == theirs["verdict"]
     told = client.get("/v1/info").json()
     same = ("backbone", "backbone_fingerprint", "blocks", "regional_blocks", "engine", "device")
@@ -330,7 +333,7 @@ def test_a_device_that_dies_costs_nobody_more_than_another_try(
         before = load.statuses[200]
         until(lambda: load.statuses[200] > before + 20, "scores again", 2 * LONGEST_S)
     assert set(load.statuses) <= {200, 503}, load.statuses
-    assert load.scores == pytest.approx([wanted] * len(load.scores), rel=1e-6)
+    assert load.scores == pytest.approx([wanted] * len(load.scores), rel=1e-5)
     for answer in load.refused:
         assert int(answer.headers["retry-after"]) >= 1
 
