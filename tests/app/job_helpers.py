@@ -1,6 +1,7 @@
 """A service whose backbone can be held up, so that jobs are met in the middle; and lives of it."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 from stub_backbone import StubBackbone
 
+from app.jobs import events, runner
 from app.jobs.runner import JobRunner
 from app.main import create_app
 from app.service import Service
@@ -177,3 +179,23 @@ def until(is_so: Callable[[], Any], within_s: float = 120) -> None:
     while not is_so():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
+
+
+def streamed(here: Life, identity: str, last: str | None = None) -> list[dict[str, Any]]:
+    """Return a job's events, once they have ended."""
+    headers = {} if last is None else {"Last-Event-ID": last.encode()}
+    answer = here.client.get(f"/v1/jobs/{identity}/events", headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    found = []
+    for block in answer.text.strip().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if line[0] != ":")
+        found.append(lines | {"data": json.loads(lines["data"])})
+    return found
+
+
+def impatient(patch: pytest.MonkeyPatch) -> None:
+    """Look for jobs, progress and events often."""
+    patch.setattr(runner, "IDLE_S", 0.05)
+    patch.setattr(runner, "BEAT_S", 0.05)
+    patch.setattr(events, "LOOK_S", 0.01)
