@@ -127,3 +127,14 @@ def recorded(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[
 
     monkeypatch.setattr(owner, name, through)
     return calls
+
+
+PATHS = {"score": ("GET", "/v1/score"), "fit": ("POST", "/v1/fit"), "admin": ("GET", "/v1/by")}
+"""Of the small app: a route that takes each role."""
+
+
+def ask(client: TestClient, role: str, headers: Any = None) -> Any:
+    """Ask for what takes a role."""
+    method, path = PATHS[role]
+    body = {"text": "x"} if method == "POST" else None
+    return client.request(method, path, json=body, headers=headers)
