@@ -10,6 +10,7 @@ import pytest
 from bucket_server import BUCKET, bucket_server
 from history_helpers import Line, line
 from http_helpers import Pixels, encode
+from moving_helpers import Site, site
 from postgres_server import Postgres, postgres_server
 from real_server import STUB, Server
 from storage_helpers import KINDS, Place, place_of
@@ -111,3 +112,24 @@ def bolts(watched_place: Path) -> Iterator[Line]:
     """A watched detector that has seen nothing yet."""
     with line(watched_place) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Where a detector was fitted twice and calibrated."""
+    with site(tmp_path_factory.mktemp("home")) as there:
+        there.learn()
+        yield there
+
+
+@pytest.fixture(scope="module")
+def bundle(home: Site) -> bytes:
+    """What it is exported as, with rows."""
+    return home.export(rows=True)
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> Iterator[Site]:
+    """Another service, empty."""
+    with site(tmp_path) as there:
+        yield there
