@@ -1,4 +1,4 @@
-"""The same pictures as a folder, a tar and a Parquet file; parts of them, and how these compare."""
+"""The same pictures as a folder, a tar and a Parquet file; what can be read of them; and parts."""
 
 import asyncio
 import io
@@ -17,6 +17,7 @@ from app.bulk.fragments import Fragment, Shard
 from app.bulk.listing import fragments
 from app.bulk.part import Allowed, Part
 from app.bulk.plan import HoldOut
+from app.bulk.reading import items
 from app.bulk.shard_run import run
 from app.bulk.sources import How
 from app.bulk.work import Work
@@ -24,6 +25,7 @@ from app.scoring.ingest import Ingest
 from app.settings import Settings
 from app.telemetry import Telemetry
 from detector.detector import Detector
+from detector.errors import SampleError
 from detector.spec import Spec
 
 SIDE = 64
@@ -37,6 +39,10 @@ def pictures(number: int, seed: int = 7) -> dict[str, bytes]:
     noisy = (scene + rng.normal(0, 15, (number, SIDE, SIDE, 3))).clip(0, 255).astype(np.uint8)
     names = (f"{'lot-ä' if at % 3 else 'lot-b'}/{at:03d}.png" for at in range(number))
     return {name: encode(pixels) for name, pixels in zip(names, noisy, strict=True)}
+
+
+PICTURES = pictures(40)
+"""For tests that change none of them."""
 
 
 def as_folder(top: Path, contents: Mapping[str, bytes]) -> str:
@@ -146,3 +152,16 @@ def alike(one: Mapping[str, object], other: Mapping[str, object]) -> None:
                 np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10 * np.abs(b).max())
         if hasattr(ours, "keys"):
             np.testing.assert_array_equal(ours.keys, theirs.keys)  # type: ignore[attr-defined]
+
+
+def read(source: str, how: How | None = None) -> tuple[list[str], dict[str, str]]:
+    """Return the names of the images of a source that can be read, and why others cannot."""
+    whole, refused = [], {}
+    for fragment in fragments([source], how):
+        for item in items(fragment, how):
+            try:
+                item.read()
+                whole.append(item.name)
+            except SampleError as error:
+                refused[item.name] = str(error)
+    return whole, refused
