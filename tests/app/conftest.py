@@ -4,12 +4,14 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from bucket_server import BUCKET, bucket_server
 from history_helpers import Line, line
 from http_helpers import Pixels, encode
+from key_helpers import opened
 from moving_helpers import Site, site
 from postgres_server import Postgres, postgres_server
 from real_server import STUB, Server
@@ -18,6 +20,7 @@ from watch_helpers import watched
 
 from app.settings import PREFIX
 from app.storage import Storage
+from app.storage.database import Database
 from app.telemetry import Telemetry
 
 
@@ -133,3 +136,11 @@ def away(tmp_path: Path) -> Iterator[Site]:
     """Another service, empty."""
     with site(tmp_path) as there:
         yield there
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Database]]:
+    """One empty database of each kind, opened twice, as two processes do."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    with ExitStack() as stack:
+        yield [stack.enter_context(opened(tmp_path, url)) for _ in range(2)]
