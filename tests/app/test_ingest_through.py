@@ -10,32 +10,21 @@ import numpy as np
 import pytest
 from batching_helpers import POISON, Clock, Double, Running, level, run, turns, until
 from image_helpers import encode
+from ingest_helpers import LOOK, picture
 from numpy.typing import NDArray
 
-from app.errors import (
-    InferenceError,
-    OverloadedError,
-    UnavailableError,
-    UndecodableImageError,
-)
+from app.errors import InferenceError, OverloadedError, UnavailableError, UndecodableImageError
 from app.images.sources import Source, from_bytes
 from app.scoring import refusing
-from app.scoring.arriving import Arrived, Look
+from app.scoring.arriving import Arrived
 from detector import imaging
 from detector.embedder import Embedder
 from detector.errors import NotFittedError
-
-LOOK = Look(32)
 
 
 @pytest.fixture
 def double() -> Double:
     return Double(lanes=2)
-
-
-def picture(grey: int) -> Source:
-    """Return a picture of one grey level."""
-    return from_bytes(str(grey), encode(np.full((20, 30, 3), grey, np.uint8), "PNG"))
 
 
 def seen(arrived: Arrived) -> tuple[int, str]:
