@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from http_helpers import Ended, calibrated, followed, problem, result, running, strict
+from adapt_helpers import SEED, ended, names, submit, under_way
+from http_helpers import calibrated, problem, result, running, strict
 from safetensors import safe_open
 from starlette.testclient import TestClient
 from storage_helpers import BY
-from stub_backbone import stub_embedder
 from typer.testing import CliRunner
 
 import detector.adapt
@@ -25,13 +24,9 @@ from app.storage import Storage
 from app.storage.sweep import sweep
 from app.storage.tables import now
 from detector import gate_judging
-from detector.adapt import HELD_OUT_SHARE, LEAST_HELD_OUT, LEAST_TRAIN
 from detector.embedder import Embedder
 from models import adaptation
-from models.gate_training import is_held_out
-from models.synthetic_defects import JUDGED
 
-SEED = 3
 FOREVER = 10_000
 """Steps of training: minutes, if nobody stops it."""
 
@@ -43,47 +38,10 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adaptation, "ROUNDS", 1)
 
 
-def names() -> list[str]:
-    """Return names of which as few are held out, and as few are not, as will do; one more each."""
-    chosen = [f"{index}.png" for index in range(80)]
-    apart = [name for name in chosen if is_held_out(Path(name), HELD_OUT_SHARE)]
-    rest = [name for name in chosen if name not in apart]
-    return apart[: LEAST_HELD_OUT + 1] + rest[: LEAST_TRAIN + 1]
-
-
 @pytest.fixture(scope="module")
 def normals(pngs: list[bytes]) -> dict[str, bytes]:
     """Normal images by name, and a file that is none."""
     return dict(zip(names(), pngs, strict=False)) | {"broken.png": b"no image"}
-
-
-def submit(client: TestClient, images: dict[str, bytes], headers: Any = None, **query: Any) -> Any:
-    """Send images to be adapted to, as a form; return the response."""
-    files = [("images", (name, content, "image/png")) for name, content in images.items()]
-    query = {"size": 64, "seed": SEED} | query
-    return client.post("/v1/adapt", files=files, params=query, headers=headers)
-
-
-def under_way(client: TestClient, identity: str) -> dict[str, Any]:
-    """Return a job once it trains: images were read before, and judged with and without defects."""
-    before = 1 + 2 * len(names()) + len(JUDGED) * (LEAST_HELD_OUT + 1)
-    deadline = time.monotonic() + 180
-    while True:
-        job = dict(strict(client.get(f"/v1/jobs/{identity}")))
-        assert job["state"] in ("queued", "running"), job
-        assert time.monotonic() < deadline, job
-        if job["images_done"] > before:
-            return job
-        time.sleep(0.25)
-
-
-def ended(client: TestClient, identity: str) -> dict[str, Any]:
-    """Return a job once it has ended; asked more often, it would have less of the processor."""
-    deadline = time.monotonic() + 180
-    while (job := dict(strict(client.get(f"/v1/jobs/{identity}"))))["ended_at"] is None:
-        assert time.monotonic() < deadline, job
-        time.sleep(0.25)
-    return job
 
 
 @dataclass(frozen=True)
@@ -279,59 +237,6 @@ def test_a_job_whose_process_ended_starts_over(
     assert job["state"] == "succeeded"
     assert job["result"]["report"] == done.job["result"]["report"]
     assert hashlib.sha256(content).hexdigest() == done.job["result"]["sha256"]
-
-
-@pytest.mark.parametrize(
-    ("usable", "others", "said"),
-    [
-        (10, 0, "10 normal images give"),
-        (12, 40, "40 more could not be used, the first, '12.png': not an image"),
-    ],
-    ids=["few were sent", "few could be read"],
-)
-def test_too_few_images_fail_the_job(
-    usable: int, others: int, said: str, pngs: list[bytes], tmp_path: Path
-) -> None:
-    """Contract: the problem counts, says what would do, and tells of what could not be read."""
-    contents = pngs[:usable] + [b"no image"] * others
-    images = {f"{index}.png": content for index, content in enumerate(contents)}
-    with running(tmp_path, stub_embedder()) as client:
-        told = problem(followed(client, submit(client, images)), 422, "degenerate-data")
-    assert said in told["detail"]
-    assert "add images" in told["detail"]
-
-
-def test_what_cannot_be_is_refused(pngs: list[bytes], tmp_path: Path) -> None:
-    """Contract: before the body is read where that can be, else by the job's problem."""
-    images = {"0.png": pngs[0]}
-    with running(tmp_path / "own", stub_embedder()) as client:
-        wrong = {"size": (63, 1025), "limit": (0, 1001), "seed": (-1, 2**32)}
-        for name, values in wrong.items():
-            for value in values:
-                answer = submit(client, images, **{name: value})
-                assert f"query.{name}" in problem(answer, 422, "invalid-request")["detail"]
-        problem(client.post("/v1/adapt"), 415, "unsupported-media-type")
-        problem(client.post("/v1/adapt?folder=/srv"), 403, "forbidden-folder")
-        files = [("images", ("0.png", pngs[0])), ("mask", ("mask.png", pngs[0]))]
-        masked = followed(client, client.post("/v1/adapt", files=files))
-        assert isinstance(masked, Ended)
-        assert "send no mask" in problem(masked, 422, "mask-mismatch")["detail"]
-        assert len(strict(client.get("/v1/jobs"))["jobs"]) == 1
-    with running(tmp_path / "other", stub_embedder(), backbone="timm:seresnet50") as client:
-        told = problem(submit(client, images), 409, "cannot-adapt")
-        assert "GATEWATCH_BACKBONE is timm:seresnet50" in told["detail"]
-
-
-def test_a_request_sent_again_makes_no_second_job(pngs: list[bytes], tmp_path: Path) -> None:
-    """Contract: under one Idempotency-Key; another request under it is refused."""
-    key = {"Idempotency-Key": "once"}
-    with running(tmp_path, stub_embedder()) as client:
-        first, again = (submit(client, {"0.png": pngs[0]}, key) for _ in range(2))
-        other = submit(client, {"0.png": pngs[0]}, key, seed=4)
-
-    assert first.status_code == again.status_code == 202
-    assert first.headers["location"] == again.headers["location"]
-    problem(other, 422, "idempotency-conflict")
 
 
 def test_gates_go_with_their_job(tmp_path: Path) -> None:
