@@ -1,21 +1,16 @@
 """Contract: what an ingress replica has in place of an embedder, without a cluster."""
 
 import asyncio
-import inspect
 import pickle
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry
-from ray import serve
 from ray.exceptions import (
     NodeDiedError,
     ObjectLostError,
@@ -23,30 +18,17 @@ from ray.exceptions import (
     OwnerDiedError,
     TaskCancelledError,
 )
-from ray.serve.config import AutoscalingConfig, AutoscalingContext
-from ray.serve.exceptions import RayServeException
 
 from app import problems
-from app.errors import OverloadedError, StorageError, UnavailableError
-from app.ray import targets
-from app.ray.application import api, devices
+from app.errors import OverloadedError, UnavailableError
 from app.ray.asking import Devices
 from app.ray.backbones import Backbone, Card
-from app.ray.device import Device, Loaded
-from app.ray.ingress import Ingress, require_shared
+from app.ray.ingress import Ingress
 from app.ray.remote_embedder import Answer, GoneError, RemoteEmbedder
-from app.ray.scaling import IMAGES, by_images
-from app.ray.targets import Exposed
 from app.scoring.batching import Batcher
-from app.settings import Settings
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
-from detector.errors import (
-    BackboneError,
-    DeviceMemoryError,
-    FingerprintMismatchError,
-    InvalidMaskError,
-)
+from detector.errors import DeviceMemoryError, FingerprintMismatchError, InvalidMaskError
 
 Pixels = NDArray[np.uint8]
 
@@ -223,117 +205,3 @@ def test_where_no_device_answers_one_call_waits_for_all(
         assert len(trying.result(60)) == 1
     with ThreadPoolExecutor(2) as threads:
         assert [len(found) for found in threads.map(ours.embed, [images] * 2)] == [1, 1]
-
-
-def test_a_backbone_that_cannot_be_loaded_takes_nobodys_room() -> None:
-    """Contract: Serve, which makes room first, is asked only once it is loaded."""
-
-    asked: list[str] = []
-    device: Any = SimpleNamespace(_settings=Settings(device="cpu"), _loaded={}, _fresh={})
-    device._load = partial(Device._load, device)
-
-    async def serves(key: str) -> Any:
-        asked.append(key)
-        return device._fresh.pop(key)
-
-    async def run() -> None:
-        device._loading, device._backbone = asyncio.Lock(), serves
-        for wrong in (Backbone("no-such"), Backbone("se-lite0", weights="/no/such")):
-            with pytest.raises(BackboneError):
-                await Device._held(device, wrong.key)
-        assert asked == []
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize(
-    ("family", "host", "shown"),
-    [(socket.AF_INET, "127.0.0.1", "127.0.0.1"), (socket.AF_INET6, "::1", "[::1]")],
-    ids=["IPv4", "IPv6"],
-)
-def test_metrics_are_withdrawn_at_once(
-    family: int, host: str, shown: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Contract: also where the application that lists them has gone."""
-
-    try:
-        socket.create_server((host, 0), family=family).close()
-    except OSError:
-        pytest.skip("this machine has no IPv6")
-
-    def gone(*_: str) -> Any:
-        raise RayServeException("no such application")
-
-    monkeypatch.setattr(serve, "get_deployment_handle", gone)
-    monkeypatch.setattr(targets, "replica_labels", dict)
-    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: host)
-
-    async def run() -> None:
-        exposed = Exposed(CollectorRegistry(), "devices")
-        assert exposed._address.startswith(f"{shown}:")
-        await asyncio.sleep(0)
-        async with asyncio.timeout(60):  # far less than it would wait for the application
-            await exposed.stop()
-
-    asyncio.run(run())
-
-
-def test_backbones_are_known_by_what_makes_them_different() -> None:
-    """Law: a key is read back as what it was made of; engine and device do not matter."""
-    settings = Settings(backbone="timm:x", precision="bfloat16", weights="w.pth", engine="torch")
-    backbone = Backbone.of(settings)
-    assert Backbone.parse(backbone.key) == backbone == Backbone("timm:x", "bfloat16", "w.pth")
-    assert Backbone.of(settings.model_copy(update={"engine": "auto"})).key == backbone.key
-    assert Backbone.of(settings.model_copy(update={"precision": "float32"})).key != backbone.key
-
-
-@pytest.mark.parametrize(("images", "replicas"), [(0, 0), (16, 1), (33, 33 / 16), (160, 10)])
-def test_devices_are_as_many_as_the_images_need(images: int, replicas: float) -> None:
-    config = AutoscalingConfig(min_replicas=1, max_replicas=20, target_ongoing_requests=16)
-    told: Any = {IMAGES: {"a": images / 4, "b": 3 * images / 4}} if images else {}
-    parameters = inspect.signature(AutoscalingContext).parameters.keys()
-    nothing: dict[str, Any] = dict.fromkeys(parameters - {"aggregated_metrics", "config"})
-    context = AutoscalingContext(**nothing, aggregated_metrics=told, config=config)
-    assert by_images(context)[0] == pytest.approx(replicas)
-
-
-def test_machines_share_what_they_store() -> None:
-    both = Settings(database="postgresql://h/d", bucket="s3://b/f")  # type: ignore[arg-type]
-    require_shared(Settings(), 1)
-    require_shared(both, 2)
-    for lacking in ("database", "bucket"):
-        with pytest.raises(StorageError, match="GATEWATCH_DATABASE"):
-            require_shared(both.model_copy(update={lacking: None}), 2)
-
-
-def test_settings_are_refused_before_anything_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GATEWATCH_MAX_BACTH", "4")
-    for build in (api, devices):
-        (kind,) = build.__annotations__.keys() - {"return"}
-        with pytest.raises(ValueError, match="GATEWATCH_MAX_BACTH"):
-            build(build.__annotations__[kind]())
-
-
-def test_a_backbone_that_makes_room_first_does_what_waits(
-    embedder: Embedder, texture: list[Pixels]
-) -> None:
-    """Contract: Serve unloads on a thread of its own, while calls may be under way."""
-
-    async def run() -> tuple[list[Any], list[str]]:
-        gone: list[str] = []
-        batcher = Batcher(embedder, Telemetry(), max_batch=1, max_queue=8)
-        loaded = Loaded(embedder, batcher, lambda: gone.append("left"))
-        images = [embedder.prepare(image, 64) for image in texture[:6]]
-        futures = batcher.submit(images)
-        await asyncio.to_thread(loaded.__del__)
-        outcomes = await asyncio.gather(*futures, return_exceptions=True)
-        async with asyncio.timeout(60):
-            while not gone:
-                await asyncio.sleep(0.01)
-        assert not batcher.alive
-        loaded.__del__()  # as the interpreter will once more
-        return outcomes, gone
-
-    outcomes, gone = asyncio.run(run())
-    assert [len(each.embedding) for each in outcomes] == [1] * 6
-    assert gone == ["left"]
