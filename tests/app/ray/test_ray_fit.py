@@ -7,12 +7,8 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,14 +16,21 @@ import pyarrow.parquet as pq
 import pytest
 import skimage.data
 from http_helpers import encode
+from ray_fit_cluster import (
+    HOLD,
+    WAIT_S,
+    Cluster,
+    counts,
+    fit_environment,
+    ray_fit_cluster,
+    until_gone,
+)
 from ray_fit_driver import SETTINGS, detector_of
-from real_server import environment
 
 from app.bulk import looking
 from app.bulk.listing import fragments
 from app.bulk.part import Part
 from app.bulk.part_file import read_part
-from app.bulk.plan import HoldOut
 from app.bulk.reading import items
 from app.scoring.ingest import Ingest
 from app.settings import Settings
@@ -36,11 +39,6 @@ from detector.embedder import Embedder
 
 pytestmark = pytest.mark.slow
 IMAGES, DAMAGED, SIDE_PX = 120, 2, 96
-HOLD = HoldOut(share=0.3, most=20, seed=4)
-DRIVER = Path(__file__).with_name("ray_fit_driver.py")
-ROOT = Path(__file__).parents[3]
-WAIT_S = 120
-COUNTED = "counted "
 
 
 @pytest.fixture(scope="module")
@@ -72,100 +70,11 @@ def sources(pictures: Path) -> dict[str, Path]:
     return {"folder": pictures, "tar": tar, "parquet": table}
 
 
-def counts(said: str) -> list[int]:
-    """Return how many images were counted, of what a driver has said; not what Ray says between."""
-    lines = (line for line in said.splitlines() if line.startswith(COUNTED))
-    return [int(line.removeprefix(COUNTED)) for line in lines]
-
-
-@dataclass
-class Cluster:
-    """A cluster of this machine's, and drivers that use it."""
-
-    process: subprocess.Popen[str]
-    address: str
-    folder: Path
-
-    @contextmanager
-    def driver(self, kept: Path, sources: list[Path], **asked: Any) -> Iterator["Driver"]:
-        asked |= {
-            "address": self.address,
-            "kept": str(kept),
-            "sources": list(map(str, sources)),
-            "hold_out": {"share": HOLD.share, "most": HOLD.most, "seed": HOLD.seed},
-            "data": str(self.folder),
-        }
-        command = [sys.executable, str(DRIVER), json.dumps(asked)]
-        log = (self.folder / "driver.log").open("ab")
-        with (
-            log,
-            subprocess.Popen(
-                command, env=_environment(), stdout=subprocess.PIPE, stderr=log, text=True
-            ) as process,
-        ):
-            try:
-                yield Driver(process, self.folder / "driver.log")
-            finally:
-                process.kill()
-
-    def embedding(self) -> list[int]:
-        """Return the processes that embed."""
-        raylets = [pid for pid in _processes() if _parent(pid) == self.process.pid]
-        return [
-            pid for pid in _processes() if _parent(pid) in raylets and "(Embed)" in _command(pid)
-        ]
-
-
-@dataclass
-class Driver:
-    """A driver that runs."""
-
-    process: subprocess.Popen[str]
-    log: Path
-
-    def counted(self) -> int:
-        """Return how many images were counted since this was asked; wait for some."""
-        assert self.process.stdout is not None
-        while line := self.process.stdout.readline():
-            if line.startswith(COUNTED):  # else it is Ray's, of who was killed
-                return int(line.removeprefix(COUNTED))
-        raise AssertionError(self.log.read_text())
-
-    def first(self) -> int:
-        """Return how many images were counted when the first was."""
-        counted = self.counted()
-        return counted + self.counted()
-
-    def ended(self, code: int = 0) -> str:
-        """Return the rest of what it said, once it has ended."""
-        said, _ = self.process.communicate(timeout=WAIT_S)
-        assert self.process.returncode == code, said + self.log.read_text()
-        return said
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A real cluster, of three actors on however few cores."""
-    folder = tmp_path_factory.mktemp("cluster")
-    with (folder / "cluster.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(DRIVER), "serve"],
-            env=_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    address = process.stdout.readline().strip()
-    assert address, (folder / "cluster.log").read_text()
-    try:
-        yield Cluster(process, address, folder)
-    finally:
-        process.stdin.close()
-        process.wait(WAIT_S)
-        process.stdout.close()
+    with ray_fit_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +133,7 @@ def test_whatever_dies_it_is_the_fit_of_one_process(
         driver.first()
         victim, *_ = cluster.embedding()
         os.kill(victim, signal.SIGKILL)
-        _until_gone(victim)
+        until_gone(victim)
         counted = _counted_in(kept) + 1
         while _counted_in(kept) <= counted:  # the others go on
             driver.counted()
@@ -263,7 +172,7 @@ def test_the_command_fits_on_a_cluster_of_its_own_and_the_detector_scores(
         command = [sys.executable, "-m", "app.cli", *words]
         done = subprocess.run(
             command,
-            env=_environment() | {"GATEWATCH_DATA_DIR": str(tmp_path / "data")},
+            env=fit_environment() | {"GATEWATCH_DATA_DIR": str(tmp_path / "data")},
             cwd=pictures.parent,
             capture_output=True,
             text=True,
@@ -281,44 +190,8 @@ def test_the_command_fits_on_a_cluster_of_its_own_and_the_detector_scores(
     assert scores["results"][0]["score"] < 2 * scores["results"][0]["threshold"]
 
 
-def _environment() -> dict[str, str]:
-    return environment(
-        RAY_USAGE_STATS_ENABLED="0",
-        RAY_AUTH_MODE="token",
-        RAY_AUTH_TOKEN="of-these-tests-and-of-nobody-else-0123456789",
-        PYTHONPATH=str(ROOT),
-        OMP_NUM_THREADS="1",
-    )
-
-
 def _counted_in(kept: Path) -> int:
     """Return how many images are in the file of a run that is not finished."""
     part, about = read_part(kept.with_name(f"{kept.name}.ray").read_bytes())
     assert not about["whole"]
     return part.images
-
-
-def _until_gone(pid: int) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while _command(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def _processes() -> list[int]:
-    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
-
-
-def _command(pid: int) -> str:
-    """Return a process' command line; nothing of one that has gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
