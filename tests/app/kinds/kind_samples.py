@@ -1,6 +1,7 @@
 """Samples of every kind, made by formula: normal ones that differ a little, and odd ones.
 
-A new kind brings a function ``(rng, odd) -> bytes`` and a line in ``SAMPLES``.
+A new kind brings a function ``(rng, odd) -> bytes`` and a line in ``SAMPLES``; ``HOSTILE``
+is bytes that are hardly a sample of any kind.
 """
 
 import base64
@@ -99,3 +100,18 @@ def samples(kind: str, count: int, *, odd: bool = False, seed: int = 0) -> list[
     while len(found) < count:
         found[SAMPLES[kind](rng, odd)] = None
     return list(found)
+
+
+HOSTILE = {
+    "nothing": b"",
+    "one byte": b"\x00",
+    "words": b"this is no such thing",
+    "null": b"null",
+    "brackets": b"[" * 100_000,
+    "numbers": b"[1e999, NaN, -Infinity]",
+    "an object": b'{"nodes": [], "tokens": [], "image": "", "text": ""}',
+    "binary": bytes(range(256)) * 64,
+    "a zip's beginning": b"PK\x03\x04" + b"\x00" * 100,
+    "a wav's beginning": b"RIFF\xff\xff\xff\xffWAVEfmt ",
+    "halves of a pair": b'{"tokens": ["\\ud800"], "text": "\\udfff"}',
+}

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from documented_kind import documented_kind
-from http_helpers import followed
+from http_helpers import encode, followed
+from kind_samples import samples
 from starlette.testclient import TestClient
 
 from detector import kinds
@@ -46,3 +48,28 @@ class Served:
         answer = self.send("score", contents, name, places=False)
         assert answer.status_code == 200, answer.text
         return [result["score"] for result in answer.json()["results"]]
+
+
+def problem_of(answer: Any, status: int) -> dict[str, Any]:
+    """Return the problem that an answer is."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["detail"]
+    return problem
+
+
+def clone(served: Served, name: str) -> None:
+    """Fit another detector of the kind, without a line, to the same samples."""
+    served.client.post("/v1/detectors", json={"name": name, "kind": served.kind.name})
+    assert served.send("fit", samples(served.kind.name, 32), name).status_code == 200
+
+
+def fit_pictures(served: Served) -> None:
+    """Fit a detector of images called ``pictures``."""
+    body = {"name": "pictures", "image_size": 64, "scorer": "gaussian"}
+    if served.client.post("/v1/detectors", json=body).status_code == 201:
+        noise = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+        files = [("images", (f"{i}.png", encode(each))) for i, each in enumerate(noise)]
+        sent = served.client.post("/v1/detectors/pictures/fit", files=files)
+        assert followed(served.client, sent).status_code == 200

@@ -10,22 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from http_helpers import encode, followed, running
-from kind_samples import samples
-from kind_service import OCTETS, Served
+from http_helpers import followed, running
+from kind_samples import HOSTILE, samples
+from kind_service import OCTETS, Served, clone, fit_pictures, problem_of
 from PIL import Image
 
 from detector.kinds.learned import read
-
-
-def problem_of(answer: Any, status: int) -> dict[str, Any]:
-    """Return the problem that an answer is."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json()
-    assert problem["detail"]
-    return problem
-
 
 BAD = b"\x00"
 """A sample of no kind."""
@@ -131,12 +121,6 @@ def test_forgotten_is_never_seen(served: Served) -> None:
     assert served.scores(probes, "law") == pytest.approx(before, rel=1e-5)
 
 
-def clone(served: Served, name: str) -> None:
-    """Fit another detector of the kind, without a line, to the same samples."""
-    served.client.post("/v1/detectors", json={"name": name, "kind": served.kind.name})
-    assert served.send("fit", samples(served.kind.name, 32), name).status_code == 200
-
-
 def test_the_same_samples_teach_the_same(served: Served) -> None:
     """Law: a fit to the same samples, sent in another order, gives the same network."""
     name = served.kind.name
@@ -165,21 +149,6 @@ def test_it_moves_to_another_service(served: Served, tmp_path: Any, embedder: An
         assert brought.status_code == 201, brought.text
         there = Served(served.kind, client, tmp_path, embedder)
         assert there.scores(contents) == pytest.approx(served.scores(contents), rel=1e-6)
-
-
-HOSTILE = {
-    "nothing": b"",
-    "one byte": b"\x00",
-    "words": b"this is no such thing",
-    "null": b"null",
-    "brackets": b"[" * 100_000,
-    "numbers": b"[1e999, NaN, -Infinity]",
-    "an object": b'{"nodes": [], "tokens": [], "image": "", "text": ""}',
-    "binary": bytes(range(256)) * 64,
-    "a zip's beginning": b"PK\x03\x04" + b"\x00" * 100,
-    "a wav's beginning": b"RIFF\xff\xff\xff\xffWAVEfmt ",
-    "halves of a pair": b'{"tokens": ["\\ud800"], "text": "\\udfff"}',
-}
 
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
@@ -267,16 +236,6 @@ def test_an_image_detector_refuses_it(served: Served) -> None:
     fit_pictures(served)
     answer = served.client.post("/v1/detectors/pictures/score", content=content, headers=OCTETS)
     assert answer.status_code in (415, 422), answer.text
-
-
-def fit_pictures(served: Served) -> None:
-    """Fit a detector of images called ``pictures``."""
-    body = {"name": "pictures", "image_size": 64, "scorer": "gaussian"}
-    if served.client.post("/v1/detectors", json=body).status_code == 201:
-        noise = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
-        files = [("images", (f"{i}.png", encode(each))) for i, each in enumerate(noise)]
-        sent = served.client.post("/v1/detectors/pictures/fit", files=files)
-        assert followed(served.client, sent).status_code == 200
 
 
 def test_unequal_samples_pass_together(served: Served) -> None:
