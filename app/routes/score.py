@@ -29,7 +29,9 @@ from app.lone_sample import HowDep, ScoreRoute
 from app.problems import docs
 from app.schemas.base import DetectorName
 from app.schemas.bodies import IMAGE_BODY, IMAGES_BODY
-from app.schemas.scores import Comparison, Explanation, GroupQuery, Scores
+from app.schemas.comparison import Comparison
+from app.schemas.inspection import Explanation
+from app.schemas.scores import GroupQuery, Scores
 from app.scoring import inspection, overlay
 from detector.errors import (
     DegenerateDataError,

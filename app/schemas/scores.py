@@ -1,22 +1,15 @@
-"""Verdicts on images, and on batches as a whole."""
+"""Verdicts on images."""
 
-import base64
-import io
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import numpy as np
 from fastapi import Query
-from PIL import Image
 
 import detector.verdict
 from app import problems
 from app.problems import Problem
-from app.results import Compared, Inspected, Judged, Scored, Timings
+from app.results import Judged, Scored, Timings
 from app.schemas.base import Body, GroupName, Rate
-from app.schemas.learning import RejectedImage
-from detector.divergence import Divergence
-from detector.evidence import Neighbour
 from detector.kinds.kind import Located
 
 
@@ -181,95 +174,4 @@ class Scores(Body):
             detector=scored.detector,
             version=scored.version,
             results=[ImageResult.of(i, judged) for i, judged in enumerate(scored.results)],
-        )
-
-
-class NormalImage(Body):
-    """A fitted image that the inspected one is like."""
-
-    distance: float
-    """Root mean square difference of squeezes, in standard deviations of the fitted ones."""
-    thumbnail: str
-    """PNG as a data URI."""
-
-    @classmethod
-    def of(cls, neighbour: Neighbour) -> "NormalImage":
-        """Return its form."""
-        buffer = io.BytesIO()
-        Image.fromarray(neighbour.thumbnail.transpose(1, 2, 0)).save(buffer, "PNG")
-        encoded = base64.b64encode(buffer.getvalue()).decode()
-        return cls(distance=neighbour.distance, thumbnail=f"data:image/png;base64,{encoded}")
-
-
-class Explanation(Body):
-    """One image's verdict, where it is odd, and the fitted images it is most like."""
-
-    detector: str
-    version: int
-    result: ImageResult
-    map: list[list[float | None]] | None
-    """Score of each cell of a grid over the picture, row by row, on the scale of score and
-    threshold: what an otherwise typical picture would score if its worst places were like it
-    (until the detector is calibrated, the regional part of that alone). Null outside the
-    mask; null as a whole from a scorer without a map."""
-    nearest: list[NormalImage]
-
-    @classmethod
-    def of(cls, inspected: Inspected) -> "Explanation":
-        """Return its form."""
-        cells = inspected.verdict.cells
-        return cls(
-            detector=inspected.detector,
-            version=inspected.version,
-            result=ImageResult.of(0, inspected.judged),
-            map=None
-            if cells is None
-            else [[None if np.isnan(v) else float(v) for v in row] for row in cells],
-            nearest=[NormalImage.of(neighbour) for neighbour in inspected.nearest],
-        )
-
-
-class BlockDivergence(Body):
-    """Kullback-Leibler divergence of a batch from what was fitted, in nats; parts sum to kl."""
-
-    rows: int
-    directions: int
-    """Leading principal directions compared."""
-    kl: float
-    null: float
-    """Mean of kl when nothing has changed."""
-    excess: float
-    """kl - null: near 0 when nothing has changed."""
-    mean: float
-    scale: float
-    correlation: float
-
-    @classmethod
-    def of(cls, divergence: Divergence) -> "BlockDivergence":
-        """Return its form."""
-        return cls(**asdict(divergence), kl=divergence.kl, excess=divergence.excess)
-
-
-class Comparison(Body):
-    """How far a batch as a whole is from what was fitted."""
-
-    detector: str
-    version: int
-    images: int
-    """Images used."""
-    excess: float
-    """Sum over blocks, in nats; near 0 when nothing has changed."""
-    blocks: dict[str, BlockDivergence]
-    rejected: list[RejectedImage]
-
-    @classmethod
-    def of(cls, compared: Compared) -> "Comparison":
-        """Return its form."""
-        return cls(
-            detector=compared.detector,
-            version=compared.version,
-            images=compared.images,
-            excess=sum(each.excess for each in compared.divergences.values()),
-            blocks={name: BlockDivergence.of(d) for name, d in compared.divergences.items()},
-            rejected=[RejectedImage.of(item) for item in compared.rejected],
         )

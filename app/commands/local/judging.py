@@ -13,7 +13,8 @@ from app.images.sources import Source, Upload
 from app.intake.local_images import content_of, texts_beside
 from app.moving import move
 from app.schemas.bundles import Imported
-from app.schemas.scores import Explanation, Scores
+from app.schemas.inspection import Explanation
+from app.schemas.scores import Scores
 from app.scoring import inspection
 from gatewatch import answers
 
