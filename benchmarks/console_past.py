@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import numpy as np
 
+from app.clock import now
 from app.past.rejudging import word
 from app.storage import Storage
 from app.storage.audit import By
 from app.storage.history import KeptHistory, ScoredImage
-from app.storage.tables import now
 from app.storage.version_reader import Stored
 from detector.rows import Rows
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from app.clock import now
 from app.intake.local_images import LocalImages, files_in
 from app.learning import calibrating, fitting
 from app.learning.order import Order
@@ -33,7 +34,6 @@ from app.service import Service
 from app.settings import Settings
 from app.storage.audit import By
 from app.storage.history import ScoredImage
-from app.storage.tables import now
 from app.storage.version_reader import Stored
 from detector.rows import Rows
 

@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from app.access.credentials import Role, without_secrets
+from app.clock import now
 from app.commands.common import Reason, console, settings_or_end
 from app.commands.local.base import answer
 from app.commands.sent import print_json
@@ -25,7 +26,6 @@ from app.storage.audit import By
 from app.storage.data_dir import require_data_dir
 from app.storage.database import open_database
 from app.storage.keys import Keys, check
-from app.storage.tables import now
 from detector.errors import DetectorError
 from gatewatch import Client, GatewatchError, answers
 

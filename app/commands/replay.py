@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from app.clock import now
 from app.commands.common import Name, Version, console
 from app.commands.drift_replay import print_drift
 from app.commands.following import followed
 from app.commands.sent import print_json
 from app.commands.target import KeyFile, Url, opened
-from app.storage.tables import now
 from detector.errors import InvalidSpecError
 from detector.scorers import SCORERS
 from detector.thresholds import configure

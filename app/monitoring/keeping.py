@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from app.clock import now
 from app.errors import ConflictError, StorageUnavailableError
 from app.monitoring.filling import Waiting
 from app.monitoring.log import monitored
@@ -28,7 +29,6 @@ from app.storage import Storage
 from app.storage.cache import Cache
 from app.storage.drift_notes import DriftNotes, Taken
 from app.storage.drift_states import Change, DriftStates
-from app.storage.tables import now
 from app.storage.version_reader import Stored
 from app.storage.version_rows import Entry
 from detector.drift.promise import Promise

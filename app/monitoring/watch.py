@@ -18,6 +18,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Mapping
 
+from app.clock import now
 from app.errors import DriftNotWatchedError, StorageUnavailableError
 from app.health.heartbeats import Heartbeats
 from app.monitoring.keeping import Monitors, Work
@@ -31,7 +32,6 @@ from app.settings import Settings
 from app.storage import Storage
 from app.storage.audit import By
 from app.storage.drift_states import Change
-from app.storage.tables import now
 from app.storage.version_reader import Stored
 from app.telemetry import Telemetry
 from app.unbroken import unbroken

@@ -8,6 +8,7 @@ kept; and it stays as long as that state and the version in service do.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from app.clock import now
 from app.drift_telemetry import State
 from app.errors import StorageUnavailableError
 from app.monitoring.monitor import Monitor
@@ -15,7 +16,6 @@ from app.monitoring.telling import word
 from app.settings import Settings
 from app.storage import Storage
 from app.storage.drift_states import DriftStates
-from app.storage.tables import now
 from app.storage.version_rows import Entry
 from detector.drift.promise import Promise
 from detector.errors import (

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import datetime
 
+from app.clock import now
 from app.errors import ConflictError, StorageUnavailableError
 from app.monitoring.keeping import Monitors
 from app.monitoring.log import Gathered, gathered, nothing, written
@@ -22,7 +23,6 @@ from app.monitoring.taker import Taker
 from app.storage.database import Database
 from app.storage.drift_notes import DriftNotes
 from app.storage.drift_writers import DriftWriters, Turn
-from app.storage.tables import now
 from detector.errors import DetectorError
 
 log = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from app.clock import now
 from app.errors import NoSinkError, NotDeliveredError
 from app.health.heartbeats import Heartbeats
 from app.notice_telemetry import NoticeTelemetry
@@ -23,7 +24,6 @@ from app.notices.content import Content, trial
 from app.notices.sinks import Sink
 from app.storage.database import Database
 from app.storage.outbox import Claimed, Outbox
-from app.storage.tables import now
 from app.unbroken import unbroken
 
 log = logging.getLogger(__name__)

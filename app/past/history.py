@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import groupby
 
+from app.clock import now
 from app.errors import StorageUnavailableError
 from app.health.heartbeats import Heartbeats
 from app.scoring.judging import Seen
@@ -19,7 +20,6 @@ from app.settings import Settings
 from app.storage import Storage
 from app.storage.history import KeptHistory, ScoredImage
 from app.storage.shadows import Agreement, Shadows
-from app.storage.tables import now
 from app.telemetry import Telemetry
 from app.within import within
 from detector.rows import Rows

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.clock import now
 from app.drift_telemetry import State
 from app.monitoring.words import Words
 from app.settings import Settings
 from app.storage import Storage
 from app.storage.census import to_review
-from app.storage.tables import now
 from app.storage.traffic import Traffic, traffic
 from app.unbroken import unbroken
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from app.clock import now
 from app.problems import Problem
 from app.schemas.base import Body
 from app.storage.cursor import Cursor
 from app.storage.jobs import Job, Kind, Outline, State
-from app.storage.tables import now
 
 
 class JobSummary(Body):

@@ -8,9 +8,9 @@ from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from app.access.credentials import Key, Role, State
 from app.access.identity import Identity
+from app.clock import now
 from app.schemas.base import Body, whole
 from app.storage.keys import MOST_PER_MINUTE, NewKey
-from app.storage.tables import now
 from detector.spec import NAME
 
 

@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32
 
+from app.clock import now
 from app.ids import new_id
 from app.results import Judged
 from app.scoring.arriving import Arrived
-from app.storage.tables import now
 from app.storage.version_reader import Stored
 from detector.detector import Detector
 from detector.embedding import Embedding

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection, func, insert, select
 
 from app.access.credentials import without_secrets
+from app.clock import now
 from app.storage.database import Database
-from app.storage.tables import AUDIT, now
+from app.storage.tables import AUDIT
 
 Order = Literal["oldest", "newest"]
 """Which lines come first."""

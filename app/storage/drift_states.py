@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from app.clock import now
 from app.errors import ConflictError, StorageUnavailableError
 from app.storage.audit import By, record
 from app.storage.database import Database
 from app.storage.drift_notes import Taken, take
+from app.storage.drift_tables import DRIFT_STATES
 from app.storage.notices import Standing
 from app.storage.notices import tell as tell_alarms
-from app.storage.tables import DRIFT_STATES, now
 
 
 @dataclass(frozen=True, slots=True)

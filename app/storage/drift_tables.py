@@ -1,34 +1,42 @@
-"""The tables of drift beside its states: a log of what was scored, and who reads it.
+"""The tables of drift: its states, a log of what was scored, and who reads it.
 
 What was scored is written to the log by every process, and taken from it by one. A note that is
 taken is kept as long as a window or a baseline may need its squeezes, which lie beside it, for they
 are large and neither read nor written when it is taken.
 """
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    String,
-    Table,
-    text,
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, text
+
+from app.storage.columns import COUNTED, ID, METADATA, NAME, Moment
+
+WAITS = text("windows > 0")
+
+# What the traffic was compared with and the evidence that it has changed.
+DRIFT_STATES = Table(
+    "drift_states",
+    METADATA,
+    Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), primary_key=True),
+    Column("counter", BigInteger, nullable=False),  # of writes: nobody replaces what is newer
+    Column("at", Moment, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("reference_blob", NAME, nullable=True),  # that the content names
+    Column("windows", Integer),  # that wait for their test
+    Index(
+        "drift_states_waiting",
+        "detector_id",
+        sqlite_where=WAITS,
+        postgresql_where=WAITS,
+    ),
 )
 
-from app.storage.tables import METADATA, Moment
-
-_ID = String(32)  # a UUID in hexadecimal
-_COUNTED = BigInteger().with_variant(Integer, "sqlite")
 UNTAKEN = text("number IS NULL")
 
 DRIFT_NOTES = Table(
     "drift_notes",
     METADATA,
-    Column("id", _COUNTED, primary_key=True, autoincrement=True),
+    Column("id", COUNTED, primary_key=True, autoincrement=True),
     Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), nullable=False),
-    Column("source", _ID, nullable=False),  # the process that wrote it
+    Column("source", ID, nullable=False),  # the process that wrote it
     Column("batch", BigInteger, nullable=False),  # counts what that has written: none counts twice
     Column("images", Integer, nullable=False),
     Column("dropped", Integer, nullable=False),  # images that the process had no room for
@@ -52,7 +60,7 @@ DRIFT_SQUEEZES = Table(
     METADATA,
     Column(
         "note_id",
-        _COUNTED,
+        COUNTED,
         ForeignKey("drift_notes.id", ondelete="CASCADE"),
         primary_key=True,
         autoincrement=False,
@@ -65,6 +73,6 @@ DRIFT_WRITERS = Table(
     "drift_writers",
     METADATA,
     Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), primary_key=True),
-    Column("owner", _ID, nullable=False),
+    Column("owner", ID, nullable=False),
     Column("until", Moment, nullable=False),
 )

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from app.clock import now
 from app.storage.database import Database
-from app.storage.drift_tables import DRIFT_NOTES, DRIFT_WRITERS, UNTAKEN
-from app.storage.tables import DETECTORS, DRIFT_STATES, WAITS, now
+from app.storage.drift_tables import DRIFT_NOTES, DRIFT_STATES, DRIFT_WRITERS, UNTAKEN, WAITS
+from app.storage.tables import DETECTORS
 
 LEASE_S = 10.0
 """How late evidence may be when a writer has died."""

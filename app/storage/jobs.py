@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from app.clock import now
 from app.errors import (
     IdempotencyConflictError,
     JobEndedError,
@@ -28,7 +29,7 @@ from app.storage.job_rows import (
     job_of,
 )
 from app.storage.leases import Leases
-from app.storage.tables import JOBS, now
+from app.storage.tables import JOBS
 from app.storage.version_rows import made_by
 
 __all__ = ["MOST_ATTEMPTS", "Job", "Jobs", "Kind", "Outline", "State"]

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.access.credentials import Key, Role, Snapshot, invent, without_secrets
+from app.clock import now
 from app.errors import (
     InvalidKeySpecError,
     KeyExistsError,
@@ -23,7 +24,7 @@ from app.errors import (
 )
 from app.storage.audit import By, record
 from app.storage.database import Database
-from app.storage.tables import KEYS, now
+from app.storage.tables import KEYS
 from detector.spec import NAME
 
 MOST_KEYS = 1000

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import and_, exists, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
+from app.clock import now
 from app.errors import LeaseLostError, UnknownJobError
 from app.storage.database import Database
 from app.storage.job_rows import COLUMNS, Job, State, job_of
-from app.storage.tables import JOBS, now
+from app.storage.tables import JOBS
 
 _RELEASED: dict[str, Any] = {
     "state": "queued",

@@ -11,12 +11,13 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
+from app.clock import now
 from app.errors import DetectorExistsError, StorageUnavailableError
 from app.storage import Storage, lineage
 from app.storage.audit import By, record
 from app.storage.detector_files import DetectorFiles, folder
 from app.storage.lineage import Delta
-from app.storage.tables import DETECTORS, now
+from app.storage.tables import DETECTORS
 from app.storage.version_reader import Stored
 from app.storage.version_rows import insert_version, summary_of
 from detector.detector import Detector

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
+from app.clock import now
 from app.notices.content import ANOTHER_BASELINE, Content, Ending, ended
 from app.storage.notice_tables import DELIVERIES, NOTICES
-from app.storage.tables import now
 
 
 @dataclass(frozen=True, slots=True)

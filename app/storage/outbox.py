@@ -14,10 +14,10 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 
+from app.clock import now
 from app.notices.content import Content
 from app.storage.database import Database
 from app.storage.notice_tables import DELIVERIES, NOTICES
-from app.storage.tables import now
 
 State = Literal["waiting", "delivered", "given_up"]
 AT_ONCE = 1000

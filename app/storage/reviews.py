@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Select, insert, select
 
+from app.clock import now
 from app.errors import ConflictError
 from app.storage.audit import By, record
 from app.storage.cursor import Cursor, beyond, newest_first
 from app.storage.database import Database
 from app.storage.history import ScoredImage
-from app.storage.tables import DETECTORS, REVIEWS, now
+from app.storage.tables import DETECTORS, REVIEWS
 
 ReviewWord = Literal["confirmed", "false_alarm", "passed", "missed"]
 

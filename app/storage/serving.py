@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, update
 
+from app.clock import now
 from app.storage.audit import By, record
-from app.storage.tables import DETECTORS, now
+from app.storage.tables import DETECTORS
 from app.storage.version_rows import Change, Entry, find
 from detector.errors import NotCalibratedError, NotFittedError
 

@@ -21,17 +21,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, select
 
+from app.clock import now
 from app.storage import Storage
 from app.storage.blobs import Blob
-from app.storage.tables import (
-    CHUNKS,
-    DETECTORS,
-    DRIFT_STATES,
-    JOBS,
-    VERSION_IMAGES,
-    VERSIONS,
-    now,
-)
+from app.storage.drift_tables import DRIFT_STATES
+from app.storage.tables import CHUNKS, DETECTORS, JOBS, VERSION_IMAGES, VERSIONS
 
 GRACE_S = 24 * 3600.0
 """Far longer than any run may pause between two files, or before it names them."""

@@ -1,64 +1,32 @@
-"""Every table of the database; ``migrations/`` brings an older one to this form.
+"""The tables of the database; ``migrations/`` brings an older one to this form.
 
 A version's row names its blobs and is never changed; what is in service is a number in its
-detector's row. Moments in time are UTC.
+detector's row. Tables of drift and of notices stand in files of their own.
 """
-
-from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 
-
-class Moment(TypeDecorator[datetime]):
-    """A moment in UTC: kept without zone, which SQLite has no type for, and given with it."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Take the zone away."""
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Give the zone back."""
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-def now() -> datetime:
-    """Return this moment."""
-    return datetime.now(UTC)
-
-
-METADATA = MetaData()
-_ID = String(32)  # a UUID in hexadecimal
-_NAME = String(200)
-_COUNTED = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
+from app.storage.columns import COUNTED, ID, METADATA, NAME, Moment
 
 DETECTORS = Table(
     "detectors",
     METADATA,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("name", String(63), nullable=False, unique=True),
     Column("in_service", Integer, nullable=False),
     Column("tip", Integer, nullable=False),  # what the next change builds on
@@ -75,13 +43,13 @@ VERSIONS = Table(
     Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("parent", Integer),
-    Column("run", _ID),  # what made it, so that it is not made twice
+    Column("run", ID),  # what made it, so that it is not made twice
     Column("change", String(16), nullable=False),
-    Column("fit_blob", _NAME, nullable=False),
-    Column("decision_blob", _NAME, nullable=False),
+    Column("fit_blob", NAME, nullable=False),
+    Column("decision_blob", NAME, nullable=False),
     Column("summary", JSON, nullable=False),
     Column("parameters", JSON, nullable=False),
-    Column("who", _NAME, nullable=False),
+    Column("who", NAME, nullable=False),
     Column("reason", Text, nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("created_at", Moment, nullable=False),
@@ -92,15 +60,15 @@ VERSIONS = Table(
 VERSION_IMAGES = Table(
     "version_images",
     METADATA,
-    Column("detector_id", _ID, primary_key=True),
+    Column("detector_id", ID, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("place", Integer, primary_key=True),
     Column("role", String(16), nullable=False),  # fit, calibrate or anomaly
     Column("sign", Integer, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("name", Text, nullable=False),
-    Column("group", _NAME, nullable=False),
-    Column("rows_blob", _NAME, nullable=False),  # empty if the rows were not kept
+    Column("group", NAME, nullable=False),
+    Column("rows_blob", NAME, nullable=False),  # empty if the rows were not kept
     Column("row", Integer, nullable=False),
     ForeignKeyConstraint(
         ["detector_id", "version"],
@@ -113,14 +81,14 @@ VERSION_IMAGES = Table(
 JOBS = Table(
     "jobs",
     METADATA,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("kind", String(16), nullable=False),
-    Column("detector_id", _ID, nullable=False),
+    Column("detector_id", ID, nullable=False),
     Column("detector", String(63), nullable=False),
     Column("parameters", JSON, nullable=False),
     Column("base", Integer),  # the version it builds on, once it has begun
     Column("serving", Integer),  # the version that was in service when it began
-    Column("spool_blob", _NAME, nullable=False),  # empty for a job without images of its own
+    Column("spool_blob", NAME, nullable=False),  # empty for a job without images of its own
     Column("state", String(16), nullable=False),
     Column("total", Integer, nullable=False),
     Column("done", Integer, nullable=False),
@@ -128,16 +96,16 @@ JOBS = Table(
     Column("cancel_requested", Boolean, nullable=False),
     Column("result", JSON),
     Column("problem", JSON),
-    Column("idempotency_key", _NAME, unique=True),
+    Column("idempotency_key", NAME, unique=True),
     Column("body_sha256", String(64), nullable=False),
-    Column("who", _NAME, nullable=False),
+    Column("who", NAME, nullable=False),
     Column("reason", Text, nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("ended_at", Moment),
     Column("attempts", Integer, nullable=False),
-    Column("lease_owner", _ID),
+    Column("lease_owner", ID),
     Column("lease_until", Moment),
     Index("jobs_by_state", "state", "created_at"),
     # Jobs of one detector run one after the other, whatever process claims them.
@@ -156,18 +124,18 @@ TO_REVIEW = text("verdict IN ('anomalous', 'uncertain')")
 SCORED = Table(
     "scored",
     METADATA,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), nullable=False),
     Column("version", Integer, nullable=False),
     Column("at", Moment, nullable=False),
     Column("name", Text, nullable=False),
-    Column("group", _NAME, nullable=False),
+    Column("group", NAME, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("score", Float(53), nullable=False),
     Column("threshold", Float(53)),
     Column("p_value", Float(53)),
     Column("verdict", String(16), nullable=False),
-    Column("chunk", _ID, nullable=False),
+    Column("chunk", ID, nullable=False),
     Column("row", Integer, nullable=False),
     Index("scored_by_time", "detector_id", "at", "id"),
     Index("scored_by_chunk", "chunk"),
@@ -198,32 +166,12 @@ SHADOWS = Table(
     Column("last_at", Moment, nullable=False),
 )
 
-WAITS = text("windows > 0")
-
-# What the traffic was compared with and the evidence that it has changed.
-DRIFT_STATES = Table(
-    "drift_states",
-    METADATA,
-    Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), primary_key=True),
-    Column("counter", BigInteger, nullable=False),  # of writes: nobody replaces what is newer
-    Column("at", Moment, nullable=False),
-    Column("content", LargeBinary, nullable=False),
-    Column("reference_blob", _NAME, nullable=True),  # that the content names
-    Column("windows", Integer),  # that wait for their test
-    Index(
-        "drift_states_waiting",
-        "detector_id",
-        sqlite_where=WAITS,
-        postgresql_where=WAITS,
-    ),
-)
-
 CHUNKS = Table(
     "chunks",
     METADATA,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), nullable=False),
-    Column("blob", _NAME, nullable=False),
+    Column("blob", NAME, nullable=False),
     Column("images", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("first_at", Moment, nullable=False),
@@ -235,12 +183,12 @@ CHUNKS = Table(
 REVIEWS = Table(
     "reviews",
     METADATA,
-    Column("id", _ID, primary_key=True),
-    Column("image_id", _ID, nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("image_id", ID, nullable=False),
     Column("detector_id", ForeignKey("detectors.id", ondelete="CASCADE"), nullable=False),
     Column("word", String(16), nullable=False),  # one of ReviewWord
     Column("note", Text, nullable=False),
-    Column("who", _NAME, nullable=False),
+    Column("who", NAME, nullable=False),
     Column("at", Moment, nullable=False),
     Index("reviews_by_detector", "detector_id", "at", "id"),
     Index("reviews_by_image", "image_id", "at"),
@@ -250,11 +198,11 @@ KEYS = Table(
     "keys",
     METADATA,
     Column("id", String(16), primary_key=True),
-    Column("name", _NAME, nullable=False),
+    Column("name", NAME, nullable=False),
     Column("role", String(8), nullable=False),
     Column("sha256", String(64), nullable=False),  # of the secret, which is kept nowhere
     Column("per_minute", Integer),
-    Column("created_by", _NAME, nullable=False),
+    Column("created_by", NAME, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("revoked_at", Moment),
@@ -265,11 +213,11 @@ KEYS = Table(
 AUDIT = Table(
     "audit",
     METADATA,
-    Column("sequence", _COUNTED, primary_key=True, autoincrement=True),
+    Column("sequence", COUNTED, primary_key=True, autoincrement=True),
     Column("at", Moment, nullable=False),
-    Column("who", _NAME, nullable=False),
+    Column("who", NAME, nullable=False),
     Column("action", String(40), nullable=False),
-    Column("subject", _NAME, nullable=False),  # a detector's name, a key's id, ...
+    Column("subject", NAME, nullable=False),  # a detector's name, a key's id, ...
     Column("before", JSON, nullable=False),
     Column("after", JSON, nullable=False),
     Column("reason", Text, nullable=False),

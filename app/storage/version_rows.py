@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, select, union
 
+from app.clock import now
 from app.errors import ConflictError, UnknownDetectorError, UnknownVersionError
 from app.storage.audit import By
 from app.storage.detector_files import Files
-from app.storage.tables import DETECTORS, VERSION_IMAGES, VERSIONS, now
+from app.storage.tables import DETECTORS, VERSION_IMAGES, VERSIONS
 from detector.detector import Detector
 
 Change = Literal[

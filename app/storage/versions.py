@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from app.clock import now
 from app.errors import (
     ConflictError,
     DetectorExistsError,
@@ -25,7 +26,7 @@ from app.storage.audit import By, record
 from app.storage.lineage import Delta
 from app.storage.notices import tell_of_deletion
 from app.storage.serving import Promote, aside, leads, point, require_able, serves
-from app.storage.tables import DETECTORS, VERSIONS, now
+from app.storage.tables import DETECTORS, VERSIONS
 from app.storage.version_reader import Stored, VersionReader
 from app.storage.version_rows import (
     Change,

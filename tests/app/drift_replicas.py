@@ -23,9 +23,8 @@ from app.monitoring.telling import Told
 from app.monitoring.window_record import Said
 from app.monitoring.writer import Writer
 from app.storage import Storage
-from app.storage.drift_tables import DRIFT_NOTES, DRIFT_WRITERS
+from app.storage.drift_tables import DRIFT_NOTES, DRIFT_STATES, DRIFT_WRITERS
 from app.storage.drift_writers import LEASE_S
-from app.storage.tables import DRIFT_STATES
 from detector.drift.promise import Promise
 
 BLOCKS = {"early": 6, "late": 12}

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, event
 
+from app.clock import now
 from app.storage import Storage
 from app.storage.audit import By
 from app.storage.database import Database
 from app.storage.detector_files import Files
 from app.storage.lineage import Image
-from app.storage.tables import now
 from app.storage.version_rows import Entry, Version, summary_of
 from app.storage.versions import Stored
 from detector.artefact import decision_bytes, fit_bytes

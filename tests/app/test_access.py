@@ -12,9 +12,9 @@ from key_helpers import BY, ask, asking, bearer, one_of_each, opened, recorded, 
 
 from app.access import guard
 from app.access.credentials import Role, invent
+from app.clock import now
 from app.storage.database import Database
 from app.storage.keys import Keys
-from app.storage.tables import now
 
 
 @pytest.fixture

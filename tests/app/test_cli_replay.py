@@ -12,8 +12,8 @@ from stub_backbone import stub_embedder
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
+from app.clock import now
 from app.commands.replay import _moment
-from app.storage.tables import now
 
 Run = Callable[..., Result]
 

@@ -8,7 +8,7 @@ import pytest
 from history_helpers import NAME, Line, line, picture
 from http_helpers import problem, strict, upload
 
-from app.storage.tables import METADATA
+from app.storage.columns import METADATA
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 import detector.adapt
 from app.cli import cli
+from app.clock import now
 from app.learning.adapting import blob_of
 from app.storage import Storage
 from app.storage.sweep import sweep
-from app.storage.tables import now
 from detector import gate_judging
 from detector.embedder import Embedder
 from models import adaptation

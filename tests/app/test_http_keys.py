@@ -17,10 +17,10 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
 from app.access.credentials import Role
+from app.clock import now
 from app.storage import keys as stored
 from app.storage.database import Database
 from app.storage.keys import Keys
-from app.storage.tables import now
 
 
 @pytest.fixture

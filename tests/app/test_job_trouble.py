@@ -11,9 +11,10 @@ from http_helpers import create
 from job_helpers import Held, Life, impatient, life, until
 from sqlalchemy import update
 
+from app.clock import now
 from app.errors import StorageUnavailableError
 from app.storage.jobs import Jobs
-from app.storage.tables import JOBS, now
+from app.storage.tables import JOBS
 
 
 @pytest.fixture(autouse=True)

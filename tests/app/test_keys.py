@@ -24,9 +24,9 @@ from app.errors import (
 )
 from app.storage import keys as stored
 from app.storage.audit import Audit
+from app.storage.columns import METADATA
 from app.storage.database import Database
 from app.storage.keys import Keys
-from app.storage.tables import METADATA
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

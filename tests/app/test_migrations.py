@@ -16,7 +16,7 @@ from storage_helpers import BY, Place, at_once, detector
 
 from app.errors import StorageError
 from app.storage import Storage
-from app.storage.tables import METADATA
+from app.storage.columns import METADATA
 
 
 def differences(connection: Connection) -> list[object]:

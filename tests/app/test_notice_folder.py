@@ -11,11 +11,11 @@ import pytest
 from notice_helpers import Watched, send_until, sender, states
 from storage_helpers import Place
 
+from app.clock import now
 from app.errors import NotDeliveredError
 from app.notices import sender as sending
 from app.notices.content import trial
 from app.notices.folder import Folder
-from app.storage.tables import now
 from app.telemetry import Telemetry
 
 

@@ -15,6 +15,7 @@ from ports import free_port
 from pydantic import SecretStr
 from storage_helpers import Place
 
+from app.clock import now
 from app.errors import InvalidSinkError, NotDeliveredError
 from app.notices import mqtt
 from app.notices import sender as sending
@@ -22,7 +23,6 @@ from app.notices.content import trial
 from app.notices.mqtt import Mqtt
 from app.notices.sinks import sinks_of
 from app.settings import Settings
-from app.storage.tables import now
 from app.telemetry import Telemetry
 
 TRIAL = trial("a" * 32, now())

@@ -8,12 +8,12 @@ import pytest
 from notice_helpers import Watched
 from storage_helpers import BY, at_once
 
+from app.clock import now
 from app.errors import ConflictError
 from app.notices.content import Ending
 from app.storage import Storage
 from app.storage.notices import Standing
 from app.storage.outbox import Outbox
-from app.storage.tables import now
 
 SINKS = ("webhook", "folder")
 

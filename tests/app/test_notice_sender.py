@@ -12,13 +12,13 @@ import pytest
 from notice_helpers import SECRET, Receiver, Watched, send_until, sender, states
 from storage_helpers import Place
 
+from app.clock import now
 from app.errors import NotDeliveredError
 from app.notices import sender as sending
 from app.notices.content import Content
 from app.notices.folder import Folder
 from app.notices.webhook import Webhook
 from app.storage import Storage, outbox
-from app.storage.tables import now
 from app.telemetry import Telemetry
 
 

@@ -15,12 +15,12 @@ import pytest
 from notice_helpers import SECRET, Receiver
 from pydantic import SecretStr
 
+from app.clock import now
 from app.errors import InvalidSinkError, NotDeliveredError
 from app.notices.content import trial
 from app.notices.sinks import sinks_of
 from app.notices.webhook import Webhook, retry_after_s, signature
 from app.settings import Settings
-from app.storage.tables import now
 
 CONTENT = trial("a" * 32, now())
 OTHER = "whsec_" + base64.b64encode(bytes(range(40))).decode()

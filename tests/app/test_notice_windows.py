@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from storage_helpers import BY, Place, three
 
+from app.clock import now
 from app.monitoring.monitor import Monitor
 from app.monitoring.window_record import Said
 from app.notices.alarms import standing
 from app.storage import Storage
 from app.storage.drift_states import Change
-from app.storage.tables import now
 from detector.drift.promise import Promise
 
 

@@ -14,10 +14,10 @@ from notice_helpers import SECRET, Receiver
 from pydantic import SecretStr
 from watch_helpers import act, by_stream, calibrate, latched, parts
 
+from app.clock import now
 from app.errors import InvalidSinkError
 from app.notices import sender as sending
 from app.storage import outbox
-from app.storage.tables import now
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from storage_helpers import BY, Seconds, calibrated, commits, detector, following, three
 
+from app.clock import now
 from app.errors import StorageUnavailableError, UnknownDetectorError
 from app.storage import Storage
 from app.storage.drift_notes import DriftNotes, Written
@@ -17,7 +18,6 @@ from app.storage.history import KeptHistory, ScoredImage
 from app.storage.moved import keep_import
 from app.storage.notices import Standing
 from app.storage.shadows import Agreement, Shadows
-from app.storage.tables import now
 from app.storage.version_reader import AGES_S, FRESH_S
 from detector.rows import Rows
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import insert, update
 from storage_helpers import BY, at_once, following, image, three
 
+from app.clock import now
 from app.errors import UnknownJobError
 from app.storage import Storage
 from app.storage.blobs import Blob
@@ -19,7 +20,7 @@ from app.storage.drift_states import DriftStates
 from app.storage.jobs import Job
 from app.storage.lineage import Delta
 from app.storage.sweep import GRACE_S, UPLOAD_S, Swept, sweep
-from app.storage.tables import CHUNKS, JOBS, now
+from app.storage.tables import CHUNKS, JOBS
 
 NOTHING = Swept(0, 0, 0)
 STRANGER, RUN = "5" * 32, "7" * 32
