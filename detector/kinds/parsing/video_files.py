@@ -9,9 +9,6 @@ and those that are kept are resized to a square at once: memory is bounded by wh
 """
 
 import io
-import re
-import stat
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,7 +17,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from detector import imaging
 from detector.errors import (
     InvalidSpecError,
     SampleError,
@@ -28,7 +24,7 @@ from detector.errors import (
     UndecodableSampleError,
     UnsupportedSampleError,
 )
-from detector.kinds.parsing import coded_pictures, mp4_boxes
+from detector.kinds.parsing import coded_pictures, mp4_boxes, webm_elements, zipped_pictures
 from models.kinds.clips import square
 
 CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mjpeg")
@@ -36,9 +32,6 @@ _DECODERS = (*CODECS, "libvpx", "libvpx-vp9", "libdav1d", "libaom-av1")
 """FFmpeg's names of what decodes these; no other decoder runs, of sound neither."""
 INSTALL = "kind 'video' needs av: pip install 'gatewatch[video]'"
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}
-_EBML, _SEGMENT = bytes.fromhex("1A45DFA3"), bytes.fromhex("18538067")
-_ENTRY, _CLUTTER = b"PK\x01\x02", {".ds_store", "thumbs.db", "desktop.ini"}
-_CHUNK = 2**20
 _MOST_PACKETS = 100_000  # 512 frames at a stride of 60, as many that are not shown, and to spare
 _CUT = "the video is cut short: send all of it"
 
@@ -81,10 +74,10 @@ def read(content: bytes, *, side_px: int, stride: int, limits: Limits) -> Clip:
     if not content:
         raise UndecodableSampleError("the video is empty (0 bytes)")
     if content[:2] == b"PK":
-        found, unit = _zipped(content, side_px, stride, limits), ""
+        found, unit = _pictures(content, side_px, stride, limits), ""
     elif content[4:8] in _BOXES:
         found, unit = _decoded(content, "mov", side_px, stride, limits), "s"
-    elif content[:4] == _EBML:
+    elif content[:4] == webm_elements.EBML:
         found, unit = _decoded(content, "matroska", side_px, stride, limits), "s"
     else:
         raise UndecodableSampleError("not a video: send mp4, webm, or a zip file of pictures")
@@ -119,8 +112,8 @@ def _decoded(
         import av
     except ImportError as error:
         raise UnsupportedSampleError(INSTALL) from error
-    whole = mp4_boxes.is_whole(content) if container == "mov" else _whole_segment(content)
-    if not whole:
+    outline = mp4_boxes if container == "mov" else webm_elements
+    if not outline.is_whole(content):
         raise UndecodableSampleError(_CUT)
     if container == "mov":
         mp4_boxes.check_cost(content)
@@ -193,92 +186,24 @@ def _check_total(total: int, limits: Limits) -> None:
         )
 
 
-def _whole_segment(content: bytes) -> bool:
-    """Whether a webm file's header and segment end within the file; a live one's is not known.
-
-    An element is its identifier and its length; of a number's bytes, the zeros that lead the first
-    tell how many follow, and all ones is no length. Source: RFC 8794, sections 4 to 6.
-    """
-    at = 0
-    for identifier in (_EBML, _SEGMENT):
-        if content[at : at + 4] != identifier or at + 4 >= len(content):
-            return False
-        size = 9 - content[at + 4].bit_length()
-        number = int.from_bytes(content[at + 4 : at + 4 + size]) & ((1 << 7 * size) - 1)
-        if number == (1 << 7 * size) - 1:
-            return identifier == _SEGMENT
-        at += 4 + size + number
-    return at <= len(content)
-
-
-def _zipped(
+def _pictures(
     content: bytes, side_px: int, stride: int, limits: Limits
 ) -> Iterator[tuple[Frame, float]]:
-    """Yield the pictures of a zip file by the natural order of their names, and their numbers."""
-    most = int(limits["frames"]) * stride
-    if content.count(_ENTRY) > 2 * most + 100:  # before the list of members becomes objects
-        raise SampleTooLargeError(f"the zip file has more than {most} pictures: send fewer")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = [member for member in archive.infolist() if not _passed_over(member)]
-        if len({member.filename for member in members}) < len(members):
-            raise UnsupportedSampleError("the zip file has a name twice: rename one of them")
-        unpacked, total, size = 0, 0, None
-        for number, member in enumerate(sorted(members, key=_natural)):
-            picture = _member(archive, member, int(limits["zip_bytes"]) - unpacked)
-            unpacked += len(picture)
-            try:
-                pixels = imaging.decode(picture, max_pixels=int(limits["pixels"]), min_side=1)
-            except SampleError as error:
-                raise type(error)(f"{_quoted(member)}: {error}") from error
-            total += pixels.shape[0] * pixels.shape[1]
-            _check_total(total, limits)
-            size = size or pixels.shape
-            if pixels.shape != size:
-                raise UnsupportedSampleError(
-                    f"{_quoted(member)} has another size than the first picture: frames are alike"
-                )
-            if number % stride == 0:
-                yield square(pixels, side_px), float(number)
-
-
-def _passed_over(member: zipfile.ZipInfo) -> bool:
-    """Whether a member is a folder or clutter of desktops. Raises for what no packer makes."""
-    name = member.filename
-    if member.flag_bits & 1 or member.compress_type not in (
-        zipfile.ZIP_STORED,
-        zipfile.ZIP_DEFLATED,
-    ):
-        raise UnsupportedSampleError(f"{_quoted(member)} is encrypted, or not packed by deflate")
-    if stat.S_ISLNK(member.external_attr >> 16):
-        raise UnsupportedSampleError(f"{_quoted(member)} is a link: pack the picture itself")
-    parts = name.split("/")
-    return (
-        member.is_dir()
-        or "__MACOSX" in parts
-        or parts[-1].startswith("._")
-        or parts[-1].lower() in _CLUTTER
+    """Yield the pictures of a zip file and their numbers."""
+    found = zipped_pictures.read(
+        content,
+        most=int(limits["frames"]) * stride,
+        pixels=int(limits["pixels"]),
+        zip_bytes=int(limits["zip_bytes"]),
     )
-
-
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
-    """Return a member's bytes, counted as they unpack, for headers lie."""
-    parts: list[bytes] = []
-    size = 0
-    with archive.open(member) as file:
-        while part := file.read(_CHUNK):
-            size += len(part)
-            if size > most:
-                raise SampleTooLargeError("the zip file unpacks to too much: send fewer pictures")
-            parts.append(part)
-    return b"".join(parts)
-
-
-def _natural(member: zipfile.ZipInfo) -> list[tuple[int, int, str]]:
-    """Return a key by which frame2 comes before frame10."""
-    pieces = re.split(r"(\d{1,18})", member.filename)
-    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in pieces if p]
-
-
-def _quoted(member: zipfile.ZipInfo) -> str:
-    name = member.filename
-    return repr(name if len(name) <= 80 else name[:77] + "...")
+    total, size = 0, None
+    for number, (name, pixels) in enumerate(found):
+        total += pixels.shape[0] * pixels.shape[1]
+        _check_total(total, limits)
+        size = size or pixels.shape
+        if pixels.shape != size:
+            raise UnsupportedSampleError(
+                f"{name} has another size than the first picture: frames are alike"
+            )
+        if number % stride == 0:
+            yield square(pixels, side_px), float(number)
