@@ -1,10 +1,8 @@
 """Engines that run a network's exported graph on the CPU, in a fraction of torch's time.
 
 For every size of picture, with or without a mask, the network is exported once
-(``models.onnx_export``), kept in a folder under its fingerprint, and compared with torch on real
-photographs before it is used: for every block and statistic,
-
-    max |graph - torch| <= tolerance * max |torch|
+(``models.onnx_export``), kept (``models.graph_files``), and compared with torch before it is used
+(``models.graph_parity``).
 
 Graphs are read and made in the background, one at a time, and nobody waits for one who does not ask
 to. What is not ready yet, cannot be exported or differs more runs on torch, the latter two with a
@@ -12,44 +10,36 @@ warning, and are tried again later: a disk may have been full. In bfloat16, wher
 runtimes must not meet, it is refused instead.
 """
 
-import hashlib
 import logging
 import math
 import threading
 import time
-import uuid
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from models import onnx_export
+from models import graph_parity, onnx_export
 from models.cores import cores
 from models.ending import ending, waited_for
 from models.engines import TorchEngine
+from models.graph_files import GraphFiles
 from models.packed import PackedNetwork
-from models.precision import BFLOAT16_TOLERANCE, Precision, PrecisionError
+from models.precision import Precision, PrecisionError
 from models.preprocess import Preprocessing
-from models.taps import Taps, to_names
+from models.taps import Taps
 
 log = logging.getLogger(__name__)
 
-TOLERANCE = 1e-4
-"""In float32."""
 MAX_GRAPHS = 8
 """Most graphs in memory, some tens of megabytes each; those not used for longest go first."""
 AGAIN_S = 300.0
 """How long a graph that failed is left alone; twice as long after every further failure."""
-PHOTOGRAPHS = Path(__file__).parent / "weights" / "photographs.safetensors"
-"""Four small photographs (CC0 or public domain; their sources stand in the file's metadata)."""
 
 Key = tuple[int, int]  # channels, side
 Runner = Callable[[np.ndarray], Taps]
@@ -102,7 +92,7 @@ class GraphEngine(ABC):
         self._preprocessing = preprocessing
         self._precision = precision
         self.reference = TorchEngine(network, preprocessing, torch.device("cpu"), precision)
-        self._fingerprint, self._folder, self._exports = fingerprint, folder, exports
+        self._files, self._exports = GraphFiles(folder, fingerprint), exports
         self._threads = threads or 1
         self.lanes = max(1, cores() // self._threads)
         self._graphs: OrderedDict[Key, Future[Runner | None]] = OrderedDict()
@@ -204,7 +194,7 @@ class GraphEngine(ABC):
 
     def _read(self, key: Key) -> Runner | None:
         """Return the kept graph, if there is one that is still right."""
-        file = self._file(key)
+        file = self._files.path(*key)
         if file is None or not file.exists():
             return None
         try:
@@ -220,61 +210,20 @@ class GraphEngine(ABC):
         log.info("exporting the network for %s, once", _what(key))
         content = onnx_export.export_apart(self._packed, self._preprocessing, *key)
         run = self._checked(content, key)
-        self._keep(key, content)
+        self._files.keep(content, *key)
         return run
-
-    def _keep(self, key: Key, content: bytes) -> None:
-        file = self._file(key)
-        if file is None:
-            return
-        half = file.with_suffix(f".{uuid.uuid4().hex}.tmp")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            half.write_bytes(content)
-            half.replace(file)
-        except OSError as error:
-            log.warning("the graph is made anew at the next start, it cannot be kept: %s", error)
-            with suppress(OSError):
-                half.unlink(missing_ok=True)
-
-    def _file(self, key: Key) -> Path | None:
-        if self._folder is None:
-            return None
-        makers = [f"{package} {version(package)}" for package in ("torch", "onnx", "onnxscript")]
-        made = f"{self._fingerprint} {makers} {onnx_export.VERSION}"
-        digest = hashlib.sha256(made.encode()).hexdigest()[:16]
-        return self._folder / f"{digest}-{key[0]}x{key[1]}.onnx"
 
     def _checked(self, content: bytes, key: Key) -> Runner:
         """Return what runs the graph. Raises ValueError if it differs from torch in float32."""
         with waited_for():
-            return self._compared(self._open(content), key)
-
-    def _compared(self, run: Runner, key: Key) -> Runner:
-        """Return what runs a graph, if it does what torch does."""
-        samples = _photographs(self._preprocessing, *key)
-        # Not on the reference, which may be at work in another thread, or computes in halves.
-        apart = self._packed.unpack()
-        reference = TorchEngine(apart, self._preprocessing, torch.device("cpu"))
-        tolerance = TOLERANCE if self._precision == "float32" else BFLOAT16_TOLERANCE
-        ours = to_names(run(np.stack(samples)))
-        for name, wanted in to_names(reference.embed(samples)).items():
-            scale = float(wanted.nan_to_num().abs().max()) or 1.0
-            error = float((ours[name] - wanted).nan_to_num().abs().max()) / scale
-            if not error <= tolerance or bool((wanted.isnan() != ours[name].isnan()).any()):
-                raise ValueError(f"{self.name} differs from torch by {error:.1e} in {name}")
-        return run
+            run = self._open(content)
+            # Not the reference, which may be at work in another thread, or computes in halves.
+            apart = TorchEngine(self._packed.unpack(), self._preprocessing, torch.device("cpu"))
+            samples = graph_parity.pictures(self._preprocessing, *key)
+            ours, wanted = run(np.stack(samples)), apart.embed(samples)
+            graph_parity.require(ours, wanted, self._precision, self.name)
+            return run
 
 
 def _what(key: Key) -> str:
     return f"pictures of {key[1]} px" + (" with a mask" if key[0] == 4 else "")
-
-
-def _photographs(preprocessing: Preprocessing, channels: int, side_px: int) -> list[np.ndarray]:
-    pictures = load_file(PHOTOGRAPHS).values()
-    samples = [preprocessing.resize(picture.numpy(), side_px) for picture in pictures]
-    if channels == 3:
-        return samples
-    weights = np.zeros((1, side_px, side_px), np.uint8)
-    weights[:, side_px // 8 : side_px // 2, side_px // 4 :] = 200
-    return [np.concatenate([sample, weights]) for sample in samples]

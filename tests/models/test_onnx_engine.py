@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from models import graph_engine, onnx_export
+from models import graph_engine, graph_parity, onnx_export
 from models.backbone import Backbone
 from models.engines import TorchEngine
-from models.graph_engine import TOLERANCE
+from models.graph_parity import TOLERANCE
 from models.onnx_engine import OnnxEngine
 from models.preprocess import LITE0
 from models.squeeze_excite import SqueezeExcite
@@ -121,7 +121,7 @@ def test_other_weights_take_another_graph(folder: Path) -> None:
     engine = backbone_of(folder, other).engine
     assert isinstance(engine, OnnxEngine)
 
-    mine, theirs = (e._file((3, SIDE_PX)) for e in (engine, backbone_of(folder).engine))
+    mine, theirs = (e._files.path(3, SIDE_PX) for e in (engine, backbone_of(folder).engine))
     assert mine != theirs
     assert not mine.exists()
     assert theirs.exists()
@@ -273,7 +273,7 @@ def test_an_export_leaves_this_process_as_it_was(folder: Path) -> None:
 
 def test_photographs_are_pictures() -> None:
     """Contract: what is compared has the detail of the world, not of noise or of one colour."""
-    for sample in graph_engine._photographs(LITE0, 4, 96):
+    for sample in graph_parity.pictures(LITE0, 4, 96):
         assert sample.shape == (4, 96, 96)
         assert sample[:3].std() > 15
         assert np.abs(np.diff(sample[:3].astype(float))).mean() < sample[:3].std()

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from models import onnx_export
 from models.backbone import Backbone
 from models.engines import TorchEngine
-from models.graph_engine import TOLERANCE, NotReadyError
+from models.graph_engine import NotReadyError
+from models.graph_parity import TOLERANCE
 from models.precision import PrecisionError
 from models.preprocess import LITE0
 from models.squeeze_excite import SqueezeExcite
