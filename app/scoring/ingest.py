@@ -1,4 +1,4 @@
-"""From sources to embeddings: read, decode on a pool or in a lane, embed through the batcher.
+"""From sources to embeddings: decoded on a pool or in a lane, embedded through the batcher.
 
 An image that fails (its bytes, or the backbone on it) yields its error in its own place; the
 others go on. ``embed_now`` is for scoring: admitted whole or refused; so is ``embed_through``, by
@@ -7,12 +7,9 @@ bounded memory, on half of the decode threads at most.
 """
 
 import asyncio
-import hashlib
 import math
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -23,12 +20,12 @@ from app.images.sources import Source, from_bytes
 from app.scoring.admission import Admission
 from app.scoring.arriving import Arrived, Decoded, Failure, Look
 from app.scoring.batching import Batcher
+from app.scoring.decoding import Decoder
 from app.scoring.pools import Pools
 from app.scoring.queue import Embedded, Prepared
 from app.settings import Settings
 from app.telemetry import Telemetry
 from app.unbroken import together
-from detector import imaging
 from detector.embedding import Embedding, mirrored
 from detector.embeds import Embeds
 from detector.errors import DetectorError, SampleError
@@ -36,7 +33,6 @@ from detector.errors import DetectorError, SampleError
 R = TypeVar("R")
 LARGE_BYTES = 2**22
 """Of a file that may take long to decode."""
-NO_MEMORY = "there is no memory to decode this image now: repeat it later"
 
 
 class Ingest:
@@ -69,8 +65,10 @@ class Ingest:
         )
         self._settings = settings
         self._embedder = embedder
-        self._telemetry = telemetry
         self._pools = Pools(settings.decode_threads, self._heartbeats, self.batcher)
+        self._decoder = Decoder(
+            settings, embedder, telemetry, self._heartbeats, self._pools, self.batcher
+        )
         self._fitting = asyncio.Semaphore(self._pools.half)
 
     @property
@@ -113,7 +111,7 @@ class Ingest:
         self.batcher.require_room(len(sources), deadline_s)
         # One request does not fill the pool's line, or an image of another would stand behind all.
         turns = asyncio.Semaphore(self._settings.decode_threads)
-        tasks = (self._decode(source, look, deadline_s, turns) for source in sources)
+        tasks = (self._decoder.in_pool(source, look, deadline_s, turns) for source in sources)
         decoded = await together(tasks)
         usable = [item for item in decoded if isinstance(item, Decoded)]
         images = [item.image for item in usable]
@@ -147,24 +145,19 @@ class Ingest:
         try:
             content = await source.read()
         except SampleError as error:
-            return self._rejected(error)
+            return self._decoder.rejected(error)
         decoded: list[Decoded] = []
         found = None
         if len(content) > LARGE_BYTES:  # on the pool it keeps nobody waiting for the lane
-            found = await self._decode(from_bytes(source.name, content), look, deadline_s)
+            large = from_bytes(source.name, content)
+            found = await self._decoder.in_pool(large, look, deadline_s)
             if not isinstance(found, Decoded):
                 return found
             decoded.append(found)
 
         def prepare() -> Prepared:
             if not decoded:
-                started_s = time.perf_counter()
-                call = partial(self._prepare, content, look, deadline_s)
-                try:
-                    image, sha256 = stages.decode.run(call)
-                except MemoryError as error:
-                    raise InferenceError(NO_MEMORY) from error
-                decoded.append(Decoded(image, sha256, time.perf_counter() - started_s))
+                decoded.append(self._decoder.here(content, look, deadline_s))
             return decoded[0].image
 
         def judged(embedded: Embedded) -> tuple[Arrived, R]:
@@ -175,7 +168,7 @@ class Ingest:
         try:
             through = await self.batcher.submit_whole(prepare, judged, deadline_s)
         except SampleError as error:
-            return self._rejected(error)
+            return self._decoder.rejected(error)
         except InferenceError as error:
             stages.doubt()
             return error
@@ -219,7 +212,7 @@ class Ingest:
             await asyncio.gather(*(task for _, task in window), return_exceptions=True)
 
     async def _embed_when_room(self, source: Source, look: Look) -> Embedding | Failure:
-        item = await self._decode(source, look, threads=self._fitting)
+        item = await self._decoder.in_pool(source, look, turns=self._fitting)
         if not isinstance(item, Decoded):
             return item
         views = mirrored(item.image) if look.mirrored else [item.image]
@@ -234,30 +227,6 @@ class Ingest:
         failed = [each for each in arrivals if not isinstance(each, Arrived)]
         return failed[0] if failed else Embedding.concatenate(arrived)
 
-    async def _decode(
-        self,
-        source: Source,
-        look: Look,
-        deadline_s: float = math.inf,
-        threads: AbstractAsyncContextManager[object] | None = None,
-    ) -> Decoded | Failure:
-        """Return the prepared image, or why there is none."""
-        try:
-            async with threads or nullcontext():
-                content = await source.read()
-                started_s = time.perf_counter()
-                prepare = partial(self._prepare, content, look, deadline_s)
-                image, sha256 = await self.in_pool(prepare, self._heartbeats.decode)
-        except SampleError as error:
-            return self._rejected(error)
-        except MemoryError:
-            return InferenceError(NO_MEMORY)
-        return Decoded(image, sha256, time.perf_counter() - started_s)
-
-    def _rejected(self, error: SampleError) -> SampleError:
-        self._telemetry.images_rejected.labels(error.reason).inc()
-        return error
-
     async def _arrival(
         self, future: "asyncio.Future[Embedded]", item: Decoded, look: Look
     ) -> Arrived | InferenceError:
@@ -269,17 +238,3 @@ class Ingest:
         if look.network is None:  # another network says nothing of the backbone
             self._heartbeats.proved()
         return item.arrived(embedded)
-
-    def _prepare(self, content: bytes, look: Look, deadline_s: float) -> tuple[Prepared, str]:
-        self.batcher.require_time(deadline_s)  # it may have waited long for this thread
-        sha256 = hashlib.sha256(content).hexdigest()
-        if look.network is not None:
-            return look.network.prepare(content), sha256
-        limits = self._settings
-        pixels = imaging.decode(
-            content,
-            max_pixels=limits.max_image_pixels,
-            min_side=limits.min_image_side,
-            side_px=look.side_px,
-        )
-        return self._embedder.prepare(pixels, look.side_px, look.mask), sha256

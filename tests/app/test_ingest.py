@@ -162,7 +162,7 @@ def test_no_memory_to_decode_is_one_images_trouble(
         return pixels
 
     async def test() -> list[Any]:
-        monkeypatch.setattr("app.scoring.ingest.imaging.decode", starved)
+        monkeypatch.setattr("app.scoring.decoding.imaging.decode", starved)
         async with Running(double) as ingest:
             return list(await ingest.embed_now([picture(8), picture(9)], LOOK))
 
