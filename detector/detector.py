@@ -71,20 +71,12 @@ class Detector:
         return 0 if self.calibration is None else len(self.calibration)
 
     def require_fitted(self) -> None:
-        """Refuse early what needs a fit.
-
-        Raises:
-            NotFittedError: if nothing was fitted.
-        """
+        """Raise NotFittedError if nothing was fitted."""
         if not self.statistics:
             raise NotFittedError(f"detector {self.spec.name!r} is not fitted: fit it first")
 
     def require_threshold(self) -> Threshold:
-        """Return the threshold.
-
-        Raises:
-            NotCalibratedError: if there is none yet.
-        """
+        """Return the threshold. Raises NotCalibratedError if there is none yet."""
         if self.threshold is None:
             raise NotCalibratedError(
                 f"detector {self.spec.name!r} has no threshold: calibrate it or set one"
@@ -92,11 +84,7 @@ class Detector:
         return self.threshold
 
     def require_calibrated(self) -> Calibration:
-        """Return the calibration.
-
-        Raises:
-            NotCalibratedError: if there are no calibration scores.
-        """
+        """Return the calibration. Raises NotCalibratedError if there are no scores."""
         if self.calibration is None:
             raise NotCalibratedError(
                 f"detector {self.spec.name!r} has no calibration scores: calibrate it first"
