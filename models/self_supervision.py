@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from models.plan import Plan
 from models.preprocess import Preparation
 
 MIN_SAMPLES = 8
@@ -45,27 +46,6 @@ class Task(nn.Module, ABC):
             inputs: as the network's ``Preparation.inputs`` gives them.
             rng: of the CPU; whatever is drawn is drawn from it.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How long is learned, and how fast.
-
-    Attributes:
-        batch: samples of a step.
-        steps: of a round.
-        rounds: most of them.
-        patience: rounds that may pass without gain.
-        rate: highest learning rate of AdamW.
-        decay: weight decay.
-    """
-
-    batch: int = 16
-    steps: int = 50
-    rounds: int = 12
-    patience: int = 3
-    rate: float = 2e-3
-    decay: float = 1e-4
 
 
 @dataclass(frozen=True, slots=True)

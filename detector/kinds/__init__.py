@@ -1,16 +1,36 @@
 """Kinds of data by name; a new one is a file here and a line in this table."""
 
+from collections import UserDict
+from collections.abc import MutableMapping
+from importlib import import_module
 from typing import Any
 
 from detector.errors import InvalidSpecError
-from detector.kinds import audio, graph, image, image_text, sequence, video
 from detector.kinds.kind import Kind, LearnedKind
 
-_FILES = (image, audio, video, graph, sequence, image_text)
-KINDS: dict[str, Kind] = {each.KIND.name: each.KIND for each in _FILES}
-DEFAULT_KIND = image.KIND.name
-
 __all__ = ["DEFAULT_KIND", "KINDS", "Kind", "LearnedKind", "kind_of", "learned_kind"]
+
+
+class _Kinds(UserDict[str, Any]):
+    """Imports a kind's file when it is asked for: all but images bring torch, which is slow."""
+
+    def __getitem__(self, name: str) -> Kind:
+        if self.data[name] is None:
+            self.data[name] = import_module(f"{__name__}.{name}").KIND
+        kind: Kind = self.data[name]
+        return kind
+
+
+_FILES = (
+    "image",
+    "audio",
+    "video",
+    "graph",
+    "sequence",
+    "image_text",
+)
+KINDS: MutableMapping[str, Kind] = _Kinds(dict.fromkeys(_FILES))
+DEFAULT_KIND = next(iter(KINDS))
 
 
 def kind_of(name: str) -> Kind:

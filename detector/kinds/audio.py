@@ -33,7 +33,8 @@ from detector.kinds.pictures import spectrogram_picture
 from models.kinds.band_network import BandNetwork, group_sizes
 from models.kinds.sound_changes import SoundChanges
 from models.kinds.standard_spectrogram import StandardLogMel, bels, levels
-from models.self_supervision import Plan, Task
+from models.plan import Plan
+from models.self_supervision import Task
 from models.spectrogram import LogMel, hertz, mel
 
 BOUNDS = sound_file.Bounds(least_s=0.1, most_s=30.0, least_hz=4000, most_hz=192_000, channels=16)

@@ -54,7 +54,7 @@ from models.kinds.attribute_values import Values, text
 from models.kinds.graph_columns import Column, Graph
 from models.kinds.graph_learning import GraphLearner, NoiseTask
 from models.kinds.packed_graphs import PackedGraphs
-from models.self_supervision import Plan
+from models.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,14 @@ from detector.errors import (
     UndecodableSampleError,
 )
 from detector.kinds import image
-from detector.kinds.kind import Axis, LearnedKind, Located, SamplePreparation, Shares
+from detector.kinds.kind import Axis, LearnedKind, Located, Shares
 from detector.kinds.parsing.vocabulary_bounds import LONGEST_WORD, within
 from detector.kinds.pictures import painting
+from detector.kinds.preparation import SamplePreparation
 from models.kinds.image_text_inputs import CHANNELS, ImageTextInputs, cells
 from models.kinds.image_text_learning import Matching, WordContrast
-from models.self_supervision import Plan, Task
+from models.plan import Plan
+from models.self_supervision import Task
 from models.tokens import Tokens, Vocabulary
 
 MIN_SIDE_PX = 8

@@ -11,15 +11,19 @@ One sample goes: bytes -> ``decode`` -> sample -> ``Preparation.prepare`` -> one
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from torch import nn
 
 from detector.errors import InvalidSpecError
-from models.preprocess import Preparation
-from models.self_supervision import Plan, Task
+from models.plan import Plan
+
+if TYPE_CHECKING:  # torch is for those that learn; what a sample is can be told without it
+    from torch import nn
+
+    from detector.kinds.preparation import SamplePreparation
+    from models.self_supervision import Task
 
 SampleT = TypeVar("SampleT")
 """What ``decode`` gives: a waveform, frames, a graph, tokens."""
@@ -28,13 +32,6 @@ ViewT = TypeVar("ViewT")
 
 Shares = Mapping[str, Float[np.ndarray, "..."]]
 """Block -> how much of the score each place of its map is; all of them sum to the score."""
-
-
-class SamplePreparation(Preparation, Protocol):
-    """A ``Preparation`` that takes what its kind's ``decode`` gives."""
-
-    def prepare(self, sample: Any) -> np.ndarray:
-        """Return one array that the network is shown; thread-safe. Raises ValueError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +156,11 @@ class LearnedKind(Kind, ABC, Generic[SampleT, ViewT]):
     @abstractmethod
     def network(
         self, view: ViewT, settings: Mapping[str, Any]
-    ) -> tuple[nn.Module, SamplePreparation]:
+    ) -> "tuple[nn.Module, SamplePreparation]":
         """Return a network that has learned nothing yet, with its preparation."""
 
     @abstractmethod
-    def task(self, network: nn.Module, view: ViewT, settings: Mapping[str, Any]) -> Task:
+    def task(self, network: "nn.Module", view: ViewT, settings: Mapping[str, Any]) -> "Task":
         """Return what the network is trained by."""
 
     @abstractmethod

@@ -26,7 +26,8 @@ from detector.errors import (
     InvalidSpecError,
     UndecodableSampleError,
 )
-from detector.kinds.kind import LearnedKind, SamplePreparation
+from detector.kinds.kind import LearnedKind
+from detector.kinds.preparation import SamplePreparation
 from detector.tensor_file import pack, unpack
 from models.backbone import Backbone
 from models.self_supervision import MIN_SAMPLES, Report, train

@@ -51,7 +51,7 @@ from detector.kinds.parsing import log_lines, vocabulary_bounds
 from detector.kinds.parsing.log_lines import Span
 from detector.kinds.pictures import log_picture
 from models.kinds.sequence_learning import Mend, SurpriseNetwork
-from models.self_supervision import Plan
+from models.plan import Plan
 from models.tokens import Tokens, Vocabulary
 
 BYTES, TOKENS, LINE, TOKEN = 1 << 20, 4096, 16_384, 1000

@@ -29,7 +29,8 @@ from detector.kinds.parsing.video_files import Clip
 from detector.kinds.pictures.filmstrip import filmstrip
 from models.kinds.clips import MIN_FRAMES, ClipPreparation, channel_statistics
 from models.kinds.video_learning import ClipNetwork, PaceOfTime
-from models.self_supervision import Plan, Task
+from models.plan import Plan
+from models.self_supervision import Task
 
 _MOST_SIDE, _MOST_STRIDE, _MOST_PENALTY = 112, 60, 1000.0
 
