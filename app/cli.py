@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from app import __version__, listening, serving
+from app import __version__, listening
 from app.bench.command import ListOptions, bench
 from app.commands.adapting import adapt
-from app.commands.bulk import merge
 from app.commands.common import settings_of_environment
 from app.commands.creating import create
 from app.commands.doctor import doctor
@@ -19,11 +18,11 @@ from app.commands.judging import draw_map, score
 from app.commands.keys import keys
 from app.commands.learning import calibrate, forget, threshold
 from app.commands.managing import delete, detectors, promote, rollback, versions
+from app.commands.merging import merge
 from app.commands.moving import export, import_
 from app.commands.power import power
 from app.commands.replay import replay
 from app.commands.simulate import simulate
-from app.main import create_app, describe
 from detector.errors import DetectorError
 
 cli = typer.Typer(name="gatewatch", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -39,7 +38,9 @@ def serve(
     with ExitStack() as held:
         try:  # the port first: to load a backbone takes a while
             sockets = held.enter_context(listening.bound(settings.host, settings.port))
-            app = create_app(settings)
+            from app import main, serving  # here: other commands need none of the service
+
+            app = main.create_app(settings)
         except (DetectorError, OSError) as error:
             typer.echo(f"gatewatch: {error}", err=True)
             raise typer.Exit(1) from error
@@ -64,6 +65,8 @@ cli.add_typer(keys, name="keys")
 @cli.command()
 def openapi() -> None:
     """Print the OpenAPI description of the API."""
+    from app.main import describe  # here: as for serve
+
     typer.echo(json.dumps(describe().openapi(), indent=2))
 
 

@@ -23,6 +23,11 @@ class UnknownDetectorError(ServiceError):
     """There is no detector of this name."""
 
 
+def no_detector(name: str) -> UnknownDetectorError:
+    """Return that there is no detector of a name, in the same words wherever that is found."""
+    return UnknownDetectorError(f"no detector {name!r}: list those there are, or create it first")
+
+
 class DetectorExistsError(ServiceError):
     """A detector of this name exists already."""
 

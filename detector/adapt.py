@@ -7,17 +7,17 @@ adapting never used. Adapted gates are kept if the criterion rises by more than 
 default scorer's AUROC does not fall by more than 0.005.
 """
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from detector.embedder import Embedder
 from detector.errors import BackboneError, DegenerateDataError
-from detector.gate_judging import Figures, Image, Images, judge, verdict
+from detector.gate_judging import Image, Images, judge, verdict
+from detector.gate_report import Report
 from models import adaptation
 from models.adaptation import Adapter
 from models.checkpoints import WeightsError, save_gates
@@ -27,27 +27,6 @@ from models.synthetic_defects import JUDGED, plant
 BACKBONE = "se-lite0"
 HELD_OUT_SHARE = 0.3
 LEAST_TRAIN, LEAST_HELD_OUT = adaptation.MIN_IMAGES, 8
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was done, what it gave, and whether it is kept."""
-
-    kept: bool
-    reason: str
-    train_images: int
-    held_out_images: int
-    side_px: int
-    seed: int
-    losses: list[float]
-    before: Figures
-    after: Figures
-    fingerprint_before: str
-    fingerprint_after: str
-
-    def as_json(self) -> str:
-        """Return the report as JSON text."""
-        return json.dumps(asdict(self), indent=2)
 
 
 @dataclass(frozen=True, slots=True)

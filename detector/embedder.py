@@ -29,9 +29,6 @@ from models.taps import Taps
 Prepared = UInt8[np.ndarray, "channels s s"]
 """Red, green, blue, and a fourth channel where a mask says how much each pixel counts."""
 
-BACKBONES = tuple(backbone.BACKBONES)
-"""Names of the backbones; ``timm:NAME`` is one where timm is installed."""
-
 EngineChoice = Literal["auto", "torch", "onnx", "openvino"]
 
 _T = TypeVar("_T")

@@ -10,7 +10,7 @@ The gate pattern of defects is how far they move the gates, in units of how much
     pattern = mean over channels c of  mean |g_c(defective) - g_c(normal)| / std g_c(normal)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from detector.detector import Detector
 from detector.embedder import Embedder
 from detector.embedding import Embedding
 from detector.errors import DegenerateDataError
+from detector.gate_report import Figures
 from detector.metrics import auroc
 from detector.options import Options
 from detector.scorers import DEFAULT_SCORER
@@ -47,19 +48,6 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.fit) + len(self.normal) + len(self.defective)
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """AUROC by judge, and the gate pattern."""
-
-    auroc: Mapping[str, float]
-    pattern: float
-
-    @property
-    def criterion(self) -> float:
-        """Mean AUROC."""
-        return float(np.mean(list(self.auroc.values())))
 
 
 def judge(embedder: Embedder, images: Images, tick: Callable[[int], object]) -> Figures:

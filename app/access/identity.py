@@ -20,9 +20,10 @@ from starlette.datastructures import Headers
 
 from app.access.credentials import Role, Snapshot
 from app.access.rate_limit import RateLimits
+from app.access.terms import LOCAL
 from app.clock import now
 from app.errors import KeyRefusedError, KeyRequiredError
-from app.storage.keys import LOCAL, Keys
+from app.storage.keys import Keys
 
 FRESH_S = 1.0
 """How long what was read of the keys is believed: a revoked key ends within it."""

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from app.bulk.errors import PartsMismatchError
-from app.bulk.part import Allowed, Part, whole_mask
+from app.bulk.part import Part, whole_mask
+from app.bulk.plan import Allowed
 from app.errors import UnknownDetectorError
 from app.learning import calibrating
 from app.learning.collecting import CHUNK_IMAGES

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from app.bulk.errors import PartsMismatchError, TooManyFailedError
-from app.bulk.plan import HoldOut
+from app.bulk.plan import Allowed, HoldOut
 from app.bulk.reservoir import Reservoir
 from app.results import Rejected
 from app.storage.lineage import Image
@@ -21,14 +21,6 @@ from detector.statistics import Statistics, merge
 
 IS_REST = "rest_of_file"
 """In a problem: what was left out is not an image but the rest of a damaged file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """What may have been left out: a share of the images, and rests of damaged files."""
-
-    most_failed: float = 0.5
-    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,3 +48,11 @@ class HoldOut:
     def holds(self, sha256: str) -> bool:
         """Return whether an image is held out of the fit."""
         return self.key(sha256) < self.share * 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may have been left out: a share of the images, and rests of damaged files."""
+
+    most_failed: float = 0.5
+    damaged: bool = False

@@ -14,8 +14,9 @@ from typing import Any
 
 from app.bulk.errors import ChangedSourcesError, TooManyFailedError
 from app.bulk.fragments import Fragment, Shard, digest
-from app.bulk.part import Allowed, Part
+from app.bulk.part import Part
 from app.bulk.part_file import read_part
+from app.bulk.plan import Allowed
 from app.bulk.sources import How
 from detector.errors import ArtefactError
 

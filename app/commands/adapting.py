@@ -7,23 +7,17 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
-from app.commands.common import console, settings_or_end
+from app.commands.common import File, console, name_of, settings_or_end
 from app.commands.following import followed
 from app.commands.learning import report
-from app.commands.local.base import File, answer, name_of
 from app.commands.sent import files
 from app.commands.target import KeyFile, Url, connected, failures, refuse_key_file
 from app.errors import ConflictError
-from app.intake.local_images import LocalImages
-from app.learning import adapting
-from app.learning.adapting import Options
-from app.schemas.adapt import AdaptedGates
-from detector.adapt import Report
+from app.learning import adapt_options
+from app.learning.adapt_options import Options
 from detector.errors import InvalidSpecError
-from detector.gate_judging import Figures
+from detector.gate_report import Figures, Report
 from detector.spec import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
 from gatewatch import Client, Job, UnexpectedAnswerError, answers
 
@@ -40,10 +34,11 @@ def adapt(
         typer.Option(min=MIN_IMAGE_SIZE, max=MAX_IMAGE_SIZE, help="Side at which to judge."),
     ] = DEFAULT_IMAGE_SIZE,
     limit: Annotated[
-        int, typer.Option(min=1, max=adapting.MOST_IMAGES, help="Most images to use, drawn.")
-    ] = adapting.DEFAULT_IMAGES,
+        int, typer.Option(min=1, max=adapt_options.MOST_IMAGES, help="Most images to use, drawn.")
+    ] = adapt_options.DEFAULT_IMAGES,
     seed: Annotated[
-        int, typer.Option(min=0, max=adapting.MOST_SEED, help="Of draws, training and defects.")
+        int,
+        typer.Option(min=0, max=adapt_options.MOST_SEED, help="Of draws, training and defects."),
     ] = 0,
     job: Annotated[
         str | None, typer.Option(help="With --url: fetch what this job made, begin none.")
@@ -64,7 +59,10 @@ def adapt(
             done = _at(url, key_file, job, images, options, out)
         else:
             refuse_key_file(key_file)
-            done = _here(images, options, out)
+            settings = settings_or_end()
+            from app.commands.local import adapting  # here: as in target.opened
+
+            done = adapting.adapt(settings, images, options, out)
         report(done.rejected)
         figures = _figures(done)
         _beside(out).write_text(figures.as_json() + "\n")
@@ -76,25 +74,6 @@ def adapt(
         )
     else:
         typer.echo(f"No gates written; go on with those you have. Figures: {_beside(out)}")
-
-
-def _here(files: Sequence[File], options: Options, out: Path) -> answers.AdaptedGates:
-    """Adapt them in this process."""
-    settings = settings_or_end()
-    images = LocalImages.of([path for _, path in files], called=name_of)
-    with (
-        threadpool_limits(1, user_api="blas"),  # systems this small lose time to more
-        tqdm(delay=0.5) as bar,  # what is refused at once needs no bar
-    ):
-
-        def tell(task: str, done: int, total: int) -> None:
-            bar.total = total
-            bar.set_description(task, refresh=False)
-            bar.update(done - bar.n)
-
-        outcome = adapting.adapt(settings, images, options, tell)
-    sha256 = outcome.adapted.save(out) if outcome.adapted.report.kept else None
-    return answer(answers.AdaptedGates, AdaptedGates.of(outcome, "", sha256))
 
 
 def _at(

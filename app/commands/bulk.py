@@ -1,9 +1,8 @@
 """``gatewatch fit`` at large and ``gatewatch merge``: any source, any number of processes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from tqdm import tqdm
@@ -13,11 +12,11 @@ from app.bulk.errors import BulkError, ChangedSourcesError, UnfinishedError
 from app.bulk.finishing import Finished
 from app.bulk.fragments import Shard
 from app.bulk.work import Work
-from app.commands.common import Name, Reason, settings_of_environment
+from app.commands.common import settings_of_environment
 from app.commands.large import Asked, Finish, how_of, shard_of
-from app.commands.learning import Parameter, warn
+from app.commands.learning import warn
 from app.commands.making import finished, part_here, part_on_ray, require_images, tell
-from app.commands.target import failures, refuse_key_file
+from app.commands.target import failures
 from app.errors import StorageUnavailableError
 from app.storage.data_dir import require_data_dir
 
@@ -26,27 +25,8 @@ UNFINISHED = 75
 command goes on."""
 
 
-def fit(
-    name: str, asked: Asked, *, mask: Path | None, url: str | None, key_file: Path | None
-) -> None:
+def fit(name: str, asked: Asked) -> None:
     """Fit at large: the whole, or with ``--shard`` a part of it."""
-    if url:
-        raise typer.BadParameter(
-            "a fit at large runs where its images are, not at a server: leave out --url and set "
-            "the server's GATEWATCH_DATABASE and GATEWATCH_BUCKET, or take the detector there with "
-            "gatewatch export and gatewatch import"
-        )
-    if mask:
-        raise typer.BadParameter("a fit at large takes no --mask: fix one with --roi")
-    if (asked.shard is None) != (asked.out is None):
-        raise typer.BadParameter("--shard and --out go together: a share, and its part's file")
-    if asked.engine not in ("here", "ray"):
-        raise typer.BadParameter("--engine is here or ray")
-    if asked.engine == "ray" and asked.shard:
-        raise typer.BadParameter("--engine ray shares the work itself: leave out --shard")
-    if asked.engine != "ray" and asked.of_ray:
-        raise typer.BadParameter("--workers, --decoders and --ray-address go with --engine ray")
-    refuse_key_file(key_file)
     with _told():
         settings = settings_of_environment()
         require_images(name, asked, settings)
@@ -80,28 +60,9 @@ def fit(
 
 
 def merge(
-    name: Name,
-    parts: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Their files.")],
-    extend: Annotated[bool, typer.Option(help="Add to what the detector knows.")] = False,
-    allow_missing: Annotated[
-        bool, typer.Option(help="Fit without the shards that are not there.")
-    ] = False,
-    target: Annotated[float, typer.Option(help="Highest false-alarm rate, a fraction.")] = 0.05,
-    method: Annotated[str, typer.Option(help="See docs/thresholds.md.")] = "conformal",
-    parameter: Parameter = None,
-    most_failed: Annotated[
-        float, typer.Option(help="Share of the images that may have been left out.")
-    ] = 0.5,
-    allow_damaged: Annotated[
-        bool, typer.Option(help="Do without what could not be read of damaged files.")
-    ] = False,
-    rejected: Annotated[
-        Path | None, typer.Option(help="File for all images that were left out, as NDJSON.")
-    ] = None,
-    reason: Reason = "",
+    name: str, parts: Sequence[Path], asked: Finish, *, extend: bool, allow_missing: bool
 ) -> None:
-    """Make the parts of all shards of a fit one detector, fitted and calibrated."""
-    asked = Finish(target, method, parameter, most_failed, allow_damaged, rejected, reason)
+    """Make the parts of all shards of a fit one detector."""
     with _told():
         settings = settings_of_environment()
         asked.check()

@@ -1,7 +1,8 @@
-"""What all commands share: settings or a clear end, and who changes something."""
+"""What all commands share: settings or a clear end, and what files are called."""
 
-import getpass
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,9 +11,11 @@ from rich.console import Console
 from app.environment import InvalidSettingsError, read_settings
 from app.schemas.base import MAX_VERSION
 from app.settings import Settings
-from app.storage.audit import By
 from gatewatch.images import sendable
 
+File = tuple[str, Path]
+"""An image by its name and path; the client takes it so, too."""
+Files = Sequence[File]
 Name = Annotated[str, typer.Argument(help="Name of the detector.")]
 Version = Annotated[
     int | None,
@@ -61,15 +64,11 @@ def settings_or_end(**overrides: Any) -> Settings:
         raise typer.Exit(2) from error
 
 
+def name_of(path: Path) -> str:
+    """Return the name by which a file is known, here and at a server; it can be printed."""
+    return sendable(str(path))
+
+
 def console() -> Console:
     """Return what prints tables, and names as they are: none is markup."""
     return Console(markup=False, emoji=False)
-
-
-def by(reason: str = "") -> By:
-    """Return who changes something from the command line."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        user = "unknown"
-    return By(f"{user} (command line)", reason)

@@ -9,7 +9,6 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from app.commands.common import console, settings_of_environment
-from app.doctor import examination, report
 from detector.errors import DetectorError
 
 
@@ -22,6 +21,8 @@ def doctor(
 ) -> None:
     """Measure this machine: bottleneck, images a second, settings that fit; a minute if quiet."""
     settings = settings_of_environment()
+    from app.doctor import examination, report  # here: other commands need none of the service
+
     threadpool_limits(1, user_api="blas")  # as the service does
     try:
         with tqdm(total=examination.steps(), unit="step") as bar:

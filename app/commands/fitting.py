@@ -5,15 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands import bulk
 from app.commands.common import BaseVersion, Name, Reason
 from app.commands.creating import check, complete, described, kind_named, made
 from app.commands.following import followed
-from app.commands.large import Asked, Finish
+from app.commands.large import Asked, Finish, require_together
 from app.commands.learning import Parameter, report, say
 from app.commands.samples import Samples, noun
 from app.commands.sent import MaskFile, Pattern, Sent
-from app.commands.target import KeyFile, Url, failures, opened
+from app.commands.target import KeyFile, Url, failures, opened, refuse_key_file
 
 LARGE = "Fit at large"
 """Panel of the options that belong to it, in the help."""
@@ -123,7 +122,11 @@ def fit(
     if asked.is_large:
         if base is not None:
             raise typer.BadParameter("--base is for folders: a fit at large builds on the tip")
-        bulk.fit(name, asked, mask=mask, url=url, key_file=key_file)
+        require_together(asked, mask=bool(mask), at_server=bool(url))
+        refuse_key_file(key_file)
+        from app.commands import bulk  # here: other commands need none of the service
+
+        bulk.fit(name, asked)
         return
     (folder,) = map(Path, sources)
     if not folder.exists():

@@ -1,15 +1,17 @@
 """Jobs as commands wait for them, with a bar; and ``gatewatch cancel``, for those of a server."""
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from tqdm import tqdm
 
 from app.commands.common import Reason
-from app.commands.local import LocalJob
 from app.commands.target import KeyFile, Url, connected, failures
 from gatewatch import GatewatchError, Job, UnknownJobError
+
+if TYPE_CHECKING:
+    from app.commands.local.base import LocalJob
 
 R = TypeVar("R")
 JOB = "[0-9a-f]{32}"
@@ -17,7 +19,7 @@ INTERRUPTED = 130
 """What a shell makes of a program that Ctrl-C has ended."""
 
 
-def followed(job: LocalJob[R] | Job[R], what: str, noun: str = "image") -> R:
+def followed(job: "LocalJob[R] | Job[R]", what: str, noun: str = "image") -> R:
     """Return what came of a job; one of a server goes on when it is not waited for any more.
 
     Where a network learns first, its steps are counted with the samples.
@@ -25,7 +27,7 @@ def followed(job: LocalJob[R] | Job[R], what: str, noun: str = "image") -> R:
     Raises:
         GatewatchError: if it failed, or the server is lost meanwhile; then its id was said.
     """
-    if isinstance(job, LocalJob):
+    if not isinstance(job, Job):
         with tqdm(total=job.images or None, unit=noun, desc=what) as bar:
 
             def expect(more: int) -> None:

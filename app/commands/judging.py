@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from app.commands.common import Name, console
-from app.commands.local.base import name_of
+from app.commands.common import Name, console, name_of
 from app.commands.parts import in_parts, joined
 from app.commands.samples import Samples
 from app.commands.sent import MaskFile, content, files, print_json

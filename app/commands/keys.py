@@ -6,73 +6,32 @@ With ``--url`` an admin's key manages those of a server.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
+from app.access import terms
 from app.access.credentials import Role, without_secrets
 from app.clock import now
 from app.commands.common import Reason, console, settings_or_end
-from app.commands.local.base import answer
 from app.commands.sent import print_json
 from app.commands.tables import columns
 from app.commands.target import KeyFile, Url, connected, failures, refuse_key_file
 from app.errors import UnknownKeyError
-from app.schemas.keys import KeyInfo, KeyMade
-from app.storage.audit import By
-from app.storage.data_dir import require_data_dir
-from app.storage.database import open_database
-from app.storage.keys import Keys, check
 from detector.errors import DetectorError
 from gatewatch import Client, GatewatchError, answers
 
-WHO = "command line"
-"""Who changes made here are by: no key's name, for it holds a space."""
+if TYPE_CHECKING:
+    from app.commands.local.stored_keys import StoredKeys
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
 
-class Stored:
-    """The keys of a database in the words of the client."""
-
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
-
-    def create_key(
-        self,
-        name: str,
-        role: str,
-        *,
-        expires_at: datetime | None,
-        per_minute: int | None,
-        reason: str,
-        force: bool = False,
-    ) -> answers.KeyMade:
-        """Make a key; with ``force`` also one that no admin key can manage."""
-        made = self._keys.create(
-            By(WHO, reason),
-            name,
-            Role(role),
-            expires_at=expires_at,
-            per_minute=per_minute,
-            force=force,
-        )
-        return answer(answers.KeyMade, KeyMade.of_new(made))
-
-    def keys(self) -> list[answers.KeyInfo]:
-        """Return all keys there ever were, oldest first."""
-        return [answer(answers.KeyInfo, KeyInfo.of(key)) for key in self._keys.all()]
-
-    def revoke_key(self, id: str, *, force: bool, reason: str) -> None:
-        """Revoke a key; with ``force`` also the last that can manage the others."""
-        self._keys.revoke(By(WHO, reason), id, force=force)
-
-
 @contextmanager
-def _opened(url: str | None, key_file: Path | None) -> Iterator[Stored | Client]:
+def _opened(url: str | None, key_file: Path | None) -> "Iterator[StoredKeys | Client]":
     """Give the keys of a server, or of the database that the environment names."""
     with failures():
         if url:
@@ -81,14 +40,10 @@ def _opened(url: str | None, key_file: Path | None) -> Iterator[Stored | Client]
             return
         refuse_key_file(key_file)
         settings = settings_or_end()
-        address = settings.database.get_secret_value() if settings.database else None
-        if address is None:
-            require_data_dir(settings.data_dir)
-        database = open_database(address, settings.data_dir)
-        try:
-            yield Stored(Keys(database))
-        finally:
-            database.close()
+        from app.commands.local import stored_keys  # here: as in target.opened
+
+        with stored_keys.opened(settings) as stored:
+            yield stored
 
 
 @keys.command()
@@ -109,10 +64,11 @@ def create(
     """Make a key and print it, alone, to standard output: it is shown this once."""
     if force and url:
         raise typer.BadParameter("--force is for the database itself: leave out --url")
-    expires_at = now() + timedelta(days=days) if days else None
+    now = datetime.now(UTC)
+    expires_at = now + timedelta(days=days) if days else None
     forced = {"force": True} if force else {}
     with _opened(url, key_file) as known:
-        check(name, expires_at, per_minute, now())
+        terms.check(name, expires_at, per_minute, now)
         made = known.create_key(
             name,
             role.value,
@@ -139,7 +95,7 @@ def _print(made: answers.KeyMade) -> None:
     typer.echo(made.key)
 
 
-def _take_back(known: Stored | Client, made: answers.KeyMade, error: OSError) -> None:
+def _take_back(known: "StoredKeys | Client", made: answers.KeyMade, error: OSError) -> None:
     """Revoke a key that nobody has seen, and let nothing more be printed in its place."""
     try:
         known.revoke_key(made.id, force=True, reason="could not be printed")

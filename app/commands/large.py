@@ -6,13 +6,14 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from app.bulk.errors import BulkError
 from app.bulk.fragments import Shard
-from app.bulk.part import Allowed
-from app.bulk.plan import HoldOut
+from app.bulk.plan import Allowed, HoldOut
 from app.bulk.sources import BUCKETS, How, is_table, is_tar
 from app.commands.learning import new_line
-from app.commands.local.learning import line_of
+from app.commands.lines import line_of
 from app.intake.grouping import pattern_of
 from app.lines import Line
 from app.settings import Settings
@@ -135,6 +136,26 @@ class Asked:
         share = 0.1 if self.hold_out is None else self.hold_out
         most = 1000 if self.calibration_images is None else self.calibration_images
         return HoldOut(share, most, self.seed or 0)
+
+
+def require_together(asked: Asked, *, mask: bool, at_server: bool) -> None:
+    """Refuse words that do not go together. Raises typer.BadParameter."""
+    if at_server:
+        raise typer.BadParameter(
+            "a fit at large runs where its images are, not at a server: leave out --url and set "
+            "the server's GATEWATCH_DATABASE and GATEWATCH_BUCKET, or take the detector there with "
+            "gatewatch export and gatewatch import"
+        )
+    if mask:
+        raise typer.BadParameter("a fit at large takes no --mask: fix one with --roi")
+    if (asked.shard is None) != (asked.out is None):
+        raise typer.BadParameter("--shard and --out go together: a share, and its part's file")
+    if asked.engine not in ("here", "ray"):
+        raise typer.BadParameter("--engine is here or ray")
+    if asked.engine == "ray" and asked.shard:
+        raise typer.BadParameter("--engine ray shares the work itself: leave out --shard")
+    if asked.engine != "ray" and asked.of_ray:
+        raise typer.BadParameter("--workers, --decoders and --ray-address go with --engine ray")
 
 
 def how_of(asked: Asked, settings: Settings) -> How:

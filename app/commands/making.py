@@ -20,8 +20,8 @@ from app.bulk.plan import HoldOut
 from app.bulk.work import Work
 from app.catalogue import kind_of_entry
 from app.commands import option_text
-from app.commands.common import by
 from app.commands.large import Asked, Finish
+from app.commands.local.base import by
 from app.errors import UnknownDetectorError, WrongKindError
 from app.images import masks
 from app.learning.order import Order

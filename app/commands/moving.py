@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands.common import Name, Reason, Version
-from app.commands.local.base import name_of
+from app.commands.common import Name, Reason, Version, name_of
 from app.commands.target import KeyFile, Url, opened
 
 

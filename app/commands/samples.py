@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.commands.local import Local
-from app.commands.local.base import File
+from app.commands.common import File
 from app.commands.target import Target
 from app.intake.local_images import texts_beside, words_of
 from app.intake.matching import TEXT_SUFFIX
 from detector.errors import InvalidSpecError
 from detector.kinds import DEFAULT_KIND, KINDS, Kind, kind_of
+from gatewatch import Client
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Samples:
     @classmethod
     def of(cls, target: Target, kind: str) -> "Samples":
         """Return what the samples of a kind are. Raises InvalidSpecError if it has none such."""
-        if isinstance(target, Local) or kind == DEFAULT_KIND:
+        if not isinstance(target, Client) or kind == DEFAULT_KIND:
             return cls._here(kind_of(kind))
         kinds = target.info().kinds
         if kind not in kinds:

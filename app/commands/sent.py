@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_jsonable_python
 
-from app.commands.local.base import File, name_of
+from app.commands.common import File, name_of
 from app.commands.samples import IMAGES, Samples
 from app.intake.grouping import Grouping, pattern_of
 from app.intake.local_images import files_in

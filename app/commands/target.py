@@ -9,20 +9,20 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 import gatewatch
-from app.commands import local
 from app.commands.common import settings_of_environment
-from app.commands.local import Local
-from app.errors import UnknownDetectorError
-from app.storage.version_rows import no_detector
+from app.errors import UnknownDetectorError, no_detector
 from detector.errors import DetectorError
 from detector.spec import NAME
 from gatewatch import Client, GatewatchError, ProblemError, Retries
 from gatewatch.connection import shown
+
+if TYPE_CHECKING:
+    from app.commands.local import Local
 
 Url = Annotated[
     str | None,
@@ -42,7 +42,7 @@ KeyFile = Annotated[
         show_default=False,
     ),
 ]
-Target = Local | Client
+Target: TypeAlias = "Local | Client"
 NOT_THERE = (UnknownDetectorError, gatewatch.UnknownDetectorError)
 NEEDS_KEY = (gatewatch.KeyRequiredError, gatewatch.KeyRefusedError, gatewatch.RoleTooLowError)
 GREETING_S = 10.0
@@ -61,7 +61,10 @@ def opened(url: str | None, key_file: Path | None, name: str | None = None) -> I
     with failures():
         if not url:
             refuse_key_file(key_file)
-            with local.started(settings_of_environment()) as here:
+            settings = settings_of_environment()
+            from app.commands import local  # here: with a server no command needs torch
+
+            with local.started(settings) as here:
                 yield here
             return
         with connected(url, key_file) as client:
@@ -131,4 +134,4 @@ def said(error: Exception) -> str:
 
 def limits(target: Target) -> Mapping[str, int]:
     """Return what may be sent at most, and at least."""
-    return target.limits if isinstance(target, Local) else target.info().limits
+    return target.info().limits if isinstance(target, Client) else target.limits

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from app.intake.spool import Images
 from app.learning import adapting, calibrating, fitting
-from app.learning.adapting import Options
+from app.learning.adapt_options import Options
 from app.learning.order import Order
 from app.lines import Line
 from app.past.drifting import replay_drift

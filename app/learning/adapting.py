@@ -16,6 +16,7 @@ from app.errors import (
     NoAdaptedGatesError,
 )
 from app.intake.spool import Images
+from app.learning.adapt_options import Options
 from app.results import Rejected
 from app.settings import Settings
 from app.storage.blobs import Blobs
@@ -25,29 +26,9 @@ from detector import imaging
 from detector.adapt import Adapted
 from detector.embedder import Embedder
 from detector.errors import DegenerateDataError, MaskMismatchError, SampleError
-from detector.spec import DEFAULT_IMAGE_SIZE
-
-DEFAULT_IMAGES, MOST_IMAGES = 300, 1000
-"""Images that are used, all in memory; training looks at 640 at most."""
-MOST_SEED = 2**32 - 1
 
 Tell = Callable[[str, int, int], object]
 """Called with what is under way, and how many steps and images of how many are done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How gates are adapted.
-
-    Attributes:
-        size: side in pixels at which old and new gates are judged.
-        limit: most images that are used; of more, so many are drawn.
-        seed: of draws, training and planted defects.
-    """
-
-    size: int = DEFAULT_IMAGE_SIZE
-    limit: int = DEFAULT_IMAGES
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

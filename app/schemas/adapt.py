@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import Query
 
-from app.learning.adapting import DEFAULT_IMAGES, MOST_IMAGES, MOST_SEED, Outcome
+from app.learning.adapt_options import DEFAULT_IMAGES, MOST_IMAGES, MOST_SEED
+from app.learning.adapting import Outcome
 from app.schemas.base import Body
 from app.schemas.learning import RejectedImage
-from detector.adapt import Report
-from detector.gate_judging import Figures
+from detector.gate_report import Figures, Report
 from detector.spec import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
 
 

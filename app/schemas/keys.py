@@ -8,9 +8,10 @@ from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from app.access.credentials import Key, Role, State
 from app.access.identity import Identity
+from app.access.terms import MOST_PER_MINUTE
 from app.clock import now
 from app.schemas.base import Body, whole
-from app.storage.keys import MOST_PER_MINUTE, NewKey
+from app.storage.keys import NewKey
 from detector.spec import NAME
 
 

@@ -7,8 +7,8 @@ from pydantic import Base64Bytes, Field
 from app.images import masks
 from app.schemas.base import Body, DetectorName, WholeNumber
 from detector import options
+from detector.backbones import BACKBONES
 from detector.descriptors import DESCRIPTORS
-from detector.embedder import BACKBONES
 from detector.kinds import DEFAULT_KIND, KINDS
 from detector.scorers import SCORERS
 from detector.spec import DEFAULT_IMAGE_SIZE, MAX_IMAGE_SIZE, MIN_IMAGE_SIZE

@@ -4,19 +4,18 @@ Rows are never deleted: a name is given once, so that the audit's *who* stays on
 there has ever been a key decides if requests without one are taken (``app.access.guard``).
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.access.credentials import Key, Role, Snapshot, invent, without_secrets
+from app.access.terms import check
 from app.clock import now
 from app.errors import (
-    InvalidKeySpecError,
     KeyExistsError,
     NoAdminKeyError,
     TooManyKeysError,
@@ -25,15 +24,9 @@ from app.errors import (
 from app.storage.audit import By, record
 from app.storage.database import Database
 from app.storage.tables import KEYS
-from detector.spec import NAME
 
 MOST_KEYS = 1000
 """Keys that are not revoked: every process reads them all, once a second at most."""
-MOST_PER_MINUTE = 1_000_000
-LONGEST = timedelta(days=3660)
-"""Ten years: a key that is to outlive this needs no expiry."""
-LOCAL = "local"
-"""Who makes requests without a key, hence no key's name."""
 
 _STANDING: Select[Any] = select(KEYS).where(KEYS.c.revoked_at.is_(None)).order_by(KEYS.c.id)
 
@@ -157,18 +150,3 @@ def _require_admin(keys: Iterable[Key], moment: datetime, what_to_do: str) -> No
             f"there would be no admin key, and keys could no longer be managed over HTTP: "
             f"{what_to_do} (gatewatch keys create NAME --role admin)"
         )
-
-
-def check(name: str, expires_at: datetime | None, per_minute: int | None, moment: datetime) -> None:
-    """Refuse what a key cannot be, now. Raises InvalidKeySpecError."""
-    if without_secrets(name) != name:
-        raise InvalidKeySpecError("the text of a key is no name: names are seen by everybody")
-    if not re.fullmatch(NAME, name) or name == LOCAL:
-        raise InvalidKeySpecError(f"the name {name!r} does not match {NAME}, or is {LOCAL!r}")
-    if expires_at is not None:
-        if expires_at.tzinfo is None:
-            raise InvalidKeySpecError("the expiry needs a time zone, as 2030-01-31T12:00:00Z")
-        if not moment < expires_at <= moment + LONGEST:
-            raise InvalidKeySpecError("the expiry must lie ahead, by ten years at most")
-    if per_minute is not None and not 1 <= per_minute <= MOST_PER_MINUTE:
-        raise InvalidKeySpecError(f"the limit must be 1 to {MOST_PER_MINUTE} requests a minute")

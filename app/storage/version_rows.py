@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, insert, select, union
 
 from app.clock import now
-from app.errors import ConflictError, UnknownDetectorError, UnknownVersionError
+from app.errors import ConflictError, UnknownVersionError, no_detector
 from app.storage.audit import By
 from app.storage.detector_files import Files
 from app.storage.tables import DETECTORS, VERSION_IMAGES, VERSIONS
@@ -81,11 +81,6 @@ def find(connection: Connection, name: str, version: int | None = None) -> Entry
     raise UnknownVersionError(
         f"detector {name!r} has no version {version}: list its versions; the latest is {last}"
     )
-
-
-def no_detector(name: str) -> UnknownDetectorError:
-    """Return that there is no detector of a name, in the same words wherever that is found."""
-    return UnknownDetectorError(f"no detector {name!r}: list those there are, or create it first")
 
 
 def joined(version: Any) -> Any:

@@ -10,7 +10,8 @@ import pytest
 from key_helpers import asking, bearer, opened
 from typer.testing import CliRunner, Result
 
-from app.commands.keys import WHO, keys
+from app.commands.keys import keys
+from app.commands.local.stored_keys import WHO
 from app.storage.audit import Audit
 from app.storage.keys import Keys
 

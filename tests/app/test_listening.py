@@ -45,7 +45,7 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(
 ) -> None:
     """Contract: exit code 1 and what to do; no backbone is read, no folder made."""
     monkeypatch.setenv("GATEWATCH_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr("app.cli.create_app", None)
+    monkeypatch.setattr("app.main.create_app", None)
     ended = CliRunner().invoke(cli, ["serve", "--port", str(taken)])
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert ended.stderr == (

@@ -1,24 +1,21 @@
 """What the parts of ``Local`` share: a service, the loop it runs in, and jobs that run here."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import getpass
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from app.catalogue import kind_of_entry
 from app.learning.collecting import Progress
 from app.schemas.base import Body
 from app.service import Service
+from app.storage.audit import By
 from detector.kinds import Kind
-from gatewatch.images import sendable
 from gatewatch.reading import read
 
 T = TypeVar("T")
 R = TypeVar("R")
-File = tuple[str, Path]
-"""An image by its name and path; the client takes it so, too."""
-Files = Sequence[File]
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,13 @@ class Base:
         return self._runner.run(waited())
 
 
-def name_of(path: Path) -> str:
-    """Return the name by which a file is known, here and at a server; it can be printed."""
-    return sendable(str(path))
+def by(reason: str = "") -> By:
+    """Return who changes something from the command line."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = "unknown"
+    return By(f"{user} (command line)", reason)
 
 
 def answer(kind: type[T], body: Body) -> T:

@@ -7,14 +7,14 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.commands.common import by
-from app.commands.local.base import Base, Files, LocalJob, answer, name_of
+from app.commands.common import Files, name_of
+from app.commands.lines import line_of
+from app.commands.local.base import Base, LocalJob, answer, by
 from app.intake.grouping import Grouping
 from app.intake.local_images import LocalImages
 from app.learning import calibrating, fitting
 from app.learning.collecting import Progress
 from app.learning.order import Order
-from app.lines import Line
 from app.schemas.detectors import DetectorInfo
 from app.schemas.learning import Calibrated, Fitted, Forgotten
 from app.schemas.thresholds import DrawnThreshold, Threshold
@@ -23,7 +23,6 @@ from detector.spec import Mask as MaskKind
 from gatewatch import answers
 
 R = TypeVar("R")
-NO_PARAMETERS = ("method", "by_group", "review_target")
 
 
 class Learning(Base):
@@ -147,13 +146,3 @@ class Learning(Base):
             called=name_of,
             kind=self._kind(name),
         )
-
-
-def line_of(threshold: answers.NewThreshold) -> Line:
-    """Return the line that the client asks for."""
-    parameters = {
-        name: value
-        for name, value in vars(threshold).items()
-        if name not in NO_PARAMETERS and value is not None
-    }
-    return Line(threshold.method, parameters, threshold.by_group, threshold.review_target)

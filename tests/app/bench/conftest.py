@@ -61,7 +61,7 @@ def classes(tmp_path_factory: pytest.TempPathFactory, texture: list[Pixels]) -> 
 def bench(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run ``gatewatch bench`` with the real backbone, which is loaded only once."""
     monkeypatch.setenv("GATEWATCH_DEVICE", "cpu")
-    monkeypatch.setattr("app.bench.command.Embedder.load", lambda *_, **__: embedder)
+    monkeypatch.setattr("app.bench.heats.Embedder.load", lambda *_, **__: embedder)
 
     def bench(*arguments: object, exit_code: int = 0) -> Result:
         ended = CliRunner().invoke(cli, ["bench", *map(str, arguments)], terminal_width=200)

@@ -11,7 +11,7 @@ from http_helpers import followed, running
 from kind_samples import samples
 from kind_service import Served, documented
 
-from app.commands.common import by
+from app.commands.local.base import by
 from app.intake.local_images import LocalImages
 from app.learning import training
 from app.learning.order import Order
