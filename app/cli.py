@@ -34,12 +34,12 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
     """Serve the HTTP API."""
+    from app import main, serving  # here: as in app.commands.target.opened
+
     settings = settings_of_environment(host=host, port=port)
     with ExitStack() as held:
         try:  # the port first: to load a backbone takes a while
             sockets = held.enter_context(listening.bound(settings.host, settings.port))
-            from app import main, serving  # here: other commands need none of the service
-
             app = main.create_app(settings)
         except (DetectorError, OSError) as error:
             typer.echo(f"gatewatch: {error}", err=True)

@@ -20,9 +20,9 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Measure this machine: bottleneck, images a second, settings that fit; a minute if quiet."""
-    settings = settings_of_environment()
-    from app.doctor import examination, report  # here: other commands need none of the service
+    from app.doctor import examination, report  # here: as in target.opened
 
+    settings = settings_of_environment()
     threadpool_limits(1, user_api="blas")  # as the service does
     try:
         with tqdm(total=examination.steps(), unit="step") as bar:

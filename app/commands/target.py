@@ -61,10 +61,11 @@ def opened(url: str | None, key_file: Path | None, name: str | None = None) -> I
     with failures():
         if not url:
             refuse_key_file(key_file)
-            settings = settings_of_environment()
-            from app.commands import local  # here: with a server no command needs torch
+            # Here: with a server no command needs torch. Before the settings, which turn logging
+            # on: some libraries have news of themselves when they are imported.
+            from app.commands import local
 
-            with local.started(settings) as here:
+            with local.started(settings_of_environment()) as here:
                 yield here
             return
         with connected(url, key_file) as client:
