@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.special import betaincinv
 
 from detector.errors import InvalidSpecError
 from detector.verdict import Threshold
@@ -38,8 +39,6 @@ class Share:
         n, its ends are quantiles of Beta(x, n - x + 1) and Beta(x + 1, n - x).
         Source: Clopper & Pearson, Biometrika 26:404-413 (1934).
         """
-        from scipy.special import betaincinv  # here: to check a spec needs none of it
-
         x, n, tail = self.count, self.of, (1 - CONFIDENCE) / 2
         low = float(betaincinv(x, n - x + 1, tail)) if x else 0.0
         high = float(betaincinv(x + 1, n - x, 1 - tail)) if x < n else 1.0

@@ -30,6 +30,7 @@ import math
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import bdtr
 
 from detector.errors import InsufficientCalibrationError, InvalidSpecError
 
@@ -73,8 +74,6 @@ def rank(n: int, alpha: float, delta: float | None = None) -> int:
     if delta is None:
         # n + 1 - floor(alpha (n + 1)), guarded against 0.29 * 100 = 28.999...
         return max(n + 1 - math.floor(alpha * (n + 1) + _ROUNDING), 1)
-    from scipy.special import bdtr  # here: to check a spec needs none of it
-
     at_most = bdtr(np.arange(n), n, alpha)  # P(Binomial <= n - k) by n - k
     above = int(np.searchsorted(at_most, delta * (1 + _ROUNDING), side="right")) - 1
     return n - max(above, 0)

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import digamma
 
 from detector.errors import DegenerateDataError
 from detector.moments import Moments
@@ -120,8 +121,6 @@ def null_mean(k: int, n: int, reference: int) -> float:
         n: rows of the window, more than k.
         reference: rows of the reference, more than k + 2.
     """
-    from scipy.special import digamma  # here: to check a spec needs none of it
-
     i = np.arange(1, k + 1)
     a = (reference - 1) / (reference - k - 2)
     logs = np.sum(digamma((reference - i) / 2) - digamma((n - i) / 2))

@@ -6,7 +6,7 @@ With ``--url`` an admin's key manages those of a server.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,11 +64,11 @@ def create(
     """Make a key and print it, alone, to standard output: it is shown this once."""
     if force and url:
         raise typer.BadParameter("--force is for the database itself: leave out --url")
-    now = datetime.now(UTC)
-    expires_at = now + timedelta(days=days) if days else None
+    moment = now()
+    expires_at = moment + timedelta(days=days) if days else None
     forced = {"force": True} if force else {}
     with _opened(url, key_file) as known:
-        terms.check(name, expires_at, per_minute, now)
+        terms.check(name, expires_at, per_minute, moment)
         made = known.create_key(
             name,
             role.value,

@@ -87,7 +87,7 @@ def _moment(text: str | None) -> datetime | None:
     units = {"h": timedelta(hours=1), "d": timedelta(days=1)}
     try:
         if text[-1:] in units:
-            return datetime.now(UTC) - float(text[:-1]) * units[text[-1]]
+            return now() - float(text[:-1]) * units[text[-1]]
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:

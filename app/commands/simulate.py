@@ -64,10 +64,6 @@ def simulate(
         pictures = _pictures(images, other, scene, seed)
         acts = script(scene, count, pictures)
         with _clients(url, key_file) as (client, leaving):
-            # What draws, while there is nothing to remove: of an interrupt within an import Python
-            # may remember that it came, and end by the signal in place of the exit code.
-            import scipy.ndimage  # noqa: F401
-
             subject = Subject(client, detector, leaving)
             with _kept(subject) if keep else _removed(subject):
                 subject.make(image_size)

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from app.simulation.drawing import Pixels
 
@@ -70,8 +71,6 @@ def _blob(
     size: Size, rng: np.random.Generator, radius: float, roughness: float
 ) -> NDArray[np.float64]:
     """Return the distance in px to an irregular round rim, positive inside."""
-    from scipy.ndimage import gaussian_filter, map_coordinates  # here: as for drawing
-
     height, width = size
     row, column = rng.uniform(0.36, 0.64, 2) * size
     down, right = np.mgrid[:height, :width] - np.array([row, column])[:, None, None]

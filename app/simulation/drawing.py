@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.floating[Any]]
@@ -38,8 +39,8 @@ def drawn(numbers: Sequence[int], *, new_product: bool = False) -> Pixels:
     radius, angle = np.hypot(x, y), np.arctan2(y, x) + rng.uniform(0, 2 * np.pi)
     z, covered = (_nut if new_product else _cap)(radius, angle)
     body = NUT if new_product else CAP
-    grain = 1 + 0.06 * _blurred(rng.standard_normal(z.shape), 0.8)
-    shadow = 1 - 0.55 * _blurred(np.roll(covered, (7, 7), (0, 1)), 4)
+    grain = 1 + 0.06 * gaussian_filter(rng.standard_normal(z.shape), 0.8)
+    shadow = 1 - 0.55 * gaussian_filter(np.roll(covered, (7, 7), (0, 1)), 4)
     lit = _lit(z)
     start = int(rng.integers(_BELT_PX - SIDE_PX))
     below = _belt()[start : start + SIDE_PX] * shadow
@@ -60,7 +61,7 @@ def _cap(radius: Plane, angle: Plane) -> tuple[Plane, Plane]:
     groove = -4 * np.exp(-(((radius - 0.64 * RADIUS_PX) / 2.5) ** 2))
     across = np.abs(np.sin(1.5 * angle)) * radius
     bars = _edge(7 - across) * _edge(radius - 14) * _edge(0.48 * RADIUS_PX - radius)
-    return dome + knurls + groove + 5 * _blurred(bars, 1.2), _edge(RADIUS_PX - radius)
+    return dome + knurls + groove + 5 * gaussian_filter(bars, 1.2), _edge(RADIUS_PX - radius)
 
 
 def _nut(radius: Plane, angle: Plane) -> tuple[Plane, Plane]:
@@ -71,12 +72,6 @@ def _nut(radius: Plane, angle: Plane) -> tuple[Plane, Plane]:
     hole = radius - 0.42 * RADIUS_PX
     thread = 2 * np.cos(1.4 * radius) * _edge(8 - np.abs(hole))
     return bevel + thread, _edge(inside) * _edge(hole)
-
-
-def _blurred(plane: Plane, sigma: float) -> Plane:
-    from scipy.ndimage import gaussian_filter  # here: the command's words need none of it
-
-    return np.asarray(gaussian_filter(plane, sigma))
 
 
 def _edge(inside: Plane) -> Plane:
@@ -96,7 +91,7 @@ def _belt() -> Plane:
     rng = np.random.default_rng(0)
     size = (_BELT_PX, SIDE_PX)
     ribs = 0.12 * np.sin(np.arange(_BELT_PX) * 2 * np.pi / 16)[:, None]
-    coarse, fine = (_blurred(rng.standard_normal(size), sigma) for sigma in (12, 1))
+    coarse, fine = (gaussian_filter(rng.standard_normal(size), sigma) for sigma in (12, 1))
     return np.asarray(1 + ribs + 0.06 * coarse / coarse.std() + 0.06 * fine / fine.std())
 
 

@@ -16,6 +16,7 @@ Ours: OAS for Ledoit-Wolf, squeeze statistics for means.
 
 import numpy as np
 from jaxtyping import Float, Float64
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from detector.descriptors import IMAGE_LEVEL, BlockRows
 from detector.errors import DegenerateDataError
@@ -91,8 +92,6 @@ def _whitening(block: str, moments: Moments, options: Options) -> Float[np.ndarr
     Raises:
         DegenerateDataError: if the rows define no distance.
     """
-    from scipy.linalg import cholesky, solve_triangular  # here: to check a spec needs none of it
-
     deviation = np.ones(len(moments.mean))
     if options.normalise == "zscore":
         deviation = deviations(moments)
@@ -101,7 +100,7 @@ def _whitening(block: str, moments: Moments, options: Options) -> Float[np.ndarr
         if options.covariance == "diagonal":
             covariance = np.diag(np.diag(covariance))
         factor = cholesky(covariance, lower=True)
-    except (DegenerateDataError, np.linalg.LinAlgError) as error:
+    except (DegenerateDataError, LinAlgError) as error:
         raise DegenerateDataError(f"block {block}: {error}") from error
     whitening: np.ndarray = solve_triangular(factor, np.eye(len(factor)), lower=True).T
     return whitening / deviation[:, None]

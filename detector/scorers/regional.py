@@ -20,6 +20,7 @@ instead of a ridge, squeezes of cells, a bottom-k sample for a coreset.
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from detector.cell_moments import CellMoments
 from detector.descriptors import REGIONAL, BlockRows
@@ -59,7 +60,7 @@ class Regional(Scorer):
             else:
                 everywhere = np.arange(len(cells.counts))[None]
                 self._distance = _ToCells(everywhere, *(each[None] for each in _free(cells)))
-        except (DegenerateDataError, np.linalg.LinAlgError) as error:
+        except (DegenerateDataError, LinAlgError) as error:
             raise DegenerateDataError(f"regional: {error}") from error
         self.expected = float(np.sqrt(cells.mean.shape[1]))
         """Rough distance of a normal cell: E d_k^2 is the width of the row."""
@@ -164,8 +165,6 @@ def _aligned(cells: CellMoments) -> tuple[np.ndarray, np.ndarray]:
 
 def _free(cells: CellMoments) -> tuple[np.ndarray, np.ndarray]:
     """Return the one mean (d,) and whitening (d, d) of all cells."""
-    from scipy.linalg import cholesky, solve_triangular  # here: to check a spec needs none of it
-
     moments = cells.free
     covariance, _ = oas(moments)
     factor = cholesky(covariance, lower=True)

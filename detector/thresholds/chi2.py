@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import gammainccinv
 
 from detector.calibration import Calibration
 from detector.errors import DegenerateDataError
@@ -58,8 +59,6 @@ class ChiSquare(Rated):
         self, calibration: Calibration, upper: Float[np.ndarray, " q"]
     ) -> Float[np.ndarray, " q"]:
         """Return the scores that the fitted law exceeds with these probabilities."""
-        from scipy.special import gammainccinv  # here: to check a spec needs none of it
-
         mean, deviation = mean_and_deviation(calibration.ascending)
         if mean <= 0:
             raise DegenerateDataError(
