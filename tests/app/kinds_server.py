@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).with_name("kinds")))
 from documented_kind import documented_kind
 
 from detector import kinds
-from models.self_supervision import Plan
+from models.plan import Plan
 
 series = documented_kind()
 Series: Any = type(series)

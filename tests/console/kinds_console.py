@@ -17,7 +17,7 @@ from app.storage import Storage  # noqa: E402
 from app.telemetry import Telemetry  # noqa: E402
 from detector import kinds  # noqa: E402
 from detector.errors import InvalidSpecError  # noqa: E402
-from models.self_supervision import Plan  # noqa: E402
+from models.plan import Plan  # noqa: E402
 
 USED = ("audio", "graph", "image_text", "sequence")
 MISSING = "install gatewatch[elsewhere]"

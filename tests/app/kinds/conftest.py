@@ -11,7 +11,7 @@ from kind_service import FITTED, HELD_OUT, NAMES, Served, documented
 from detector import kinds
 from detector.embedder import Embedder
 from detector.kinds import LearnedKind
-from models.self_supervision import Plan
+from models.plan import Plan
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from app.learning.order import Order
 from detector import kinds
 from detector.embedder import Embedder
 from detector.kinds.learned import learn
-from models.self_supervision import Plan
+from models.plan import Plan
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detector.kinds.video import Video
-from models.self_supervision import Plan
+from models.plan import Plan
 
 Frames = NDArray[np.uint8]
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from detector.kinds.graph import GraphKind, GraphView
-from models.self_supervision import Plan
+from models.plan import Plan
 
 KIND, VIEW = GraphKind(), GraphView()
 

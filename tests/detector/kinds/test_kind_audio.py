@@ -21,7 +21,7 @@ from detector.kinds.learned import Learned, learn, read
 from detector.metrics import auroc
 from detector.places import shares
 from detector.spec import Spec
-from models.self_supervision import Plan
+from models.plan import Plan
 
 
 class Quick(Audio):

@@ -22,7 +22,7 @@ from detector.metrics import auroc
 from detector.places import shares
 from detector.spec import Spec
 from models.kinds.graph_columns import Graph
-from models.self_supervision import Plan
+from models.plan import Plan
 
 
 @pytest.fixture(scope="module")

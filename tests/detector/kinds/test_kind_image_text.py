@@ -29,7 +29,7 @@ from detector.kinds.image_text import ImageText, WordedImage, pair
 from detector.kinds.learned import Learned, learn, read
 from detector.metrics import auroc
 from detector.spec import Spec
-from models.self_supervision import Plan
+from models.plan import Plan
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
 

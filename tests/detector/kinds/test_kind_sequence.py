@@ -16,7 +16,7 @@ from detector.errors import DegenerateDataError, InvalidSpecError
 from detector.kinds.learned import Learned, learn, read
 from detector.kinds.sequence import KIND, SequenceKind, SequenceSample
 from detector.spec import Spec
-from models.self_supervision import Plan
+from models.plan import Plan
 from models.tokens import UNKNOWN
 
 

@@ -15,7 +15,7 @@ from detector.errors import (
 from detector.kinds.learned import learn, read
 from detector.kinds.parsing.vocabulary_bounds import CHARACTERS, LONGEST_WORD
 from detector.kinds.sequence import BYTES, KIND, LINE, TOKEN, SequenceKind, SequenceSample
-from models.self_supervision import Plan
+from models.plan import Plan
 
 VIEW = KIND.view({})
 LINES = KIND.view({"unit": "lines", "longest": 4})

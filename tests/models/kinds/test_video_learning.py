@@ -19,7 +19,8 @@ from models.kinds.video_learning import (
     order,
     shown,
 )
-from models.self_supervision import Plan, train
+from models.plan import Plan
+from models.self_supervision import train
 from models.taps import Tapped
 
 
