@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import problems
+from app import problem_answers
 from app.deadlines import TIMEOUT
 from app.errors import OverloadedError
 from app.middleware import announced_bytes, request_id_of
@@ -64,7 +64,7 @@ class Doorkeeper:
         except OverloadedError as error:
             self._telemetry.answered(route, "POST", HTTPStatus.SERVICE_UNAVAILABLE)
             scope["request_id"] = request_id_of(scope)
-            answer = problems.answer(Request(scope), error)
+            answer = problem_answers.answer(Request(scope), error)
             end_if_large(scope, answer.headers)
             return answer
         return None

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Lifespan
 from threadpoolctl import threadpool_limits
 
-from app import __version__, middleware, problems, slow_bodies, unread_bodies
+from app import __version__, middleware, problem_answers, slow_bodies, unread_bodies
 from app.access import guard
 from app.admit import Admit, Doorkeeper
 from app.console import pages
@@ -145,7 +145,7 @@ def describe(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     )
     for part in ROUTES:
         app.include_router(part.router)
-    problems.install(app)
+    problem_answers.install(app)
     as_made = app.openapi
     app.openapi = lambda: _of_3_1(as_made())  # type: ignore[method-assign]  # its documented way
     return app

@@ -18,7 +18,7 @@ from fastapi import Depends, FastAPI, Query, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import problems
+from app import problem_answers
 from app.access.credentials import Role
 from app.access.identity import CREATE, Access, Identity, Trust, is_loopback
 from app.console.pages import is_console
@@ -75,7 +75,7 @@ class Guard:
             try:
                 scope["identity"] = await self._access.identify(request.headers)
             except DetectorError as error:
-                await problems.answer(request, error)(scope, receive, send)
+                await problem_answers.answer(request, error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import typer
 
+from app import problems
 from app.commands.common import File
 from app.errors import UndecodableImageError
 from app.intake.local_images import words_of
@@ -146,8 +147,6 @@ def _asked(ask: Ask, sent: Sequence[tuple[str, Any]]) -> Scores:
 
 
 def _problem(error: DetectorError) -> Problem:
-    from app import problems  # here: it brings FastAPI, for files that cannot be read alone
-
     return read(Problem, problems.of(error).model_dump(mode="json"))
 
 

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import problems
+from app import problem_answers
 from app.errors import UnavailableError
 from app.health.state import Health
 from app.middleware import UNCOUNTED
@@ -112,6 +112,6 @@ class Door:
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     error = UnavailableError("the server is stopping: repeat the request, another may take it")
-    answer = problems.answer(Request(scope), error)
+    answer = problem_answers.answer(Request(scope), error)
     answer.headers["Connection"] = "close"  # the next one goes elsewhere
     await answer(scope, receive, send)

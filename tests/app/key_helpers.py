@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
-from app import problems
+from app import problem_answers
 from app.access import guard
 from app.access.credentials import Role
 from app.access.guard import ERRORS, ByDep, needs
@@ -48,7 +48,7 @@ class Note(BaseModel):
 def small_routes() -> FastAPI:
     """Return the routes of keys and audit, and some for each role, without anything behind them."""
     app = FastAPI(docs_url=None)
-    problems.install(app)
+    problem_answers.install(app)
     for routes in (keys, audit):
         app.include_router(routes.router)
 

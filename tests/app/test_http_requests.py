@@ -94,7 +94,7 @@ def test_a_failure_nobody_foresaw_is_a_500_that_tells_nothing(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    with monkeypatch.context() as broken, caplog.at_level(logging.ERROR, "app.problems"):
+    with monkeypatch.context() as broken, caplog.at_level(logging.ERROR, "app.problem_answers"):
         stored = client.app.state.service.storage.versions  # type: ignore[attr-defined]
         broken.setattr(stored, "entry", fail)
         response = client.get("/v1/detectors/whole", headers={"X-Request-ID": "find-me"})

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 import app
 import detector
 import models
-from app import problems
+from app import problem_answers, problems
 from app.middleware import Observe
 from app.problems import STATUS, docs
 from app.telemetry import Telemetry
@@ -49,7 +49,7 @@ class Body(BaseModel):
 
 def _api() -> FastAPI:
     api = FastAPI()
-    problems.install(api)
+    problem_answers.install(api)
     api.add_middleware(Observe, telemetry=Telemetry())
 
     @api.get("/expected/{place}")
@@ -124,8 +124,8 @@ def test_expected_failures_say_what_to_do(place: int, client: TestClient) -> Non
     assert problem["detail"] == f"{SECRET} no {place}"  # written for clients, so passed on
     assert problem["type"] == problems.of(kind("")).type
     assert ("retry-after" in response.headers) == (STATUS[kind] in (429, 503))
-    assert response.headers.get("www-authenticate") == problems.CHALLENGES.get(kind)
-    assert STATUS[kind] != 401 or kind in problems.CHALLENGES
+    assert response.headers.get("www-authenticate") == problem_answers.CHALLENGES.get(kind)
+    assert STATUS[kind] != 401 or kind in problem_answers.CHALLENGES
 
 
 def test_unexpected_failures_tell_nothing(
@@ -140,7 +140,7 @@ def test_unexpected_failures_tell_nothing(
     assert "Traceback" not in response.text
     assert problem["type"] == "about:blank"
     assert problem["request_id"] == "find-me"
-    (record,) = [r for r in caplog.records if r.name == "app.problems"]
+    (record,) = [r for r in caplog.records if r.name == "app.problem_answers"]
     assert "find-me" in record.getMessage()
     assert record.exc_info
     assert SECRET in str(record.exc_info[1])
