@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from detector.detector import Detector
 from detector.verdict import Threshold
-
-if TYPE_CHECKING:
-    from detector.detector import Detector
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class Line:
         )
 
 
-def decided(detector: "Detector", line: Line, *, allow_stale: bool = False) -> "Detector":
+def decided(detector: Detector, line: Line, *, allow_stale: bool = False) -> Detector:
     """Return the detector with this threshold. Raises as ``Detector.decide``."""
     return detector.decide(
         line.method,

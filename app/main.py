@@ -54,6 +54,7 @@ from app.sweeping import sweeping
 from app.telemetry import Telemetry
 from detector.embedder import Embedder
 from detector.embeds import Embeds
+from detector.kinds import KINDS
 
 ROUTES = (
     score,
@@ -100,6 +101,7 @@ def create_service(
         StorageError, StorageUnavailableError: if what is stored cannot be used.
     """
     require_data_dir(settings.data_dir)  # first: to load a backbone takes a while
+    list(KINDS.values())  # imported now, and not while the first who asks waits in the event loop
     # The statistics are many small systems: BLAS threads cost them more than they give, most of
     # all beside torch's, and their number would show in the last bits of a score.
     threadpool_limits(1, user_api="blas")

@@ -80,7 +80,7 @@ def bench(
 
         plan = Plan(sets, list(dict.fromkeys(seeds or [0])), size, train_limit)
         threadpool_limits(1, user_api="blas")  # as the service does
-        taking_part = heats.heats(settings, backbone or [], config or [], compare, size)
+        taking_part = heats.heats_of(settings, backbone or [], config or [], compare, size)
         heats.measure_all(plan, taking_part, out)
     except (BenchError, DetectorError, OSError) as error:
         typer.echo(f"gatewatch: {error}", err=True)

@@ -19,7 +19,7 @@ Heat = tuple[Sequence[measure.Group], Reader]
 """Who competes on one backbone, and the reader that prepares images for it."""
 
 
-def heats(
+def heats_of(
     settings: Settings, backbones: Sequence[str], config: Sequence[str], compare: str, size: int
 ) -> list[Heat]:
     """Return the groups of every backbone; the peers share the service's own."""

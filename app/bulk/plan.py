@@ -1,4 +1,4 @@
-"""What every process must do alike for the parts to add up: which images are held out, and how.
+"""What every process must do alike for the parts to add up: what is held out, what may be left out.
 
 An image is held out of the fit, to calibrate on, by a hash of its bytes and a seed::
 

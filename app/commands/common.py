@@ -1,18 +1,20 @@
-"""What all commands share: settings or a clear end, and what files are called."""
+"""What all commands share: settings or a clear end, names of files, answers as a client's."""
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
 from app.environment import InvalidSettingsError, read_settings
-from app.schemas.base import MAX_VERSION
+from app.schemas.base import MAX_VERSION, Body
 from app.settings import Settings
 from gatewatch.images import sendable
+from gatewatch.reading import read
 
+T = TypeVar("T")
 File = tuple[str, Path]
 """An image by its name and path; the client takes it so, too."""
 Files = Sequence[File]
@@ -72,3 +74,8 @@ def name_of(path: Path) -> str:
 def console() -> Console:
     """Return what prints tables, and names as they are: none is markup."""
     return Console(markup=False, emoji=False)
+
+
+def answer(kind: type[T], body: Body) -> T:
+    """Return a body of the API as the client reads it."""
+    return read(kind, body.model_dump(mode="json"))

@@ -25,7 +25,7 @@ from detector.errors import DetectorError
 from gatewatch import Client, GatewatchError, answers
 
 if TYPE_CHECKING:
-    from app.commands.local.stored_keys import StoredKeys
+    from app.commands.stored_keys import StoredKeys
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
@@ -40,7 +40,7 @@ def _opened(url: str | None, key_file: Path | None) -> "Iterator[StoredKeys | Cl
             return
         refuse_key_file(key_file)
         settings = settings_or_end()
-        from app.commands.local import stored_keys  # here: as in target.opened
+        from app.commands import stored_keys  # here: with a server no command needs a database
 
         with stored_keys.opened(settings) as stored:
             yield stored

@@ -19,12 +19,13 @@ import hashlib
 import hmac
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import httpx
 
 from app import __version__
+from app.clock import now
 from app.errors import InvalidSinkError, NotDeliveredError
 from app.notices.content import Content, body
 
@@ -102,7 +103,7 @@ def retry_after_s(asked: str) -> float:
     except ValueError:
         return 0.0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return max(0.0, (moment - now()).total_seconds())
 
 
 def _address(url: str) -> httpx.URL:

@@ -41,7 +41,7 @@ class Decoder:
         self._pools = pools
         self._batcher = batcher
 
-    async def in_pool(
+    async def on_pool(
         self,
         source: Source,
         look: Look,

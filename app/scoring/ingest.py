@@ -111,7 +111,7 @@ class Ingest:
         self.batcher.require_room(len(sources), deadline_s)
         # One request does not fill the pool's line, or an image of another would stand behind all.
         turns = asyncio.Semaphore(self._settings.decode_threads)
-        tasks = (self._decoder.in_pool(source, look, deadline_s, turns) for source in sources)
+        tasks = (self._decoder.on_pool(source, look, deadline_s, turns) for source in sources)
         decoded = await together(tasks)
         usable = [item for item in decoded if isinstance(item, Decoded)]
         images = [item.image for item in usable]
@@ -150,7 +150,7 @@ class Ingest:
         found = None
         if len(content) > LARGE_BYTES:  # on the pool it keeps nobody waiting for the lane
             large = from_bytes(source.name, content)
-            found = await self._decoder.in_pool(large, look, deadline_s)
+            found = await self._decoder.on_pool(large, look, deadline_s)
             if not isinstance(found, Decoded):
                 return found
             decoded.append(found)
@@ -212,7 +212,7 @@ class Ingest:
             await asyncio.gather(*(task for _, task in window), return_exceptions=True)
 
     async def _embed_when_room(self, source: Source, look: Look) -> Embedding | Failure:
-        item = await self._decoder.in_pool(source, look, turns=self._fitting)
+        item = await self._decoder.on_pool(source, look, turns=self._fitting)
         if not isinstance(item, Decoded):
             return item
         views = mirrored(item.image) if look.mirrored else [item.image]

@@ -1,4 +1,4 @@
-"""What tests of the service share: series of their own, an environment without settings."""
+"""What tests of the service share: an environment without settings, databases, what moves."""
 
 import os
 import shutil

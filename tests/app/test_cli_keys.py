@@ -11,7 +11,7 @@ from key_helpers import asking, bearer, opened
 from typer.testing import CliRunner, Result
 
 from app.commands.keys import keys
-from app.commands.local.stored_keys import WHO
+from app.commands.stored_keys import WHO
 from app.storage.audit import Audit
 from app.storage.keys import Keys
 

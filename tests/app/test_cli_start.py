@@ -101,6 +101,11 @@ def test_the_version_imports_nothing_of_the_service(tmp_path: Path) -> None:
     assert not run("version", folder=tmp_path) & HEAVY
 
 
+def test_keys_of_this_machine_need_its_database_alone(tmp_path: Path) -> None:
+    modules = run("keys", "list", folder=tmp_path)
+    assert modules & HEAVY == {"sqlalchemy", "alembic"}
+
+
 @pytest.mark.parametrize("words", NOBODY_THERE)
 def test_a_server_that_is_not_there_is_told_at_once(words: str, tmp_path: Path) -> None:
     exit_code = NOBODY_THERE[words]
@@ -128,19 +133,3 @@ def test_work_at_a_server_imports_nothing_of_the_service(folder: Path, tmp_path:
         for words, exit_code in WORK:
             modules = run(*words.split(), "--url", url, folder=folder, exit_code=exit_code)
             assert not modules & HEAVY, words
-
-
-def test_what_judges_loads_all_of_blas_before_its_threads_are_limited() -> None:
-    """Law: SciPy brings a BLAS of its own, and no limit reaches one that is loaded after it."""
-    code = (
-        "import detector.detector, threadpoolctl as t\n"
-        "with t.threadpool_limits(1, user_api='blas'):\n"
-        "    import scipy.linalg, scipy.special, scipy.stats\n"
-        "    print({pool['num_threads'] for pool in t.threadpool_info() "
-        "if pool['user_api'] == 'blas'})\n"
-    )
-    free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=free, capture_output=True, text=True
-    )
-    assert done.stdout == "{1}\n", done.stderr

@@ -5,8 +5,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from app.commands.common import Files, name_of
-from app.commands.local.base import answer
+from app.commands.common import Files, answer, name_of
 from app.intake.local_images import LocalImages
 from app.learning import adapting
 from app.learning.adapt_options import Options

@@ -1,4 +1,4 @@
-"""What the parts of ``Local`` share: a service, the loop it runs in, and jobs that run here."""
+"""What the parts of ``Local`` share: a service, its loop, jobs that run here, who changes it."""
 
 import asyncio
 import getpass
@@ -8,13 +8,10 @@ from typing import Generic, TypeVar
 
 from app.catalogue import kind_of_entry
 from app.learning.collecting import Progress
-from app.schemas.base import Body
 from app.service import Service
 from app.storage.audit import By
 from detector.kinds import Kind
-from gatewatch.reading import read
 
-T = TypeVar("T")
 R = TypeVar("R")
 
 
@@ -54,8 +51,3 @@ def by(reason: str = "") -> By:
     except (KeyError, OSError):  # a container's user may have no name
         user = "unknown"
     return By(f"{user} (command line)", reason)
-
-
-def answer(kind: type[T], body: Body) -> T:
-    """Return a body of the API as the client reads it."""
-    return read(kind, body.model_dump(mode="json"))

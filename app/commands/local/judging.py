@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from app.commands.common import File, Files
-from app.commands.local.base import Base, answer, by
+from app.commands.common import File, Files, answer
+from app.commands.local.base import Base, by
 from app.images.sources import Source, Upload
 from app.intake.local_images import content_of, texts_beside
 from app.moving import move

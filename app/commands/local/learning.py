@@ -7,9 +7,9 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.commands.common import Files, name_of
+from app.commands.common import Files, answer, name_of
 from app.commands.lines import line_of
-from app.commands.local.base import Base, LocalJob, answer, by
+from app.commands.local.base import Base, LocalJob, by
 from app.intake.grouping import Grouping
 from app.intake.local_images import LocalImages
 from app.learning import calibrating, fitting

@@ -1,6 +1,7 @@
 """Which detectors and versions there are, and which serve, in the words of the client."""
 
-from app.commands.local.base import Base, answer, by
+from app.commands.common import answer
+from app.commands.local.base import Base, by
 from app.schemas.detectors import DetectorInfo
 from app.schemas.versions import VersionInfo
 from app.storage.version_rows import Entry

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from app.commands.common import answer
 from app.commands.lines import line_of
-from app.commands.local.base import Base, LocalJob, answer
+from app.commands.local.base import Base, LocalJob
 from app.learning.collecting import Progress
 from app.monitoring.power import outlook
 from app.past.drifting import replay_drift

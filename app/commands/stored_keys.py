@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from app.access.credentials import Role
-from app.commands.local.base import answer
+from app.commands.common import answer
 from app.schemas.keys import KeyInfo, KeyMade
 from app.settings import Settings
 from app.storage.audit import By
