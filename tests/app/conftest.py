@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from bucket_server import BUCKET, bucket_server
 from history_helpers import Line, line
-from http_helpers import Pixels, encode
+from http_helpers import Pixels, create, encode
+from job_helpers import Life, impatient, life
 from key_helpers import opened
 from moving_helpers import Site, site
 from postgres_server import Postgres, postgres_server
@@ -144,3 +145,17 @@ def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[D
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     with ExitStack() as stack:
         yield [stack.enter_context(opened(tmp_path, url)) for _ in range(2)]
+
+
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for jobs, progress and events often."""
+    impatient(monkeypatch)
+
+
+@pytest.fixture
+def here(tmp_path: Path, impatience: None) -> Iterator[Life]:
+    """A service whose backbone can be held up, with a detector that knows nothing."""
+    with life(tmp_path) as here:
+        create(here.client, "bolts", scorer="fusion")
+        yield here

@@ -1,27 +1,11 @@
 """Jobs over HTTP: submitted, known again, watched and ended, one after the other or beside."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from history_helpers import picture
 from http_helpers import create, problem, strict
-from job_helpers import Life, impatient, life, until
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for jobs, progress and events often."""
-    impatient(monkeypatch)
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Life]:
-    """A service with a detector that knows nothing."""
-    with life(tmp_path) as here:
-        create(here.client, "bolts", scorer="fusion")
-        yield here
+from job_helpers import Life, until
 
 
 def test_a_job_is_promised_watched_and_ended(here: Life) -> None:

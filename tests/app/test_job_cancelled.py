@@ -1,31 +1,15 @@
 """Cancelled jobs: how soon, when it is too late, and that nothing is left of them."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from http_helpers import create, problem, strict
-from job_helpers import Life, cancelling, impatient, life, until
+from http_helpers import problem, strict
+from job_helpers import Life, cancelling, until
 
 from app.learning.collecting import CHUNK_IMAGES
 from app.storage.row_chunks import RowChunks
 from app.storage.versions import Versions
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for jobs, progress and events often."""
-    impatient(monkeypatch)
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Life]:
-    """A service with a detector that knows nothing."""
-    with life(tmp_path) as here:
-        create(here.client, "bolts", scorer="fusion")
-        yield here
 
 
 def test_a_running_job_is_cancelled(here: Life) -> None:

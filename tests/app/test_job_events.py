@@ -2,32 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from http_helpers import create
-from job_helpers import Life, impatient, life, streamed
+from job_helpers import Life, streamed
 from key_helpers import BY
 from storage_helpers import Place
 
 from app.jobs import events
 from app.storage.jobs import Jobs
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for jobs, progress and events often."""
-    impatient(monkeypatch)
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Life]:
-    """A service with a detector that knows nothing."""
-    with life(tmp_path) as here:
-        create(here.client, "bolts", scorer="fusion")
-        yield here
 
 
 def test_events_tell_of_a_job_until_its_end(here: Life, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +48,7 @@ def test_who_comes_back_late_is_told_the_end(here: Life, last: str | None) -> No
         assert (only["event"], only["data"]) == ("end", job)
 
 
+@pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize(("last", "is_told"), [("2", False), ("1", True), ("7", True), ("", True)])
 def test_what_was_seen_is_not_sent_again(tmp_path: Path, last: str, is_told: bool) -> None:
     """Contract: of a job that goes on, the event of that id is left out; what follows is not."""

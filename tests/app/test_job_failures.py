@@ -1,33 +1,18 @@
 """Jobs that fail: with which problem, and what is left of them."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from history_helpers import picture
 from http_helpers import create, info, strict
-from job_helpers import Life, impatient, life, streamed, until
+from job_helpers import Life, streamed, until
 
 from app.jobs import ending
 from app.jobs.works import WORKS
 from app.learning.collecting import CHUNK_IMAGES
 from app.storage.row_chunks import RowChunks
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for jobs, progress and events often."""
-    impatient(monkeypatch)
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Life]:
-    """A service with a detector that knows nothing."""
-    with life(tmp_path) as here:
-        create(here.client, "bolts", scorer="fusion")
-        yield here
 
 
 def failed(job: dict[str, Any], status: int, kind: str) -> str:

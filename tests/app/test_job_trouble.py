@@ -1,34 +1,19 @@
 """Jobs whose service is in trouble, slow or about to stop: each is done, and done once."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from http_helpers import create
-from job_helpers import Held, Life, impatient, life, until
+from job_helpers import Held, Life, life, until
 from sqlalchemy import update
 
 from app.clock import now
 from app.errors import StorageUnavailableError
 from app.storage.jobs import Jobs
 from app.storage.tables import JOBS
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for jobs, progress and events often."""
-    impatient(monkeypatch)
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Life]:
-    """A service with a detector that knows nothing."""
-    with life(tmp_path) as here:
-        create(here.client, "bolts", scorer="fusion")
-        yield here
 
 
 @pytest.mark.parametrize(
@@ -116,6 +101,7 @@ def test_a_job_claimed_while_the_process_stops_is_put_back(
     assert found.sequence == 3  # it was claimed, and put back
 
 
+@pytest.mark.usefixtures("impatience")
 def test_stopping_does_not_wait_for_a_backbone_that_hangs(tmp_path: Path) -> None:
     """Contract: a service that is stopped while its backbone hangs leaves its job in line."""
     with life(tmp_path, Held(most=0)) as here:
